@@ -1,0 +1,104 @@
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+struct arena_chunk {
+        struct arena_chunk *older;
+        size_t size;
+        alignas(max_align_t) char bytes[];
+};
+
+void arena_init(struct arena *arena, size_t chunk_bytes)
+{
+        *arena = (struct arena){.chunk_bytes = chunk_bytes};
+}
+
+void arena_done(struct arena *arena)
+{
+        while (arena->chunks) {
+                struct arena_chunk *older = arena->chunks->older;
+                free(arena->chunks);
+                arena->chunks = older;
+        }
+        arena_init(arena, arena->chunk_bytes);
+}
+
+void arena_reset(struct arena *arena)
+{
+        while (arena->chunks && arena->chunks->older) {
+                struct arena_chunk *older = arena->chunks->older;
+                free(arena->chunks);
+                arena->chunks = older;
+        }
+        arena->total_bytes = 0;
+        arena->next = arena->chunks ? arena->chunks->bytes : NULL;
+        arena->left = arena->chunks ? arena->chunks->size : 0;
+}
+
+static void add_chunk(struct arena *arena, size_t at_least)
+{
+        size_t size = at_least > arena->chunk_bytes ? at_least : arena->chunk_bytes;
+        struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);
+        must(chunk != NULL);
+        chunk->older = arena->chunks;
+        chunk->size = size;
+        arena->chunks = chunk;
+        arena->next = chunk->bytes;
+        arena->left = size;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+        const size_t align = alignof(max_align_t);
+        must(size < SIZE_MAX / 2);
+        size = (size + align - 1) & ~(align - 1);
+        if (size > arena->left || !arena->next)
+                add_chunk(arena, size);
+        void *block = arena->next;
+        arena->next += size;
+        arena->left -= size;
+        arena->total_bytes += size;
+        return memset(block, 0, size);
+}
+
+struct slice arena_slice(struct arena *arena, struct slice s)
+{
+        char *copy = arena_alloc(arena, s.len + 1);
+        if (s.len > 0)
+                memcpy(copy, s.data, s.len);
+        return slice_from(copy, s.len);
+}
+
+char *arena_text(struct arena *arena, struct slice s)
+{
+        char *copy = arena_alloc(arena, s.len + 1);
+        if (s.len > 0)
+                memcpy(copy, s.data, s.len);
+        return copy;
+}
+
+struct slice arena_vprintf(struct arena *arena, const char *format, va_list args)
+{
+        va_list again;
+        va_copy(again, args);
+        int len = vsnprintf(NULL, 0, format, args);
+        must(len >= 0);
+        char *text = arena_alloc(arena, (size_t)len + 1);
+        vsnprintf(text, (size_t)len + 1, format, again);
+        va_end(again);
+        return slice_from(text, (size_t)len);
+}
+
+struct slice arena_printf(struct arena *arena, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        struct slice s = arena_vprintf(arena, format, args);
+        va_end(args);
+        return s;
+}

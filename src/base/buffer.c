@@ -1,0 +1,88 @@
+#include "base/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+void buffer_init(struct buffer *buffer, size_t max)
+{
+        *buffer = (struct buffer){.max = max};
+}
+
+void buffer_done(struct buffer *buffer)
+{
+        buffer_release(buffer);
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+        buffer->len = 0;
+}
+
+void buffer_release(struct buffer *buffer)
+{
+        free(buffer->data);
+        buffer_init(buffer, buffer->max);
+}
+
+char *buffer_reserve(struct buffer *buffer, size_t count)
+{
+        if (count > buffer->max - buffer->len)
+                return NULL;
+        size_t wanted = buffer->len + count;
+        if (wanted > buffer->capacity) {
+                size_t capacity = buffer->capacity ? buffer->capacity : 256;
+                while (capacity < wanted)
+                        capacity *= 2;
+                if (capacity > buffer->max)
+                        capacity = buffer->max;
+                buffer->data = memory_resize(buffer->data, capacity);
+                buffer->capacity = capacity;
+        }
+        return buffer->data + buffer->len;
+}
+
+bool buffer_append(struct buffer *buffer, struct slice s)
+{
+        if (s.len == 0)
+                return true;
+        char *room = buffer_reserve(buffer, s.len);
+        if (!room)
+                return false;
+        memcpy(room, s.data, s.len);
+        buffer->len += s.len;
+        return true;
+}
+
+bool buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+        va_list args, again;
+        va_start(args, format);
+        va_copy(again, args);
+        int len = vsnprintf(NULL, 0, format, args);
+        va_end(args);
+        must(len >= 0);
+        char *room = buffer_reserve(buffer, (size_t)len + 1);
+        if (room) {
+                vsnprintf(room, (size_t)len + 1, format, again);
+                buffer->len += (size_t)len;
+        }
+        va_end(again);
+        return room != NULL;
+}
+
+void buffer_consume(struct buffer *buffer, size_t count)
+{
+        must(count <= buffer->len);
+        buffer->len -= count;
+        if (buffer->len > 0)
+                memmove(buffer->data, buffer->data + count, buffer->len);
+}
+
+struct slice buffer_slice(const struct buffer *buffer)
+{
+        return slice_from(buffer->data, buffer->len);
+}

@@ -1,0 +1,25 @@
+/* Bytes that grow, with a maximum given at birth: an append that would pass it changes nothing and
+ * returns false. One owner; starts without memory and gives it back when emptied by buffer_release.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/memory.h"
+#include "base/slice.h"
+
+struct buffer {
+        char *data;
+        size_t len, capacity, max;
+};
+
+void buffer_init(struct buffer *buffer, size_t max);
+void buffer_done(struct buffer *buffer);
+void buffer_clear(struct buffer *buffer);   /* keeps the memory */
+void buffer_release(struct buffer *buffer); /* empties it and gives the memory back, keeps max */
+bool buffer_append(struct buffer *buffer, struct slice s);
+bool buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+char *buffer_reserve(struct buffer *buffer, size_t count); /* room behind len, or NULL over max */
+void buffer_consume(struct buffer *buffer, size_t count);  /* drops bytes off the front */
+struct slice buffer_slice(const struct buffer *buffer);
