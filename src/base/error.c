@@ -38,14 +38,19 @@ bool error_wrap(struct error *err, const char *format, ...)
 {
         if (!err)
                 return false;
-        char noun[512];
+        char noun[sizeof(err->text)];
         va_list args;
         va_start(args, format);
-        vsnprintf(noun, sizeof(noun), format, args);
+        vsnprintf(noun, sizeof(noun) - 2, format, args);
         va_end(args);
-        char whole[sizeof(err->text)];
-        int len = snprintf(whole, sizeof(whole), "%s: ", noun);
-        snprintf(whole + len, sizeof(whole) - (size_t)len, "%s", err->text);
-        memcpy(err->text, whole, sizeof(whole));
+        size_t noun_len = strlen(noun);
+        memcpy(noun + noun_len, ": ", 3);
+        noun_len += 2;
+        size_t room = sizeof(err->text) - 1 - noun_len;
+        size_t text_len = strlen(err->text);
+        size_t kept = text_len < room ? text_len : room;
+        memmove(err->text + noun_len, err->text, kept);
+        memcpy(err->text, noun, noun_len);
+        err->text[noun_len + kept] = '\0';
         return false;
 }
