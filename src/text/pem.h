@@ -45,5 +45,5 @@ void pem_reader_init(struct pem_reader *reader, struct slice text, unsigned flag
 enum pem_step pem_next(struct pem_reader *reader, struct arena *arena, struct pem_block *block,
                        struct error *err);
 
-/* Appends a block in lines of 64 characters. */
+/* A whole block in the arena, in lines of 64 characters. */
 struct slice pem_print(struct arena *arena, const char *label, struct slice der);

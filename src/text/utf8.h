@@ -19,3 +19,10 @@ bool utf8_is_visible(uint32_t character);
  * \n \r \t \" \\, \u{202e} for characters that are not visible, \xff for bytes that are no
  * character. False when the buffer's maximum is reached; the buffer is then as before. */
 bool utf8_print(struct slice s, struct buffer *out);
+
+enum {
+        UTF8_SHOWN_SIZE = 96 /* what an error shows of a text, with its NUL */
+};
+
+/* The same in a fixed space for an error's message: cut with "..." where it is longer. */
+const char *utf8_show(struct slice s, char out[static UTF8_SHOWN_SIZE]);
