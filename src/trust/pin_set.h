@@ -1,0 +1,78 @@
+/* The pins of one source object, frozen: one table for each kind, sorted, found in constant time.
+ * Built by translate (off the workers), held by snapshots, read by every worker without a lock.
+ * An empty set matches nobody: deleting pins can only narrow access (I3).
+ *
+ * A pin costs 36 bytes and a byte of index, and 5 to 25 more when it has a name, owner or window;
+ * the texts themselves are kept once each. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/slice.h"
+#include "trust/pin.h"
+
+struct pin_set;
+struct pin_set_builder;
+
+enum {
+        PIN_FAULTS_KEPT = 16, /* described; all are counted */
+        PIN_FAULT_SIZE = 160,
+};
+
+/* What could not be read. No entry is skipped in silence (I5). */
+struct pin_fault {
+        size_t line; /* 1 for the first of pins.txt; the entry's number where there are no lines */
+        char text[PIN_FAULT_SIZE];
+};
+
+struct pin_faults {
+        size_t count; /* of all, of which the first PIN_FAULTS_KEPT are here */
+        struct pin_fault kept[PIN_FAULTS_KEPT];
+};
+
+struct pin_set_builder *pin_set_builder_new(void);
+void pin_set_builder_free(struct pin_set_builder *builder);
+/* Names and texts are copied. A bad name or an empty window is a fault and the pin is left out. */
+void pin_set_builder_add(struct pin_set_builder *builder, const struct pin *pin, size_t line);
+/* An entry that the caller could not read (an inline hash): counted, and it matches nobody. */
+void pin_set_builder_fault(struct pin_set_builder *builder, size_t line, const char *text);
+/* Lines `spki:<base64> | cert:<hex> [name=…] [owner=…] [not-before=…] [not-after=…]`, `#` starts a
+ * comment. A bad line is a fault, the others stay in force. */
+void pin_set_builder_add_text(struct pin_set_builder *builder, struct slice pins_txt);
+/* The frozen set, with one reference; the builder is gone. Exact duplicates are one pin. */
+struct pin_set *pin_set_build(struct pin_set_builder *builder);
+
+struct pin_set *pin_set_ref(struct pin_set *set);
+void pin_set_unref(struct pin_set *set); /* NULL is fine */
+
+size_t pin_set_count(const struct pin_set *set);
+size_t pin_set_bytes(const struct pin_set *set); /* memory that it holds */
+const struct pin_faults *pin_set_faults(const struct pin_set *set);
+/* Of everything that can alter a match or the name that it gives, in an order of its own: the same
+ * pins in other lines, or another process, give the same digest. */
+const struct digest *pin_set_digest(const struct pin_set *set);
+
+enum pin_presence {
+        PIN_ABSENT,
+        PIN_CLOSED, /* listed, but no window of it is open */
+        PIN_OPEN,
+};
+
+/* What matched. Texts live as long as the set. */
+struct pin_match {
+        struct slice name, owner;
+        int64_t not_before, not_after;
+};
+
+/* The kind is part of the question: an SPKI hash never matches a certificate hash (I4). Of several
+ * open entries the one that stays open longest; of closed ones, the one listed first. *match is
+ * written unless PIN_ABSENT. */
+enum pin_presence pin_set_find(const struct pin_set *set, enum pin_kind kind,
+                               const struct digest *digest, int64_t now, struct pin_match *match);
+
+/* A walk over all pins, kind by kind in the order of their digests, for canonical prints and diffs.
+ * *at starts at 0. */
+bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin);

@@ -1,0 +1,15 @@
+/* One thread's own copy of a CA set in the form that OpenSSL verifies with: its stores take locks,
+ * so workers do not share them. Built from frozen values, off the workers; used by one thread. */
+#pragma once
+
+#include <openssl/x509_vfy.h>
+
+#include "trust/ca_set.h"
+
+struct trust_store;
+
+struct trust_store *trust_store_new(struct ca_set *set); /* takes a reference of its own */
+void trust_store_free(struct trust_store *store);        /* NULL is fine */
+struct ca_set *trust_store_set(const struct trust_store *store);
+/* For the judge alone. A server that hands this store to an SSL_CTX would let OpenSSL decide. */
+X509_STORE *trust_store_x509(const struct trust_store *store);
