@@ -1,6 +1,7 @@
 /* An h1 message body, taken out of its framing (RFC 9112, 6 and 7). Chunked is strict: sizes of
  * 1..16 hex digits, CRLF after each, a bounded extension that is dropped, trailers under the same
- * rules as head fields. Data comes out as slices of the input, without a copy. */
+ * rules as head fields. Data comes out as slices of the input, without a copy. Faults carry a
+ * request's status; when a backend's body is at fault, the answer is 502 or a broken connection. */
 #pragma once
 
 #include "http/message.h"
@@ -20,8 +21,8 @@ struct body_reader { /* embedded; trailers live in the arena */
         const struct http_limits *limits;
         uint64_t left; /* bytes of this chunk, or of the whole body, still to come */
         size_t extension_bytes;
-        struct slice line; /* the trailer section so far, a copy in the arena */
-        size_t line_capacity;
+        char *section; /* the trailer section so far, in the arena */
+        size_t section_len, section_capacity, line_start;
         struct header_list trailers;
         struct http_fault fault;
 };

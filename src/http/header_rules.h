@@ -11,7 +11,8 @@
 
 #include "http/message.h"
 
-/* What the edge knows about the client; empty values are left out, never forwarded from outside. */
+/* What the edge knows about the client. Inbound X-Forwarded-*, Forwarded, X-Real-IP, X-Request-Id,
+ * X-Original-URL and X-Rewrite-URL never pass; what is empty here is then left out. */
 struct forwarded {
         struct slice client_ip;  /* X-Forwarded-For; replaces what came in */
         struct slice scheme;     /* X-Forwarded-Proto */
@@ -31,7 +32,8 @@ struct header_filter {
 /* Client-Cert, Client-Cert-Chain, X-Forwarded-Client-Cert, X-SSL-*, SSL-Client-*, X-Client-Cert*,
  * X-Forwarded-Tls-Client-*, Pingate-*, folded as said above. */
 bool header_is_identity(struct slice name);
-/* Connection, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings. */
+/* Connection, Keep-Alive, Proxy, Proxy-*, TE, Transfer-Encoding, Upgrade, HTTP2-Settings. Trailer
+ * is none: trailers are passed on, and so is their announcement (RFC 9110, 6.6.2). */
 bool header_is_hop_by_hop(struct slice name);
 
 void request_headers_clean(struct header_list *headers, const struct forwarded *forwarded);

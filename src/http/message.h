@@ -43,7 +43,8 @@ struct request_head {
         struct slice host;    /* authority without port: name (may end in a dot), IPv4 or [IPv6] */
         struct slice upgrade; /* "websocket" when asked for by an h1 GET, else empty: every other
                                * protocol, h2c above all, is ignored (RFC 9110, 7.8; I22) */
-        struct header_list headers; /* without Host and pseudo-headers */
+        struct header_list headers; /* without Host, Content-Length, Transfer-Encoding and
+                                     * pseudo-headers: the members here say it */
         enum framing framing;       /* NONE, LENGTH or CHUNKED */
         uint64_t content_length;    /* for FRAMING_LENGTH */
         uint16_t port;              /* of authority; 0 when not given */
