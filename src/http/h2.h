@@ -47,7 +47,8 @@ enum h2_pull {
 struct h2_session;
 
 /* None runs before the call that caused it: h2_receive or h2_send_next. Within them the caller may
- * call every h2_ function but h2_receive, h2_send_next and h2_session_free. */
+ * call every h2_ function but h2_receive, h2_send_next and h2_session_free. A response that ends
+ * before its request resets the stream with NO_ERROR by itself. */
 struct h2_callbacks {
         /* A stream opens: the arena for its head and trailers, to live until on_stream_closed.
          * NULL refuses it (REFUSED_STREAM). */

@@ -1,0 +1,291 @@
+#include "http/h2.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "http/field_rules.h"
+#include "http/h2_callbacks.h"
+#include "http/h2_session.h"
+#include "http/header_rules.h"
+
+const char h2_preface[H2_PREFACE_BYTES + 1] = NGHTTP2_CLIENT_MAGIC;
+
+struct h2_limits h2_limits_default(const struct http_limits *http)
+{
+        return (struct h2_limits){
+                .http = http,
+                .streams = 100,
+                .stream_window = 64 * 1024,
+                .connection_window = 256 * 1024,
+                .header_table_bytes = 4096,
+                .header_list_bytes = 64 * 1024,
+                .continuations = 8,
+                .queued_frames = 1000,
+                .client_resets = 200,
+                .server_resets = 100,
+                .settings = 32,
+                .pings = 200, /* gRPC measures bandwidth by pings */
+                .empty_data = 100,
+                .priorities = 400,
+                .budget_ms = 10 * 1000,
+        };
+}
+
+/* ---- life ---- */
+
+static nghttp2_option *options_new(const struct h2_limits *limits)
+{
+        nghttp2_option *options = NULL;
+        must(nghttp2_option_new(&options) == 0);
+        nghttp2_option_set_no_auto_window_update(options, 1);
+        nghttp2_option_set_no_closed_streams(options, 1);
+        nghttp2_option_set_max_continuations(options, limits->continuations);
+        nghttp2_option_set_max_outbound_ack(options, limits->queued_frames);
+        /* ours is the budget that counts, and it ends the session with a code of our choosing */
+        nghttp2_option_set_stream_reset_rate_limit(options, UINT32_MAX, UINT32_MAX);
+        return options;
+}
+
+static void settings_submit(struct h2_session *session)
+{
+        const struct h2_limits *limits = &session->limits;
+        const nghttp2_settings_entry entries[] = {
+                {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+                {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+                {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window},
+                {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, limits->header_table_bytes},
+                {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_list_bytes},
+                {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        };
+        must(nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, entries,
+                                     COUNT_OF(entries)) == 0);
+        must(nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0,
+                                                   (int32_t)limits->connection_window) == 0);
+}
+
+struct h2_session *h2_session_new(const struct h2_limits *limits,
+                                  const struct h2_callbacks *callbacks, void *self)
+{
+        must(limits->connection_window >= limits->stream_window);
+        must(limits->connection_window <= INT32_MAX && limits->budget_ms > 0);
+        struct h2_session *session = NEW(struct h2_session);
+        session->limits = *limits;
+        session->callbacks = callbacks;
+        session->self = self;
+        nghttp2_option *options = options_new(limits);
+        nghttp2_session_callbacks *hooks = h2_hooks_new();
+        must(nghttp2_session_server_new2(&session->nghttp2, hooks, session, options) == 0);
+        nghttp2_session_callbacks_del(hooks);
+        nghttp2_option_del(options);
+        settings_submit(session);
+        return session;
+}
+
+void h2_session_free(struct h2_session *session)
+{
+        if (session == NULL)
+                return;
+        while (session->streams != NULL)
+                h2_stream_close(session, session->streams, NGHTTP2_CANCEL);
+        nghttp2_session_del(session->nghttp2);
+        free(session);
+}
+
+/* ---- budgets ---- */
+
+static uint32_t budget_size(const struct h2_limits *limits, enum h2_budget budget)
+{
+        const uint32_t sizes[] = {
+                [H2_BUDGET_CLIENT_RESETS] = limits->client_resets,
+                [H2_BUDGET_SERVER_RESETS] = limits->server_resets,
+                [H2_BUDGET_SETTINGS] = limits->settings,
+                [H2_BUDGET_PINGS] = limits->pings,
+                [H2_BUDGET_EMPTY_DATA] = limits->empty_data,
+                [H2_BUDGET_PRIORITIES] = limits->priorities,
+        };
+        return sizes[budget];
+}
+
+void h2_budgets_refill(struct h2_session *session, uint64_t now_ms)
+{
+        const struct h2_limits *limits = &session->limits;
+        uint64_t passed = now_ms > session->now_ms ? now_ms - session->now_ms : 0;
+        if (!session->started || passed > limits->budget_ms)
+                passed = limits->budget_ms;
+        session->started = true;
+        if (now_ms > session->now_ms)
+                session->now_ms = now_ms;
+        for (enum h2_budget b = 0; b < H2_BUDGET_COUNT; b++) {
+                uint64_t full = (uint64_t)budget_size(limits, b) * limits->budget_ms;
+                uint64_t more = session->tokens[b] + budget_size(limits, b) * passed;
+                session->tokens[b] = more < full ? more : full;
+        }
+}
+
+int h2_overdraw(struct h2_session *session, const char *what)
+{
+        session->over = what;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int h2_budget_spend(struct h2_session *session, enum h2_budget budget)
+{
+        static const char *const names[] = {
+                [H2_BUDGET_CLIENT_RESETS] = "client_resets",
+                [H2_BUDGET_SERVER_RESETS] = "server_resets",
+                [H2_BUDGET_SETTINGS] = "settings",
+                [H2_BUDGET_PINGS] = "pings",
+                [H2_BUDGET_EMPTY_DATA] = "empty_data",
+                [H2_BUDGET_PRIORITIES] = "priorities",
+        };
+        if (session->tokens[budget] < session->limits.budget_ms)
+                return h2_overdraw(session, names[budget]);
+        session->tokens[budget] -= session->limits.budget_ms;
+        return 0;
+}
+
+const char *h2_over_budget(const struct h2_session *session)
+{
+        return session->over;
+}
+
+/* ---- bytes ---- */
+
+bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
+{
+        if (session->over != NULL || nghttp2_session_want_read(session->nghttp2) == 0)
+                return false;
+        h2_budgets_refill(session, now_ms);
+        ssize_t taken =
+                nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)bytes.data, bytes.len);
+        if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+                session->over = "continuations";
+        else if (taken == NGHTTP2_ERR_FLOODED)
+                session->over = "queued_frames";
+        if (taken < 0) {
+                uint32_t code = session->over ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+                nghttp2_session_terminate_session(session->nghttp2, code);
+                return false;
+        }
+        return nghttp2_session_want_read(session->nghttp2) != 0;
+}
+
+struct slice h2_send_next(struct h2_session *session)
+{
+        const uint8_t *bytes = NULL;
+        bool was_within = session->over == NULL;
+        ssize_t len = nghttp2_session_mem_send(session->nghttp2, &bytes);
+        if (len < 0 && was_within && session->over != NULL) { /* the server's own resets */
+                nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM);
+                len = nghttp2_session_mem_send(session->nghttp2, &bytes);
+        }
+        return len > 0 ? slice_from(bytes, (size_t)len) : SLICE_NONE;
+}
+
+bool h2_wants_send(const struct h2_session *session)
+{
+        return nghttp2_session_want_write(session->nghttp2) != 0;
+}
+
+bool h2_finished(const struct h2_session *session)
+{
+        return nghttp2_session_want_write(session->nghttp2) == 0 &&
+               nghttp2_session_want_read(session->nghttp2) == 0;
+}
+
+/* ---- responses ---- */
+
+static nghttp2_nv field(struct slice name, struct slice value)
+{
+        return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data,
+                            name.len, value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+/* Behind the fields that are there already; nghttp2 copies them and lower-cases names. */
+static size_t fields_put(nghttp2_nv *fields, size_t count, const struct header_list *headers)
+{
+        for (size_t i = 0; i < headers->count; i++) {
+                const struct header *header = &headers->items[i];
+                if (field_is_framing(header->name) || header_is_hop_by_hop(header->name))
+                        continue;
+                must(token_valid(header->name) && field_value_valid(header->value));
+                fields[count++] = field(header->name, header->value);
+        }
+        return count;
+}
+
+size_t h2_trailers_submit(struct h2_session *session, int32_t id,
+                          const struct header_list *trailers)
+{
+        nghttp2_nv *fields = memory_new((trailers->count + 1) * sizeof(*fields));
+        size_t count = fields_put(fields, 0, trailers);
+        if (count > 0 && nghttp2_submit_trailer(session->nghttp2, id, fields, count) != 0)
+                count = 0;
+        free(fields);
+        return count;
+}
+
+bool h2_respond(struct h2_session *session, int32_t id, const struct response_head *head, bool end)
+{
+        struct h2_stream *stream = h2_stream_find(session, id);
+        must(head->status >= 100 && head->status <= 599 && head->status != 101);
+        if (stream == NULL)
+                return false;
+        struct slice status = arena_printf(stream->arena, "%d", head->status);
+        nghttp2_nv *fields = memory_new((head->headers.count + 2) * sizeof(*fields));
+        size_t count = 0;
+        fields[count++] = field(SLICE(":status"), status);
+        if (head->framing == FRAMING_LENGTH ||
+            (head->framing == FRAMING_NONE && head->content_length_known))
+                fields[count++] = field(SLICE("content-length"),
+                                        arena_printf(stream->arena, "%llu",
+                                                     (unsigned long long)head->content_length));
+        count = fields_put(fields, count, &head->headers);
+        nghttp2_data_provider provider = {.read_callback = h2_pull_hook};
+        int error = head->status < 200 ? nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE,
+                                                                id, NULL, fields, count, NULL)
+                                       : nghttp2_submit_response(session->nghttp2, id, fields,
+                                                                 count, end ? NULL : &provider);
+        free(fields);
+        return error == 0;
+}
+
+void h2_resume(struct h2_session *session, int32_t id)
+{
+        nghttp2_session_resume_data(session->nghttp2, id); /* nothing deferred: nothing to do */
+}
+
+void h2_consume(struct h2_session *session, int32_t id, size_t n)
+{
+        struct h2_stream *stream = h2_stream_find(session, id);
+        if (stream == NULL)
+                return; /* closed: its bytes were credited then */
+        must(n <= stream->unconsumed);
+        stream->unconsumed -= n;
+        nghttp2_session_consume(session->nghttp2, id, n);
+}
+
+void h2_reset(struct h2_session *session, int32_t id, enum h2_code code)
+{
+        struct h2_stream *stream = h2_stream_find(session, id);
+        if (stream == NULL)
+                return;
+        stream->reset_by_us = true;
+        nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, id, (uint32_t)code);
+}
+
+void h2_goaway_notice(struct h2_session *session)
+{
+        nghttp2_submit_shutdown_notice(session->nghttp2);
+}
+
+void h2_goaway(struct h2_session *session, enum h2_code code)
+{
+        if (code != H2_NO_ERROR) {
+                nghttp2_session_terminate_session(session->nghttp2, (uint32_t)code);
+                return;
+        }
+        int32_t last = nghttp2_session_get_last_proc_stream_id(session->nghttp2);
+        nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
+}
