@@ -71,8 +71,9 @@ struct h2_session *h2_session_new(const struct h2_limits *limits,
                                   const struct h2_callbacks *callbacks, void *self);
 void h2_session_free(struct h2_session *session); /* on_stream_closed runs for open streams */
 
-/* Takes all bytes. False: the session is done for (a connection error or a budget; see
- * h2_over_budget): feed nothing more, send what h2_send_next gives (the GOAWAY), close. */
+/* Takes all bytes. False: feed nothing more, send what h2_send_next gives (the GOAWAY), close.
+ * After a connection error that nghttp2 answers by itself it is still true, what comes is ignored,
+ * and h2_finished turns true once the GOAWAY was sent: so look at both. */
 bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms);
 /* The next bytes to send, empty when there are none now; they live until the next h2_ call. */
 struct slice h2_send_next(struct h2_session *session);

@@ -1,0 +1,390 @@
+#include "h1_harness.h"
+
+static enum h1_status read_request(struct h1_reader *reader, struct slice bytes, size_t *consumed,
+                                   void *head)
+{
+        return h1_request_read(reader, bytes, consumed, head);
+}
+
+static void request_line_is_read_to_the_letter(void **state)
+{
+        static const struct row rows[] = {
+                OK("GET / HTTP/1.1"),
+                OK("GET / HTTP/1.0"),
+                OK("get / HTTP/1.1"),
+                OK("M-SEARCH / HTTP/1.1"),
+                OK("PATCH /a HTTP/1.1"),
+                OK("OPTIONS * HTTP/1.1"),
+                OK("OPTIONS /a HTTP/1.1"),
+                OK("OPTIONS http://a HTTP/1.1"),
+                OK("TRACE / HTTP/1.1"),
+                OK("GET http://a/ HTTP/1.1"),
+                OK("GET HTTPS://A/x?y HTTP/1.1"),
+                OK("GET http://a?x HTTP/1.1"),
+                BAD("GET", 400, "request_line"),
+                BAD("GET ", 400, "request_line"),
+                BAD("GET /", 400, "request_line"),
+                BAD("GET / ", 400, "version"),
+                BAD("GET  / HTTP/1.1", 400, "version"),
+                BAD("GET /  HTTP/1.1", 400, "version"),
+                BAD("GET / HTTP/1.1 ", 400, "version"),
+                BAD(" GET / HTTP/1.1", 400, "method"),
+                BAD("GET\t/ HTTP/1.1", 400, "request_line"),
+                BAD("GET\t/ HTTP/1.1 ", 400, "method"),
+                BAD("GET /\tHTTP/1.1", 400, "request_line"),
+                BAD("GET /a b HTTP/1.1", 400, "version"),
+                BAD("GET / HTTP/1.1\tx", 400, "version"),
+                BAD("GET / HTTP/2.0", 505, "version_unsupported"),
+                BAD("GET / HTTP/1.2", 505, "version_unsupported"),
+                BAD("GET / HTTP/0.9", 505, "version_unsupported"),
+                BAD("GET / HTTP/3.0", 505, "version_unsupported"),
+                BAD("GET / HTTP/9.9", 505, "version_unsupported"),
+                BAD("PRI * HTTP/2.0", 505, "version_unsupported"),
+                BAD("GET / HTTP/1.10", 400, "version"),
+                BAD("GET / HTTP/01.1", 400, "version"),
+                BAD("GET / HTTP/1", 400, "version"),
+                BAD("GET / HTTP/1.", 400, "version"),
+                BAD("GET / HTTP/1,1", 400, "version"),
+                BAD("GET / http/1.1", 400, "version"),
+                BAD("GET / HTTP/+1.1", 400, "version"),
+                BAD("GET / HTTP 1.1", 400, "version"),
+                BAD("GET / HTTPS/1.1", 400, "version"),
+                BAD("GET / ICY/1.1", 400, "version"),
+                BAD("GET / HTTP/1.\xb2", 400, "version"),
+                BAD("G(T / HTTP/1.1", 400, "method"),
+                BAD("G\x80T / HTTP/1.1", 400, "method"),
+                BAD("GET: / HTTP/1.1", 400, "method"),
+                BAD("\"GET\" / HTTP/1.1", 400, "method"),
+                BAD("CONNECT a:443 HTTP/1.1", 501, "method_connect"),
+                BAD("connect / HTTP/1.1", 501, "method_connect"),
+                BAD("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1", 501, "method_too_long"),
+                BAD("GET * HTTP/1.1", 400, "target_form"),
+                BAD("OPTIONS ** HTTP/1.1", 400, "target_form"),
+                BAD("GET a HTTP/1.1", 400, "target_form"),
+                BAD("GET a/b HTTP/1.1", 400, "target_form"),
+                BAD("GET a:80 HTTP/1.1", 400, "target_form"),
+                BAD("GET ?x HTTP/1.1", 400, "target_form"),
+                BAD("GET ftp://a/ HTTP/1.1", 400, "target_form"),
+                BAD("GET ws://a/ HTTP/1.1", 400, "target_form"),
+                BAD("GET http:/a HTTP/1.1", 400, "target_form"),
+                BAD("GET http:///a HTTP/1.1", 400, "target_form"),
+                BAD("GET http:// HTTP/1.1", 400, "target_form"),
+                BAD("GET http:a HTTP/1.1", 400, "target_form"),
+                BAD("GET http://b/ HTTP/1.1", 400, "host_differs"),
+                BAD("GET http://a:80/ HTTP/1.1", 400, "host_differs"),
+                BAD("GET http://u@a/ HTTP/1.1", 400, "host_differs"),
+                BAD("GET http://a./ HTTP/1.1", 400, "host_differs"),
+                BAD("GET http://a/../b HTTP/1.1", 400, "path_dot_segment"),
+                BAD("OPTIONS http://a?x#y HTTP/1.1", 400, "query_character"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "", "\r\nHost: a\r\n\r\n");
+}
+
+static void line_ends_are_crlf_and_nothing_else(void **state)
+{
+        static const struct row rows[] = {
+                OK("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+                OK("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+                BAD("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "empty_line"),
+                BAD("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bare_lf"),
+                BAD("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bare_cr"),
+                BAD("GET / HTTP/1.1\nHost: a\n\n", 400, "bare_lf"),
+                BAD("GET / HTTP/1.1\rHost: a\r\n\r\n", 400, "bare_cr"),
+                BAD("GET / HTTP/1.1\r\nHost: a\n\r\n", 400, "bare_lf"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\n\n", 400, "bare_lf"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\n\r\r\n", 400, "bare_cr"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", 400, "bare_cr"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400, "bare_cr"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: a\nb: c\r\n\r\n", 400, "bare_lf"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: a\n\rb: c\r\n\r\n", 400, "bare_lf"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400, "control_character"),
+                BAD("GET / HTTP/1.1\r\nHo\0st: a\r\n\r\n", 400, "control_character"),
+                BAD("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "control_character"),
+                BAD("GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n", 400, "control_character"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: \x0b\r\n\r\n", 400, "control_character"),
+                BAD("GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[0m\r\n\r\n", 400, "control_character"),
+                BAD("\x16\x03\x01\x02\x00\x01", 400, "control_character"),
+                BAD("\0", 400, "control_character"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "", "");
+}
+
+static void fields_are_read_to_the_letter(void **state)
+{
+        static const struct row rows[] = {
+                OK("X: y"),
+                OK("X:y"),
+                OK("X:"),
+                OK("X: \t y \t "),
+                OK("X: a\tb"),
+                OK("X: \xc3\xa4"),
+                OK("x_y.z: 1"),
+                OK("!#$%&'*+-.^_`|~: token bytes"),
+                OK("X: a:b:c"),
+                OK("X: 1\r\nX: 2"),
+                OK("Accept: a\r\nAccept: b"),
+                BAD("X : y", 400, "field_space_before_colon"),
+                BAD("X\t: y", 400, "field_space_before_colon"),
+                BAD(": y", 400, "field_name_empty"),
+                BAD(" : y", 400, "field_folded"),
+                BAD(" X: y", 400, "field_folded"),
+                BAD("\tX: y", 400, "field_folded"),
+                BAD("X: y\r\n z", 400, "field_folded"),
+                BAD("X: y\r\n\tz", 400, "field_folded"),
+                BAD("X: y\r\n ", 400, "field_folded"),
+                BAD("X", 400, "field_without_colon"),
+                BAD("X y", 400, "field_without_colon"),
+                BAD("X Y: z", 400, "field_name"),
+                BAD("X(a): z", 400, "field_name"),
+                BAD("X\"a\": z", 400, "field_name"),
+                BAD("X/a: z", 400, "field_name"),
+                BAD("X@a: z", 400, "field_name"),
+                BAD("X[0]: z", 400, "field_name"),
+                BAD("X{a}: z", 400, "field_name"),
+                BAD("X,a: z", 400, "field_name"),
+                BAD("X;a: z", 400, "field_name"),
+                BAD("X=a: z", 400, "field_name"),
+                BAD("X\\a: z", 400, "field_name"),
+                BAD("X<a>: z", 400, "field_name"),
+                BAD("X?: z", 400, "field_name"),
+                BAD("X\xc3\xa4: z", 400, "field_name"),
+                BAD("\xa0X: z", 400, "field_name"),
+                BAD("GET / HTTP/1.1", 400, "field_without_colon"),
+                BAD("GET http://b/ HTTP/1.1", 400, "field_name"),
+                BAD("Expect: 200-ok", 417, "expect"),
+                BAD("Expect: 100-continue, x", 417, "expect"),
+                BAD("Expect: 100-continue\r\nExpect: 100-continue", 417, "expect"),
+                OK("Expect: 100-Continue"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "GET / HTTP/1.1\r\nHost: a\r\n", "\r\n\r\n");
+}
+
+static void framing_that_two_readers_could_see_differently_is_refused(void **state)
+{
+        static const struct row rows[] = {
+                OK("Content-Length: 0"),
+                OK("Content-Length: 5"),
+                OK("content-length:5"),
+                OK("CONTENT-LENGTH: \t5 \t"),
+                OK("Content-Length: 0005"),
+                OK("Content-Length: 9223372036854775807"),
+                OK("Transfer-Encoding: chunked"),
+                OK("transfer-encoding:chunked"),
+                OK("Transfer-Encoding: Chunked"),
+                OK("Transfer-Encoding:\tchunked\t"),
+                BAD("Content-Length:", 400, "content_length"),
+                BAD("Content-Length: 9223372036854775808", 400, "content_length"),
+                BAD("Content-Length: 18446744073709551616", 400, "content_length"),
+                BAD("Content-Length: 18446744073709551621", 400, "content_length"),
+                BAD("Content-Length: 99999999999999999999999999", 400, "content_length"),
+                BAD("Content-Length: 00000000000000000005", 400, "content_length"),
+                BAD("Content-Length: +5", 400, "content_length"),
+                BAD("Content-Length: -5", 400, "content_length"),
+                BAD("Content-Length: -0", 400, "content_length"),
+                BAD("Content-Length: 5 5", 400, "content_length"),
+                BAD("Content-Length: 5,", 400, "content_length"),
+                BAD("Content-Length: ,5", 400, "content_length"),
+                BAD("Content-Length: 5,5", 400, "content_length"),
+                BAD("Content-Length: 5, 5", 400, "content_length"),
+                BAD("Content-Length: 5, 6", 400, "content_length"),
+                BAD("Content-Length: 0x5", 400, "content_length"),
+                BAD("Content-Length: 5x", 400, "content_length"),
+                BAD("Content-Length: x5", 400, "content_length"),
+                BAD("Content-Length: 5.0", 400, "content_length"),
+                BAD("Content-Length: 5e0", 400, "content_length"),
+                BAD("Content-Length: 1_0", 400, "content_length"),
+                BAD("Content-Length: 5;", 400, "content_length"),
+                BAD("Content-Length: \"5\"", 400, "content_length"),
+                BAD("Content-Length: 'five'", 400, "content_length"),
+                BAD("Content-Length: \xd9\xa5", 400, "content_length"),
+                BAD("Content-Length: \xa0"
+                    "5",
+                    400, "content_length"),
+                BAD("Content-Length: 5\xa0", 400, "content_length"),
+                BAD("Content-Length: 5\x0b", 400, "control_character"),
+                BAD("Content-Length: 5\0", 400, "control_character"),
+                BAD("Content-Length: 5\r\n 6", 400, "field_folded"),
+                BAD("Content-Length:\r\n 5", 400, "field_folded"),
+                BAD("Content-Length : 5", 400, "field_space_before_colon"),
+                BAD("Content-Length: 5\r\nContent-Length: 5", 400, "content_length_repeated"),
+                BAD("Content-Length: 5\r\nContent-Length: 6", 400, "content_length_repeated"),
+                BAD("Content-Length: 5\r\ncontent-length: 05", 400, "content_length_repeated"),
+                BAD("Content-Length: 0\r\nX: y\r\nContent-Length: 0", 400,
+                    "content_length_repeated"),
+                BAD("Content-Length: 5\r\nTransfer-Encoding: chunked", 400,
+                    "content_length_and_transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nContent-Length: 5", 400,
+                    "content_length_and_transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nContent-Length: 0", 400,
+                    "content_length_and_transfer_encoding"),
+                BAD("Transfer-Encoding: identity\r\nContent-Length: 5", 400,
+                    "content_length_and_transfer_encoding"),
+                BAD("Transfer-Encoding: xchunked\r\nContent-Length: 5", 400,
+                    "content_length_and_transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nContent-Length: x", 400, "content_length"),
+                BAD("Transfer-Encoding:", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: identity", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: gzip", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: gzip, chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked, gzip", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked, identity", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: identity, chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked, chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked,", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: ,chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: , chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked;q=1", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked;", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: \"chunked\"", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: 'chunked'", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: xchunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunkedx", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunke", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: x chunked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: cow\r\nTransfer-Encoding: chunked", 400,
+                    "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nTransfer-Encoding: cow", 400,
+                    "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400,
+                    "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\r\nTransfer-Encoding:", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: \xa0"
+                    "chunked",
+                    400, "transfer_encoding"),
+                BAD("Transfer-Encoding: chunked\xff", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: ch\xc3\xbcnked", 400, "transfer_encoding"),
+                BAD("Transfer-Encoding: \x0b"
+                    "chunked",
+                    400, "control_character"),
+                BAD("Transfer-Encoding: chunked\x0b", 400, "control_character"),
+                BAD("Transfer-Encoding: \x0c"
+                    "chunked",
+                    400, "control_character"),
+                BAD("Transfer-Encoding: chunked\0", 400, "control_character"),
+                BAD("Transfer-Encoding: \x7f"
+                    "chunked",
+                    400, "control_character"),
+                BAD("Transfer-Encoding : chunked", 400, "field_space_before_colon"),
+                BAD("Transfer-Encoding\t: chunked", 400, "field_space_before_colon"),
+                BAD("Transfer-Encoding\x0b: chunked", 400, "control_character"),
+                BAD("Transfer-Encoding\0: chunked", 400, "control_character"),
+                BAD(" Transfer-Encoding: chunked", 400, "field_folded"),
+                BAD("X: y\r\n Transfer-Encoding: chunked", 400, "field_folded"),
+                BAD("Transfer-Encoding:\r\n chunked", 400, "field_folded"),
+                BAD("Transfer-Encoding: chunked\r\n , identity", 400, "field_folded"),
+                BAD("X: y\nTransfer-Encoding: chunked", 400, "bare_lf"),
+                BAD("X: y\rTransfer-Encoding: chunked", 400, "bare_cr"),
+                BAD("Transfer\xe2\x80\x90"
+                    "Encoding: chunked",
+                    400, "field_name"),
+                OK("Transfer_Encoding: chunked"), /* another field: hop-by-hop, never forwarded */
+                OK("X-Transfer-Encoding: chunked\r\nContent-Length: 5"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "POST / HTTP/1.1\r\nHost: a\r\n",
+                   "\r\n\r\n");
+}
+
+static void http_1_0_has_no_transfer_encoding(void **state)
+{
+        static const struct row rows[] = {
+                OK("Content-Length: 5"),
+                OK("Expect: 100-continue"),
+                OK("Expect: x"),
+                BAD("Transfer-Encoding: chunked", 400, "transfer_encoding_in_http_1_0"),
+                BAD("Transfer-Encoding: x", 400, "transfer_encoding_in_http_1_0"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "POST / HTTP/1.0\r\nHost: a\r\n",
+                   "\r\n\r\n");
+}
+
+static void a_trace_with_a_body_is_refused(void **state)
+{
+        static const struct row rows[] = {
+                OK("Content-Length: 0"),
+                BAD("Content-Length: 1", 400, "trace_with_body"),
+                BAD("Transfer-Encoding: chunked", 400, "trace_with_body"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "TRACE / HTTP/1.1\r\nHost: a\r\n",
+                   "\r\n\r\n");
+}
+
+static void host_is_said_once_and_is_lawful(void **state)
+{
+        static const struct row rows[] = {
+                OK("Host: a"),
+                OK("hOST:a.example"),
+                OK("Host: A.Example.:8443"),
+                OK("Host: 192.0.2.1:80"),
+                OK("Host: [2001:db8::1]"),
+                OK("Host: [::FFFF:192.0.2.1]:1"),
+                OK("Host: a_b-c.x--y"),
+                OK("Host: a:65535"),
+                BAD("X: y", 400, "host_missing"),
+                BAD("Host:", 400, "host"),
+                BAD("Host: a\r\nHost: a", 400, "host_repeated"),
+                BAD("Host: a\r\nHost: b", 400, "host_repeated"),
+                BAD("Host: a\r\nhost: a", 400, "host_repeated"),
+                BAD("Host: a, b", 400, "host"),
+                BAD("Host: a b", 400, "host"),
+                BAD("Host: a/b", 400, "host"),
+                BAD("Host: a?b", 400, "host"),
+                BAD("Host: a#b", 400, "host"),
+                BAD("Host: u@a", 400, "host"),
+                BAD("Host: u:p@a", 400, "host"),
+                BAD("Host: http://a", 400, "host"),
+                BAD("Host: a\\b", 400, "host"),
+                BAD("Host: a%2eb", 400, "host"),
+                BAD("Host: a%00", 400, "host"),
+                BAD("Host: a;b", 400, "host"),
+                BAD("Host: *.a", 400, "host"),
+                BAD("Host: .", 400, "host"),
+                BAD("Host: .a", 400, "host"),
+                BAD("Host: a..b", 400, "host"),
+                BAD("Host: a..", 400, "host"),
+                BAD("Host: \xc3\xa4.de", 400, "host"),
+                BAD("Host: a:", 400, "host"),
+                BAD("Host: a:0", 400, "host"),
+                BAD("Host: a:65536", 400, "host"),
+                BAD("Host: a:99999999999999999999", 400, "host"),
+                BAD("Host: a:+80", 400, "host"),
+                BAD("Host: a: 80", 400, "host"),
+                BAD("Host: a:80:80", 400, "host"),
+                BAD("Host: a:80a", 400, "host"),
+                BAD("Host: :80", 400, "host"),
+                BAD("Host: []", 400, "host"),
+                BAD("Host: [::1", 400, "host"),
+                BAD("Host: ::1", 400, "host"),
+                BAD("Host: [::1]80", 400, "host"),
+                BAD("Host: [::1]:", 400, "host"),
+                BAD("Host: [::1%25eth0]", 400, "host"),
+                BAD("Host: [v1.a]", 400, "host"),
+                BAD("Host: [1.2.3.4]", 400, "host"),
+                BAD("Host: a[::1]", 400, "host"),
+                BAD("Host: "
+                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.de",
+                    400, "host"),
+        };
+        (void)state;
+        check_rows(read_request, rows, COUNT_OF(rows), "GET / HTTP/1.1\r\n", "\r\n\r\n");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(request_line_is_read_to_the_letter),
+                cmocka_unit_test(line_ends_are_crlf_and_nothing_else),
+                cmocka_unit_test(fields_are_read_to_the_letter),
+                cmocka_unit_test(framing_that_two_readers_could_see_differently_is_refused),
+                cmocka_unit_test(http_1_0_has_no_transfer_encoding),
+                cmocka_unit_test(a_trace_with_a_body_is_refused),
+                cmocka_unit_test(host_is_said_once_and_is_lawful),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
