@@ -41,13 +41,8 @@ static void put_rapid_reset(struct raw *raw, uint32_t i)
         raw_frame(raw, NGHTTP2_RST_STREAM, 0, 2 * i + 1, SLICE("\0\0\0\x08"));
 }
 
-/* The forms of MadeYouReset, CVE-2025-8671: each makes the server send the reset. */
-static void put_zero_window(struct raw *raw, uint32_t i)
-{
-        raw_get(raw, 2 * i + 1);
-        raw_frame(raw, NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, SLICE("\0\0\0\0"));
-}
-
+/* The forms of MadeYouReset, CVE-2025-8671: each makes the server send the reset.
+ * (A window update of 0 and a PRIORITY of a wrong length end the session in nghttp2 at once.) */
 static void put_window_overflow(struct raw *raw, uint32_t i)
 {
         raw_get(raw, 2 * i + 1);
@@ -85,7 +80,6 @@ static const struct flood floods[] = {
         FLOOD(empty_data, put_empty_data),
         FLOOD(empty_data, put_padding),
         FLOOD(client_resets, put_rapid_reset),
-        FLOOD(server_resets, put_zero_window),
         FLOOD(server_resets, put_window_overflow),
         FLOOD(server_resets, put_data_over_length),
         FLOOD(server_resets, put_malformed),
