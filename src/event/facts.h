@@ -1,0 +1,115 @@
+/* What is said about each kind of event, filled by the thread that saw it. Slices are borrowed for
+ * the call of the emitter only. Zero, the empty slice and an all-zero digest mean "not known".
+ * time_ms is Unix time in milliseconds; 0 lets the emitter ask the clock. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/reason.h"
+#include "base/slice.h"
+#include "event/address.h"
+
+/* The leaf that the client showed, judged or not; names are as in the certificate (I13). */
+struct leaf_facts {
+        struct digest certificate, spki;
+        struct slice serial; /* lower-case hex */
+        struct slice issuer, subject;
+        int64_t not_after_s;
+};
+
+/* Emitted once for each handshake, when it is decided. */
+struct handshake_facts {
+        int64_t time_ms;
+        enum reason reason; /* why refused, or, where admitted without identity, why unverified */
+        enum reason
+                report_only; /* what a ReportOnly policy would have refused for; else ACCEPTED */
+        bool admitted;
+        bool verified; /* admitted with an identity */
+        struct event_address peer;
+        struct slice gateway, listener; /* "namespace/name", section name */
+        struct slice sni;
+        struct leaf_facts leaf;
+        struct slice pin_name, pin_owner;
+        struct slice scope; /* the scope that matched or refused: "listener edge/edge/https" */
+        struct slice tls_version, tls_cipher, alpn;
+        uint64_t generation, connection, duration_us;
+};
+
+/* Refusals for one reason that were counted instead of written. Emitted by the sink itself. */
+struct folded_facts {
+        enum reason reason;
+        uint64_t count;
+};
+
+struct closed_facts {
+        int64_t time_ms;
+        struct slice why; /* token: "peer_closed", "idle_timeout", "drained", "pin_removed", … */
+        enum reason reason; /* where judging anew ended it; else ACCEPTED */
+        struct event_address peer;
+        struct slice gateway, listener, client_name;
+        struct digest certificate, spki;
+        uint64_t generation, connection, duration_us, requests, bytes_in, bytes_out;
+};
+
+struct request_facts {
+        int64_t time_ms; /* of the request head */
+        struct slice method;
+        struct slice path;      /* without the query, which may hold secrets */
+        struct slice authority; /* server.address */
+        struct slice protocol;  /* "1.1", "2" */
+        uint16_t status;
+        struct event_address client, upstream;
+        struct slice client_name, gateway, listener, route, request_id;
+        enum reason reason; /* of a route or rule scope that refused; else ACCEPTED */
+        struct slice fault; /* token of what went wrong when pingate made the answer */
+        struct digest spki; /* the verified client's */
+        uint64_t generation, connection;
+        uint64_t bytes_in, bytes_out; /* of bodies */
+        uint64_t duration_us, upstream_us;
+        uint32_t retries;
+};
+
+struct generation_facts {
+        int64_t time_ms;
+        uint64_t generation;
+        struct digest digest;
+        struct slice sources; /* "files edge.yaml, pins/" */
+        uint64_t listeners, routes, pins, pins_added, pins_removed;
+        uint64_t build_us;
+};
+
+/* One pin that came or went with a generation; at most EVENT_PIN_CHANGES_MAX are written for one
+ * generation, whose own record has the full counts. */
+enum {
+        EVENT_PIN_CHANGES_MAX = 256
+};
+
+struct pin_change_facts {
+        int64_t time_ms;
+        uint64_t generation;
+        bool added, deny;
+        struct slice kind; /* "spki", "cert", "issuer" */
+        struct digest digest;
+        struct slice name, owner;
+        struct slice object; /* "ConfigMap edge/devices", "ClientCertificatePolicy edge/partners" */
+        struct slice scope;
+};
+
+struct source_facts {
+        int64_t time_ms;
+        uint64_t generation; /* the one that serves on */
+        struct slice source, text;
+};
+
+struct lifecycle_facts {
+        int64_t time_ms;
+        struct slice what; /* token: "started", "ready", "draining", "stopped", … */
+        struct slice detail;
+};
+
+struct warning_facts {
+        int64_t time_ms;
+        struct slice where, text;
+};

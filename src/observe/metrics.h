@@ -1,0 +1,22 @@
+/* Prometheus text exposition (version 0.0.4) of all counters, summed over the workers, plus what
+ * the rings lost and build information. Labels are bounded: every value is from a table of ours, no
+ * name of a client, host or pin ever becomes one. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+struct event_hub;
+
+struct metrics_extra {
+        bool ready;
+        uint64_t lines_lost;
+        uint64_t generation, pins, listeners;
+        bool source_failing;
+        double started_s; /* Unix time */
+};
+
+/* False when the buffer's maximum is reached. */
+bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, struct buffer *out);

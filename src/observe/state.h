@@ -1,0 +1,52 @@
+/* What a running gateway is, for /status, /readyz and the metrics: written by control and by run.c,
+ * read by the admin server, under one lock that no worker ever takes. Setters copy what they get.
+ * Which generation a worker serves is in its counters; ready means that each serves one and that
+ * the gateway is not draining (I45). A new state has no generation: not ready. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/slice.h"
+
+struct event_hub;
+struct gateway_state;
+struct json_writer;
+
+struct state_listener {
+        struct slice gateway, name; /* "edge/edge", "https" */
+        struct slice address;       /* "0.0.0.0:8443", "[::]:8443" */
+        struct slice protocol;      /* "HTTPS" */
+        struct slice hostname;      /* empty: any */
+        struct slice mode; /* "AllowValidOnly", "AllowInsecureFallback"; empty: asks for none */
+        bool programmed;
+        bool pinned;          /* handshake-stage pins are in force */
+        uint64_t pins;        /* how many allow somebody here */
+        struct digest digest; /* over them */
+        struct slice message; /* why not programmed or not enforced; empty: all well */
+};
+
+struct state_generation {
+        uint64_t number;
+        struct digest digest;
+        int64_t published_ms;
+        uint64_t pins, routes;
+        const struct state_listener *listeners;
+        size_t listener_count;
+};
+
+struct gateway_state *gateway_state_new(const struct event_hub *hub); /* started now */
+void gateway_state_free(struct gateway_state *state);
+
+void gateway_state_set_generation(struct gateway_state *state, const struct state_generation *g);
+void gateway_state_set_draining(struct gateway_state *state);
+/* A source that can't be read: what it says and since when. The empty text: all sources are well.
+ */
+void gateway_state_set_source_error(struct gateway_state *state, struct slice text);
+
+bool gateway_state_ready(struct gateway_state *state);
+/* Why not ready, as one token for the probe's body; "ready" where it is. */
+const char *gateway_state_readiness(struct gateway_state *state);
+void gateway_state_print(struct gateway_state *state, struct json_writer *w);
