@@ -68,8 +68,8 @@ struct pin_match {
 };
 
 /* The kind is part of the question: an SPKI hash never matches a certificate hash (I4). Of several
- * open entries the one that stays open longest; of closed ones, the one listed first. *match is
- * written unless PIN_ABSENT. */
+ * entries that are open (or, with none open, closed) the one whose window ends last answers. *match
+ * is written unless PIN_ABSENT. */
 enum pin_presence pin_set_find(const struct pin_set *set, enum pin_kind kind,
                                const struct digest *digest, int64_t now, struct pin_match *match);
 

@@ -1,0 +1,142 @@
+#include "trust/pin_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "trust/pin_set_table.h"
+
+struct pin_set *pin_set_ref(struct pin_set *set)
+{
+        atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+        return set;
+}
+
+void pin_set_unref(struct pin_set *set)
+{
+        if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
+                return;
+        for (int kind = 0; kind < PIN_KIND_COUNT; kind++) {
+                free(set->tables[kind].entries);
+                free(set->tables[kind].starts);
+        }
+        free(set->records);
+        free(set->texts);
+        free(set);
+}
+
+size_t pin_set_count(const struct pin_set *set)
+{
+        size_t count = 0;
+        for (int kind = 0; kind < PIN_KIND_COUNT; kind++)
+                count += set->tables[kind].count;
+        return count;
+}
+
+size_t pin_set_bytes(const struct pin_set *set)
+{
+        size_t bytes = sizeof(*set) + set->records_len + set->texts_len;
+        for (int kind = 0; kind < PIN_KIND_COUNT; kind++) {
+                const struct pin_table *table = &set->tables[kind];
+                size_t buckets = table->shift == 32 ? 1 : (size_t)1 << (32 - table->shift);
+                bytes += table->count * sizeof(*table->entries);
+                bytes += (buckets + 1) * sizeof(*table->starts);
+        }
+        return bytes;
+}
+
+const struct pin_faults *pin_set_faults(const struct pin_set *set)
+{
+        return &set->faults;
+}
+
+const struct digest *pin_set_digest(const struct pin_set *set)
+{
+        return &set->digest;
+}
+
+static struct slice text_at(const struct pin_set *set, uint32_t place)
+{
+        return slice_from(set->texts + place + 1, set->texts[place]);
+}
+
+struct pin_match pin_set_record(const struct pin_set *set, uint32_t record)
+{
+        struct pin_match match = {.not_before = PIN_ALWAYS_FROM, .not_after = PIN_ALWAYS_UNTIL};
+        if (record == 0)
+                return match;
+        const unsigned char *at = set->records + record;
+        unsigned flags = *at++;
+        uint32_t place;
+        if (flags & RECORD_NAME) {
+                memcpy(&place, at, sizeof(place));
+                match.name = text_at(set, place);
+                at += sizeof(place);
+        }
+        if (flags & RECORD_OWNER) {
+                memcpy(&place, at, sizeof(place));
+                match.owner = text_at(set, place);
+                at += sizeof(place);
+        }
+        if (flags & RECORD_NOT_BEFORE) {
+                memcpy(&match.not_before, at, sizeof(match.not_before));
+                at += sizeof(match.not_before);
+        }
+        if (flags & RECORD_NOT_AFTER)
+                memcpy(&match.not_after, at, sizeof(match.not_after));
+        return match;
+}
+
+/* The first entry that is not before the digest. */
+static uint32_t lower_bound(const struct pin_table *table, const struct digest *digest)
+{
+        uint32_t bucket = pin_bucket(table, digest);
+        uint32_t low = table->starts[bucket], high = table->starts[bucket + 1];
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+                if (digest_compare(&table->entries[middle].digest, digest) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+enum pin_presence pin_set_find(const struct pin_set *set, enum pin_kind kind,
+                               const struct digest *digest, int64_t now, struct pin_match *match)
+{
+        must((unsigned)kind < PIN_KIND_COUNT);
+        const struct pin_table *table = &set->tables[kind];
+        enum pin_presence presence = PIN_ABSENT;
+        for (uint32_t i = lower_bound(table, digest);
+             i < table->count && digest_equal(&table->entries[i].digest, digest); i++) {
+                struct pin_match here = pin_set_record(set, table->entries[i].record);
+                bool open = here.not_before <= now && now < here.not_after;
+                enum pin_presence found = open ? PIN_OPEN : PIN_CLOSED;
+                if (found > presence || (found == presence && here.not_after > match->not_after))
+                        *match = here;
+                presence = found > presence ? found : presence;
+        }
+        return presence;
+}
+
+bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin)
+{
+        size_t index = (*at)++;
+        for (int kind = 0; kind < PIN_KIND_COUNT; kind++) {
+                const struct pin_table *table = &set->tables[kind];
+                if (index >= table->count) {
+                        index -= table->count;
+                        continue;
+                }
+                struct pin_match match = pin_set_record(set, table->entries[index].record);
+                *pin = (struct pin){.kind = (enum pin_kind)kind,
+                                    .digest = table->entries[index].digest,
+                                    .name = match.name,
+                                    .owner = match.owner,
+                                    .not_before = match.not_before,
+                                    .not_after = match.not_after};
+                return true;
+        }
+        return false;
+}
