@@ -1,0 +1,79 @@
+/* One request and its response, from the head that a client connection read to the last byte that
+ * it pulled. The connection (h1 or h2, see connection.h) owns it; the exchange owns its upstream
+ * side. It holds one reference on the snapshot that was current when the head was complete (a
+ * request sees exactly one generation). Bodies stream both ways within bounded buffers: request
+ * bytes are acknowledged by on_consumed once they went on, response bytes wait until the connection
+ * pulls. Callbacks never run before the call that made the exchange has returned. All on one
+ * worker. */
+#pragma once
+
+#include "event/emit.h"
+#include "http/h2.h"
+#include "http/message.h"
+#include "proxy/upstream/pool.h"
+#include "snapshot/snapshot.h"
+
+struct exchange;
+
+/* What the worker lends to every exchange on it. */
+struct exchange_env {
+        uv_loop_t *loop;
+        struct wheel *wheel;
+        struct upstream_pool *pool;
+        struct event_sink *sink;
+        const uint64_t *now_ms;                        /* the loop's monotonic time */
+        const struct slice *date;                      /* IMF-fixdate, kept by the worker */
+        uint64_t request_ms_max, body_progress_ms_max; /* I34 */
+        uint64_t *random_state;
+};
+
+/* What the connection knows; lives as long as the connection. */
+struct exchange_client {
+        const struct header_list *identity; /* NULL: the port asks for no certificate */
+        struct slice client_name, scheme, tls_server_name;
+        struct event_address peer;
+        struct digest spki;
+        uint64_t connection;
+        const char *protocol; /* "1.1", "2" */
+};
+
+struct exchange_callbacks {
+        /* 1xx heads, then the final one. `end`: no body follows. */
+        void (*on_head)(struct exchange *exchange, const struct response_head *head, bool end,
+                        void *self);
+        void (*on_readable)(struct exchange *exchange,
+                            void *self); /* exchange_pull has something */
+        void (*on_consumed)(struct exchange *exchange, size_t bytes,
+                            void *self);                            /* of request data */
+        void (*on_continue)(struct exchange *exchange, void *self); /* send 100 Continue */
+};
+
+struct exchange_start {
+        const struct exchange_env *env;
+        const struct exchange_client *client;
+        const struct exchange_callbacks *callbacks;
+        void *self;
+        struct snapshot *snapshot;
+        const struct port *port;
+        const struct listener *listener; /* that SNI chose, or NULL on a plain port */
+        struct request_head *head;       /* in `arena` */
+        struct arena *arena;             /* the exchange's memory; the connection's to reset */
+        bool end;                        /* the request has no body */
+};
+
+/* Decides (421, 404, 500, 503) or goes to a backend; either way the answer comes by callback. */
+struct exchange *exchange_open(const struct exchange_start *start);
+/* An answer of our own for a message that could not be read (400, 431, …), logged like any other.
+ */
+struct exchange *exchange_open_fault(const struct exchange_start *start,
+                                     const struct http_fault *fault);
+void exchange_request_data(struct exchange *exchange, struct slice data);
+void exchange_request_end(struct exchange *exchange, struct header_list *trailers);
+/* As on_pull of http/h2.h; *trailers may be set with END. */
+enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
+                           const struct header_list **trailers);
+/* The backend side is over and done; nothing of the request is wanted any more (h1: if the request
+ * body is not complete by then, the connection can't be reused). */
+bool exchange_request_unread(const struct exchange *exchange);
+/* Ends it, whole or broken off (client gone), and writes the access record. */
+void exchange_close(struct exchange *exchange);
