@@ -14,7 +14,7 @@
 #include "event/facts.h"
 
 enum {
-        EVENT_TEXT_BYTES = 1024,
+        EVENT_TEXT_BYTES = 1344,
 };
 
 enum event_kind {

@@ -24,5 +24,6 @@ bool event_ring_has_room(struct event_ring *ring); /* stays true until the produ
  * between the record before and this one (or the end, where NULL is returned). */
 const struct event *event_ring_peek(struct event_ring *ring, uint64_t *lost);
 void event_ring_release(struct event_ring *ring);
+bool event_ring_is_empty(const struct event_ring *ring);
 
 uint64_t event_ring_lost(const struct event_ring *ring); /* since birth; any thread */
