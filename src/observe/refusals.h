@@ -2,6 +2,7 @@
  * Written by the observe thread, read by the admin server, under its own lock. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "event/event.h"
@@ -10,12 +11,12 @@ enum {
         REFUSALS_MAX = 256
 };
 
-struct json_writer;
+struct buffer;
 struct refusals;
 
 struct refusals *refusals_new(void);
 void refusals_free(struct refusals *refusals);
 void refusals_add(struct refusals *refusals, const struct event *handshake);
 /* {"next":N,"refusals":[…]}: those numbered `from` and later, oldest first. Numbers start at 1;
- * asking again with from = next shows only what is new. */
-void refusals_print(struct refusals *refusals, uint64_t from, struct json_writer *w);
+ * asking again with from = next shows only what is new. False when `out` has no room. */
+bool refusals_print(struct refusals *refusals, uint64_t from, struct buffer *out);

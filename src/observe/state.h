@@ -37,6 +37,8 @@ struct state_generation {
         size_t listener_count;
 };
 
+struct metrics_extra;
+
 struct gateway_state *gateway_state_new(const struct event_hub *hub); /* started now */
 void gateway_state_free(struct gateway_state *state);
 
@@ -50,3 +52,4 @@ bool gateway_state_ready(struct gateway_state *state);
 /* Why not ready, as one token for the probe's body; "ready" where it is. */
 const char *gateway_state_readiness(struct gateway_state *state);
 void gateway_state_print(struct gateway_state *state, struct json_writer *w);
+void gateway_state_measure(struct gateway_state *state, struct metrics_extra *extra);

@@ -1,0 +1,177 @@
+#include "observe/metrics.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "event/counters.h"
+#include "event/emit.h"
+#include "event/ring.h"
+
+enum metric_type {
+        METRIC_COUNTER,
+        METRIC_GAUGE
+};
+
+struct row {
+        const char *metric, *labels, *help;
+        enum metric_type type;
+        size_t offset;
+};
+
+static const struct row rows[] = {
+#define COUNTER(field, metric, labels, help)                                                       \
+        {metric, labels, help, METRIC_COUNTER, offsetof(struct worker_counters, field)},
+#define GAUGE(field, metric, labels, help)                                                         \
+        {metric, labels, help, METRIC_GAUGE, offsetof(struct worker_counters, field)},
+#include "event/counters.def"
+#undef COUNTER
+#undef GAUGE
+};
+
+static uint64_t value_at(const struct event_hub *hub, size_t worker, size_t offset)
+{
+        const char *counters = (const char *)event_hub_counters(hub, worker);
+        return counter_get((const void *)(counters + offset));
+}
+
+static uint64_t sum_at(const struct event_hub *hub, size_t offset)
+{
+        uint64_t sum = 0;
+        for (size_t i = 0; i < event_hub_workers(hub); i++)
+                sum += value_at(hub, i, offset);
+        return sum;
+}
+
+static bool head(struct buffer *out, const char *metric, const char *type, const char *help)
+{
+        return buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
+}
+
+static bool sample(struct buffer *out, const char *metric, const char *labels, uint64_t value)
+{
+        bool bare = labels[0] == '\0';
+        return buffer_printf(out, "%s%s%s%s %llu\n", metric, bare ? "" : "{", labels,
+                             bare ? "" : "}", (unsigned long long)value);
+}
+
+/* The generation alone is not summed: each worker says its own. */
+static bool row_samples(const struct event_hub *hub, const struct row *row, struct buffer *out)
+{
+        if (row->offset != offsetof(struct worker_counters, generation))
+                return sample(out, row->metric, row->labels, sum_at(hub, row->offset));
+        for (size_t i = 0; i < event_hub_workers(hub); i++) {
+                char label[32];
+                snprintf(label, sizeof(label), "worker=\"%zu\"", i);
+                if (!sample(out, row->metric, label, value_at(hub, i, row->offset)))
+                        return false;
+        }
+        return true;
+}
+
+static bool print_rows(const struct event_hub *hub, struct buffer *out)
+{
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                const struct row *row = &rows[i];
+                bool first = i == 0 || strcmp(rows[i - 1].metric, row->metric) != 0;
+                const char *type = row->type == METRIC_GAUGE ? "gauge" : "counter";
+                if (first && !head(out, row->metric, type, row->help))
+                        return false;
+                if (!row_samples(hub, row, out))
+                        return false;
+        }
+        return true;
+}
+
+static bool print_reasons(const struct event_hub *hub, struct buffer *out)
+{
+        const char *metric = "pingate_handshakes_refused_total";
+        if (!head(out, metric, "counter", "TLS handshakes refused, by reason."))
+                return false;
+        for (size_t i = REASON_ACCEPTED + 1; i < REASON_COUNT; i++) {
+                char label[64];
+                snprintf(label, sizeof(label), "reason=\"%s\"", reason_token((enum reason)i));
+                size_t offset =
+                        offsetof(struct worker_counters, refused) + i * sizeof(struct counter);
+                if (!sample(out, metric, label, sum_at(hub, offset)))
+                        return false;
+        }
+        return true;
+}
+
+static bool print_histogram(const struct event_hub *hub, size_t offset, const char *metric,
+                            const char *help, struct buffer *out)
+{
+        if (!head(out, metric, "histogram", help))
+                return false;
+        uint64_t seen = 0;
+        for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+                seen += sum_at(hub, offset + offsetof(struct histogram, buckets) +
+                                            i * sizeof(struct counter));
+                uint64_t bound = histogram_bound_us(i);
+                char le[32] = "+Inf";
+                if (bound != UINT64_MAX)
+                        snprintf(le, sizeof(le), "%g", (double)bound / 1e6);
+                if (!buffer_printf(out, "%s_bucket{le=\"%s\"} %llu\n", metric, le,
+                                   (unsigned long long)seen))
+                        return false;
+        }
+        double sum_s = (double)sum_at(hub, offset + offsetof(struct histogram, sum_us)) / 1e6;
+        return buffer_printf(out, "%s_sum %.6f\n%s_count %llu\n", metric, sum_s, metric,
+                             (unsigned long long)seen);
+}
+
+static bool print_histograms(const struct event_hub *hub, struct buffer *out)
+{
+        return print_histogram(hub, offsetof(struct worker_counters, handshake_us),
+                               "pingate_handshake_duration_seconds",
+                               "Time from the first byte of a handshake to its decision.", out) &&
+               print_histogram(hub, offsetof(struct worker_counters, request_us),
+                               "pingate_request_duration_seconds",
+                               "Time from a request's head to the end of its response.", out) &&
+               print_histogram(hub, offsetof(struct worker_counters, upstream_us),
+                               "pingate_upstream_duration_seconds",
+                               "Time that backends took to answer.", out);
+}
+
+static bool print_lost(struct event_hub *hub, uint64_t lines, struct buffer *out)
+{
+        uint64_t admissions = 0, records = 0;
+        for (size_t i = 0; i <= event_hub_workers(hub); i++) {
+                admissions += event_ring_lost(event_hub_ring(hub, i, true));
+                records += event_ring_lost(event_hub_ring(hub, i, false));
+        }
+        const char *metric = "pingate_log_lost_total";
+        return head(out, metric, "counter", "Log records lost, by what lost them.") &&
+               sample(out, metric, "what=\"admissions\"", admissions) &&
+               sample(out, metric, "what=\"records\"", records) &&
+               sample(out, metric, "what=\"lines\"", lines);
+}
+
+static bool gauge(struct buffer *out, const char *metric, const char *help, uint64_t value)
+{
+        return head(out, metric, "gauge", help) && sample(out, metric, "", value);
+}
+
+static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
+{
+        return gauge(out, "pingate_ready", "1 when every worker serves a generation.",
+                     extra->ready) &&
+               gauge(out, "pingate_generation", "The newest generation.", extra->generation) &&
+               gauge(out, "pingate_pins", "Pins in the newest generation.", extra->pins) &&
+               gauge(out, "pingate_listeners", "Listeners in the newest generation.",
+                     extra->listeners) &&
+               gauge(out, "pingate_source_failing",
+                     "1 while a source can't be read and the last good generation serves on.",
+                     extra->source_failing) &&
+               head(out, "pingate_start_time_seconds", "gauge", "Unix time of the start.") &&
+               buffer_printf(out, "pingate_start_time_seconds %.3f\n", extra->started_s) &&
+               head(out, "pingate_build_info", "gauge", "Always 1; the version is its label.") &&
+               sample(out, "pingate_build_info", "version=\"" PINGATE_VERSION "\"", 1);
+}
+
+bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, struct buffer *out)
+{
+        return print_rows(hub, out) && print_reasons(hub, out) && print_histograms(hub, out) &&
+               print_lost(hub, extra->lines_lost, out) && print_extra(extra, out);
+}

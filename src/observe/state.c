@@ -1,0 +1,216 @@
+#include "observe/state.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/memory.h"
+#include "event/emit.h"
+#include "observe/format_field.h"
+#include "observe/metrics.h"
+#include "text/time.h"
+
+struct gateway_state {
+        pthread_mutex_t lock;
+        const struct event_hub *hub;
+        int64_t started_ms;
+        struct arena arena; /* of the generation's texts */
+        struct state_generation generation;
+        bool draining;
+        struct buffer source_error; /* empty: all sources are well */
+        int64_t source_error_ms;
+};
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct gateway_state *gateway_state_new(const struct event_hub *hub)
+{
+        struct gateway_state *state = NEW(struct gateway_state);
+        pthread_mutex_init(&state->lock, NULL);
+        state->hub = hub;
+        state->started_ms = now_ms();
+        arena_init(&state->arena, 4096);
+        buffer_init(&state->source_error, 4096);
+        return state;
+}
+
+void gateway_state_free(struct gateway_state *state)
+{
+        if (!state)
+                return;
+        arena_done(&state->arena);
+        buffer_done(&state->source_error);
+        pthread_mutex_destroy(&state->lock);
+        free(state);
+}
+
+static void copy_listener(struct arena *arena, struct state_listener *to)
+{
+        struct slice *texts[] = {&to->gateway,  &to->name, &to->address, &to->protocol,
+                                 &to->hostname, &to->mode, &to->message};
+        for (size_t i = 0; i < COUNT_OF(texts); i++)
+                *texts[i] = arena_slice(arena, *texts[i]);
+}
+
+void gateway_state_set_generation(struct gateway_state *state, const struct state_generation *g)
+{
+        pthread_mutex_lock(&state->lock);
+        arena_reset(&state->arena);
+        state->generation = *g;
+        struct state_listener *listeners =
+                ARENA_ARRAY(&state->arena, struct state_listener, g->listener_count + 1);
+        for (size_t i = 0; i < g->listener_count; i++) {
+                listeners[i] = g->listeners[i];
+                copy_listener(&state->arena, &listeners[i]);
+        }
+        state->generation.listeners = listeners;
+        pthread_mutex_unlock(&state->lock);
+}
+
+void gateway_state_set_draining(struct gateway_state *state)
+{
+        pthread_mutex_lock(&state->lock);
+        state->draining = true;
+        pthread_mutex_unlock(&state->lock);
+}
+
+void gateway_state_set_source_error(struct gateway_state *state, struct slice text)
+{
+        pthread_mutex_lock(&state->lock);
+        if (state->source_error.len == 0)
+                state->source_error_ms = now_ms();
+        buffer_clear(&state->source_error);
+        buffer_append(&state->source_error, slice_sub(text, 0, state->source_error.max));
+        pthread_mutex_unlock(&state->lock);
+}
+
+static uint64_t worker_generation(const struct gateway_state *state, size_t worker)
+{
+        return counter_get(&event_hub_counters(state->hub, worker)->generation);
+}
+
+/* Any generation will do: while a new one is being adopted, the one before serves. */
+static const char *readiness(const struct gateway_state *state)
+{
+        if (state->draining)
+                return "draining";
+        if (state->generation.number == 0)
+                return "no_generation";
+        for (size_t i = 0; i < event_hub_workers(state->hub); i++)
+                if (worker_generation(state, i) == 0)
+                        return "workers_not_serving";
+        return "ready";
+}
+
+const char *gateway_state_readiness(struct gateway_state *state)
+{
+        pthread_mutex_lock(&state->lock);
+        const char *token = readiness(state);
+        pthread_mutex_unlock(&state->lock);
+        return token;
+}
+
+bool gateway_state_ready(struct gateway_state *state)
+{
+        return slice_is(slice_of(gateway_state_readiness(state)), "ready");
+}
+
+static void field_time(struct json_writer *w, const char *key, int64_t unix_ms)
+{
+        char text[TIME_SIZE];
+        json_field_text(w, key, time_print_ms(unix_ms, text));
+}
+
+static void print_listener(struct json_writer *w, const struct state_listener *l)
+{
+        json_begin_object(w);
+        json_field_string(w, "gateway", l->gateway);
+        json_field_string(w, "name", l->name);
+        json_field_string(w, "address", l->address);
+        json_field_string(w, "protocol", l->protocol);
+        field_known(w, "hostname", l->hostname);
+        field_known(w, "mode", l->mode);
+        json_field_bool(w, "programmed", l->programmed);
+        json_field_bool(w, "pinned", l->pinned);
+        json_field_unsigned(w, "pins", l->pins);
+        field_digest(w, "digest", &l->digest);
+        field_known(w, "message", l->message);
+        json_end_object(w);
+}
+
+static void print_generation(struct json_writer *w, const struct state_generation *g)
+{
+        json_key(w, SLICE("generation"));
+        json_begin_object(w);
+        json_field_unsigned(w, "number", g->number);
+        field_digest(w, "digest", &g->digest);
+        if (g->number)
+                field_time(w, "published", g->published_ms);
+        json_field_unsigned(w, "pins", g->pins);
+        json_field_unsigned(w, "routes", g->routes);
+        json_end_object(w);
+        json_key(w, SLICE("listeners"));
+        json_begin_array(w);
+        for (size_t i = 0; i < g->listener_count; i++)
+                print_listener(w, &g->listeners[i]);
+        json_end_array(w);
+}
+
+static void print_worker(struct json_writer *w, const struct worker_counters *c)
+{
+        json_begin_object(w);
+        json_field_unsigned(w, "generation", counter_get(&c->generation));
+        json_field_unsigned(w, "handshaking", counter_get(&c->connections_handshaking));
+        json_field_unsigned(w, "serving", counter_get(&c->connections_serving));
+        json_field_unsigned(w, "draining", counter_get(&c->connections_draining));
+        json_field_unsigned(w, "admitted",
+                            counter_get(&c->handshakes_accepted) +
+                                    counter_get(&c->handshakes_unverified));
+        json_field_unsigned(w, "refused", counter_get(&c->handshakes_refused));
+        json_end_object(w);
+}
+
+void gateway_state_print(struct gateway_state *state, struct json_writer *w)
+{
+        pthread_mutex_lock(&state->lock);
+        json_begin_object(w);
+        json_field_text(w, "version", PINGATE_VERSION);
+        field_time(w, "started", state->started_ms);
+        json_field_integer(w, "uptime_s", (now_ms() - state->started_ms) / 1000);
+        json_field_text(w, "readiness", readiness(state));
+        print_generation(w, &state->generation);
+        json_key(w, SLICE("workers"));
+        json_begin_array(w);
+        for (size_t i = 0; i < event_hub_workers(state->hub); i++)
+                print_worker(w, event_hub_counters(state->hub, i));
+        json_end_array(w);
+        json_key(w, SLICE("source_error"));
+        if (state->source_error.len > 0) {
+                json_begin_object(w);
+                field_time(w, "since", state->source_error_ms);
+                json_field_string(w, "says", buffer_slice(&state->source_error));
+                json_end_object(w);
+        } else {
+                json_null(w);
+        }
+        json_end_object(w);
+        pthread_mutex_unlock(&state->lock);
+}
+
+void gateway_state_measure(struct gateway_state *state, struct metrics_extra *extra)
+{
+        pthread_mutex_lock(&state->lock);
+        extra->ready = slice_is(slice_of(readiness(state)), "ready");
+        extra->generation = state->generation.number;
+        extra->pins = state->generation.pins;
+        extra->listeners = state->generation.listener_count;
+        extra->source_failing = state->source_error.len > 0;
+        extra->started_s = (double)state->started_ms / 1000;
+        pthread_mutex_unlock(&state->lock);
+}
