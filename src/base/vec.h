@@ -33,7 +33,7 @@
         } while (0)
 
 #define vec_each(item, vec)                                                                        \
-        for (__typeof__((vec)->items) item = (vec)->items;                                         \
+        for (__typeof__(*(vec)->items) *item = (vec)->items;                                       \
              item && item < (vec)->items + (vec)->count; item++)
 
 #define vec_done(vec)                                                                              \
