@@ -1,1 +1,0 @@
-#include "event/event.h"
