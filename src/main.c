@@ -13,6 +13,7 @@ struct command {
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+        {"secret", cli_secret, "print the YAML of a Secret made of PEM files"},
         {"version", cli_version, "say which version this is, and of which libraries"},
         {"help", help, "say what a command takes"},
 };
