@@ -50,11 +50,13 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, struct slice key);
-void json_string(struct json_writer *w, struct slice value);
-void json_integer(struct json_writer *w, int64_t value);
-void json_unsigned(struct json_writer *w, uint64_t value);
-void json_bool(struct json_writer *w, bool value);
-void json_null(struct json_writer *w);
+void json_write_string(struct json_writer *w, struct slice value);
+void json_write_integer(struct json_writer *w, int64_t value);
+void json_write_unsigned(struct json_writer *w, uint64_t value);
+/* A number that stands as JSON writes it. */
+void json_write_number(struct json_writer *w, struct slice number);
+void json_write_bool(struct json_writer *w, bool value);
+void json_write_null(struct json_writer *w);
 /* A key and its value in one. */
 void json_field_string(struct json_writer *w, const char *key, struct slice value);
 void json_field_text(struct json_writer *w, const char *key, const char *value);
