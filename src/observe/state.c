@@ -197,7 +197,7 @@ void gateway_state_print(struct gateway_state *state, struct json_writer *w)
                 json_field_string(w, "says", buffer_slice(&state->source_error));
                 json_end_object(w);
         } else {
-                json_null(w);
+                json_write_null(w);
         }
         json_end_object(w);
         pthread_mutex_unlock(&state->lock);
