@@ -13,6 +13,8 @@ struct command {
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+        {"status", cli_status, "show what a running gateway serves, and whom it refused"},
+        {"demo", cli_demo, "show a gateway at work with throw-away certificates"},
         {"secret", cli_secret, "print the YAML of a Secret made of PEM files"},
         {"version", cli_version, "say which version this is, and of which libraries"},
         {"help", help, "say what a command takes"},

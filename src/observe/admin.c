@@ -127,7 +127,7 @@ static bool host_is_local(const char *host)
         struct slice s = slice_of(host);
         if (s.len > 0 && s.data[0] == '[') {
                 size_t end = slice_find(s, ']');
-                if (end == s.len)
+                if (end == s.len || (end + 1 < s.len && host[end + 1] != ':'))
                         return false;
                 memcpy(name, host + 1, end - 1);
                 name[end - 1] = '\0';
@@ -227,7 +227,9 @@ static bool address_parse(const char *text, struct addrinfo **found, struct erro
                 from++;
                 len -= 2;
         }
-        if (!colon || len == 0 || len >= sizeof(host))
+        uint64_t port;
+        if (!colon || len == 0 || len >= sizeof(host) ||
+            !slice_to_u64(slice_of(colon + 1), UINT16_MAX, &port))
                 return error_set(err, ERROR_USAGE, "%s: not an address like 127.0.0.1:9180", text);
         memcpy(host, from, len);
         host[len] = '\0';
@@ -248,11 +250,10 @@ static struct MHD_Daemon *daemon_start(struct door *door, const struct sockaddr 
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-        struct MHD_Daemon *daemon =
-                MHD_start_daemon(flags, 0, NULL, NULL, on_request, door, MHD_OPTION_SOCK_ADDR,
-                                 address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-                                 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+        struct MHD_Daemon *daemon = MHD_start_daemon(
+                flags, 0, NULL, NULL, on_request, door, MHD_OPTION_SOCK_ADDR, address,
+                MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_END);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         return daemon;
 }

@@ -67,8 +67,8 @@ static void closed(struct json_writer *w, const struct closed_facts *c)
 
 static void request(struct json_writer *w, const struct request_facts *r)
 {
-        json_field_string(w, "http.request.method", r->method);
-        json_field_string(w, "url.path", r->path);
+        field_known(w, "http.request.method", r->method);
+        field_known(w, "url.path", r->path);
         field_known(w, "server.address", r->authority);
         field_known(w, "network.protocol.version", r->protocol);
         json_field_unsigned(w, "http.response.status_code", r->status);

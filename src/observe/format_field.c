@@ -1,11 +1,22 @@
 #include "observe/format_field.h"
 
+#include "event/event.h"
 #include "text/base64.h"
 
 void field_known(struct json_writer *w, const char *key, struct slice value)
 {
-        if (value.len > 0)
-                json_field_string(w, key, value);
+        char shown[EVENT_TEXT_BYTES];
+        if (value.len == 0)
+                return;
+        /* Our own reader refuses NUL, so one client's name could hide the refusals of all. 0xff is
+         * no UTF-8 either: the writer shows it as U+FFFD. */
+        if (slice_find(value, '\0') < value.len) {
+                value = slice_sub(value, 0, sizeof(shown));
+                for (size_t i = 0; i < value.len; i++)
+                        shown[i] = (char)(value.data[i] ? value.data[i] : '\xff');
+                value.data = shown;
+        }
+        json_field_string(w, key, value);
 }
 
 void field_address(struct json_writer *w, const char *key, const struct event_address *address,

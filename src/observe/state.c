@@ -194,7 +194,7 @@ void gateway_state_print(struct gateway_state *state, struct json_writer *w)
         if (state->source_error.len > 0) {
                 json_begin_object(w);
                 field_time(w, "since", state->source_error_ms);
-                json_field_string(w, "says", buffer_slice(&state->source_error));
+                field_known(w, "says", buffer_slice(&state->source_error));
                 json_end_object(w);
         } else {
                 json_write_null(w);
