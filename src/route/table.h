@@ -59,10 +59,20 @@ struct route {
 
 struct route_table;
 
+/* One line of a table: this match under this host name leads to this rule. */
+struct route_line {
+        struct slice hostname;
+        const struct route_match *match;
+        const struct route_rule *rule;
+};
+
 /* Rules are not copied: they live as long as the table. */
 struct route_table *route_table_build(const struct route *routes, size_t count,
                                       struct arena *arena);
 const struct route_rule *route_find(const struct route_table *table,
                                     const struct request_head *head);
+/* All lines in an order of their own that keeps every precedence, for canonical prints. *at starts
+ * at 0. */
+bool route_table_next(const struct route_table *table, size_t *at, struct route_line *out);
 /* Picks by weight: `random` is any 64-bit number. NULL when there is nothing to pick. */
 const struct route_backend *route_pick(const struct route_rule *rule, uint64_t random);
