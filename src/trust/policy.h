@@ -94,3 +94,7 @@ void client_policy_unref(const struct client_policy *policy);
 size_t client_policy_pin_count(const struct client_policy *policy, uint32_t listener);
 /* A scope without listeners holds everywhere; with LISTENER_UNKNOWN every scope holds. */
 bool pin_scope_holds(const struct pin_scope *scope, uint32_t listener);
+size_t pin_scope_count(const struct pin_scope *scope); /* pins in all of its sets */
+
+struct hasher;
+void path_rules_hash(const struct path_rules *rules, struct hasher *hasher);
