@@ -85,18 +85,31 @@ int anchor_find(X509 **issuer, X509_STORE_CTX *ctx, X509 *x509)
 
 /* The anchor is trusted because it is configured: RFC 5280, 6.1 revokes certificates of the path
  * below it. OpenSSL asks for a CRL on an anchor that another CA issued, too, whose issuer it cannot
- * have. Nothing else is ever forgiven here (I7). */
+ * have. */
+static bool is_about_anchor_crl(X509_STORE_CTX *ctx, int error)
+{
+        int depth = X509_STORE_CTX_get_error_depth(ctx);
+        const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+        if (depth == 0 || depth != sk_X509_num(chain) - 1)
+                return false;
+        return !(X509_get_extension_flags(sk_X509_value(chain, depth)) & EXFLAG_SI) &&
+               (error == X509_V_ERR_UNABLE_TO_GET_CRL ||
+                error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER);
+}
+
+/* Key identifiers help to find an issuer and prove nothing; RFC 5280 asks CAs to write them
+ * (4.2.1.1, 4.2.1.2) but not validators to demand them (6.1). Go's certificates often lack them. */
+static bool is_missing_key_identifier(int error)
+{
+        return error == X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER ||
+               error == X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER;
+}
+
+/* These two, and nothing else, are ever forgiven (I7): neither says anything about trust. */
 static int on_verify_step(int ok, X509_STORE_CTX *ctx)
 {
         int error = X509_STORE_CTX_get_error(ctx);
-        int depth = X509_STORE_CTX_get_error_depth(ctx);
-        const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
-        if (ok || depth == 0 || depth != sk_X509_num(chain) - 1)
-                return ok;
-        X509 *anchor = sk_X509_value(chain, depth);
-        if (X509_get_extension_flags(anchor) & EXFLAG_SI)
-                return ok;
-        if (error != X509_V_ERR_UNABLE_TO_GET_CRL && error != X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER)
+        if (ok || !(is_missing_key_identifier(error) || is_about_anchor_crl(ctx, error)))
                 return ok;
         X509_STORE_CTX_set_error(ctx, X509_V_OK);
         return 1;
