@@ -54,8 +54,10 @@ struct port {
         struct slice gateway;
         const struct listener *listeners; /* at least one */
         size_t listener_count;
-        const struct host_table *hosts;     /* host name to struct listener */
-        const struct client_policy *client; /* NULL: certificates are not asked for */
+        const struct host_table *hosts; /* host name to struct listener */
+        /* NULL: certificates are not asked for. The snapshot holds one reference a port, given
+         * back by snapshot_reap. */
+        const struct client_policy *client;
 };
 
 struct endpoint {

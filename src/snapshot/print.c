@@ -1,0 +1,139 @@
+#include "snapshot/print.h"
+
+#include "base/must.h"
+
+void text_print_into(struct buffer *out, struct slice text)
+{
+        bool fits = buffer_append(out, SLICE("\""));
+        for (size_t i = 0; i < text.len; i++) {
+                unsigned char c = (unsigned char)text.data[i];
+                if (c < ' ' || c >= 0x7f)
+                        fits = fits && buffer_printf(out, "\\x%02x", c);
+                else if (c == '"' || c == '\\')
+                        fits = fits && buffer_printf(out, "\\%c", c);
+                else
+                        fits = fits && buffer_append(out, slice_from(text.data + i, 1));
+        }
+        must(fits && buffer_append(out, SLICE("\"")));
+}
+
+static void digest_put(struct buffer *out, const char *label, const struct digest *digest)
+{
+        char hex[DIGEST_HEX_SIZE];
+        must(buffer_printf(out, " %s=%s", label, digest_hex(digest, hex)));
+}
+
+static void scope_put(struct buffer *out, const struct pin_scope *scope)
+{
+        static const char *const kinds[] = {
+                [SCOPE_INLINE] = "inline",
+                [SCOPE_GATEWAY] = "gateway",
+                [SCOPE_LISTENER_SET] = "listenerset",
+                [SCOPE_LISTENER] = "listener",
+        };
+        must(buffer_printf(out, "    scope %s ", kinds[scope->kind]));
+        text_print_into(out, scope->source);
+        for (size_t i = 0; i < scope->listener_count; i++)
+                must(buffer_printf(out, "%s%u", i ? "," : " listeners=", scope->listeners[i]));
+        must(buffer_append(out, SLICE("\n")));
+        for (size_t i = 0; i < scope->set_count; i++) {
+                must(buffer_printf(out, "      pins %zu", pin_set_count(scope->sets[i])));
+                digest_put(out, "digest", pin_set_digest(scope->sets[i]));
+                must(buffer_append(out, SLICE("\n")));
+        }
+}
+
+/* The trust digest says all of it; the rest is for people. */
+static void client_put(struct buffer *out, const struct client_policy *client)
+{
+        static const char *const uses[] = {
+                [USE_CLIENT_AUTH] = "client",
+                [USE_CLIENT_OR_SERVER_AUTH] = "client-or-server",
+                [USE_ANY] = "any",
+                [USE_SERVER_AUTH] = "server",
+        };
+        must(buffer_printf(out, "  clients mode=%s use=%s depth=%d",
+                           client->mode == ALLOW_VALID_ONLY ? "valid-only" : "insecure-fallback",
+                           uses[client->rules.use], client->rules.max_depth));
+        digest_put(out, "trust", &client->digest);
+        if (client->refuses_all) {
+                must(buffer_append(out, SLICE(" refuses-all ")));
+                text_print_into(out, client->refuses_why);
+        }
+        must(buffer_append(out, SLICE("\n    cas ")));
+        if (client->cas) {
+                must(buffer_printf(out, "%zu", ca_set_anchor_count(client->cas)));
+                digest_put(out, "digest", ca_set_digest(client->cas));
+                must(buffer_printf(out, " crls=%zu", ca_set_crl_count(client->cas)));
+                digest_put(out, "digest", ca_set_crl_digest(client->cas));
+        } else {
+                must(buffer_append(out, SLICE("none usable")));
+        }
+        must(buffer_append(out, SLICE("\n")));
+        for (size_t i = 0; i < client->scope_count; i++)
+                scope_put(out, &client->scopes[i]);
+}
+
+static void certificate_put(struct buffer *out, const struct server_certificate *certificate)
+{
+        must(buffer_append(out, SLICE("    certificate ")));
+        text_print_into(out, certificate->source);
+        digest_put(out, "digest", &certificate->digest);
+        must(buffer_append(out, SLICE("\n")));
+}
+
+static void listener_put(struct buffer *out, const struct snapshot *snapshot,
+                         const struct listener *listener)
+{
+        must(buffer_append(out, SLICE("  listener ")));
+        text_print_into(out, listener->gateway);
+        must(buffer_append(out, SLICE(" ")));
+        text_print_into(out, listener->name);
+        must(buffer_append(out, SLICE(" host=")));
+        text_print_into(out, listener->hostname);
+        must(buffer_printf(out, " index=%u forward=%u\n", listener->index, listener->forward));
+        for (size_t i = 0; i < listener->certificate_count; i++)
+                certificate_put(out, listener->certificates[i]);
+        if (listener->routes)
+                routes_print_into(snapshot, listener->routes, out);
+}
+
+static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port)
+{
+        must(buffer_append(out, SLICE("port ")));
+        text_print_into(out, port->text);
+        must(buffer_printf(out, " %s gateway=", port->protocol == PORT_HTTPS ? "https" : "http"));
+        text_print_into(out, port->gateway);
+        must(buffer_append(out, SLICE("\n")));
+        if (port->client)
+                client_put(out, port->client);
+        for (size_t i = 0; i < port->listener_count; i++)
+                listener_put(out, snapshot, &port->listeners[i]);
+}
+
+static void backend_put(struct buffer *out, const struct backend *backend)
+{
+        must(buffer_append(out, SLICE("backend ")));
+        text_print_into(out, backend->name);
+        must(buffer_append(out, SLICE("\n")));
+        for (size_t i = 0; i < backend->endpoint_count; i++) {
+                const struct endpoint *endpoint = &backend->endpoints[i];
+                must(buffer_append(out, SLICE("  endpoint ")));
+                text_print_into(out, endpoint->text);
+                if (endpoint->dns_name.len > 0) {
+                        must(buffer_append(out, SLICE(" dns=")));
+                        text_print_into(out, endpoint->dns_name);
+                        must(buffer_printf(out, ":%u", endpoint->port));
+                }
+                must(buffer_append(out, SLICE("\n")));
+        }
+}
+
+/* The generation is not meaning: two that mean the same have the same digest. */
+void snapshot_print_into(const struct snapshot *snapshot, struct buffer *out)
+{
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                port_put(out, snapshot, &snapshot->ports[i]);
+        for (size_t i = 0; i < snapshot->backend_count; i++)
+                backend_put(out, &snapshot->backends[i]);
+}

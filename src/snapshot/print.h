@@ -1,0 +1,14 @@
+/* The canonical text of a snapshot. Private to snapshot/. */
+#pragma once
+
+#include "base/buffer.h"
+#include "snapshot/snapshot.h"
+
+#define SNAPSHOT_TEXT_MAX ((size_t)1 << 32)
+
+void snapshot_print_into(const struct snapshot *snapshot, struct buffer *out);
+/* The rules of one listener, a line for each match under each host name. */
+void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
+                       struct buffer *out);
+/* In quotes and escaped, so that no name can look like another line (I13). */
+void text_print_into(struct buffer *out, struct slice text);

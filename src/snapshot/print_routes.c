@@ -1,0 +1,76 @@
+#include "snapshot/print.h"
+
+#include "base/must.h"
+
+static void label_put(struct buffer *out, const char *label, struct slice text)
+{
+        must(buffer_append(out, slice_of(label)));
+        text_print_into(out, text);
+}
+
+static void pair_put(struct buffer *out, const char *label, struct slice name, struct slice value)
+{
+        label_put(out, label, name);
+        label_put(out, "=", value);
+}
+
+static void match_put(struct buffer *out, const struct route_line *line)
+{
+        const struct route_match *match = line->match;
+        label_put(out, "    route host=", line->hostname);
+        label_put(out, match->path_kind == PATH_MATCH_EXACT ? " exact " : " prefix ", match->path);
+        if (match->method.len > 0)
+                label_put(out, " method=", match->method);
+        for (size_t i = 0; i < match->header_count; i++)
+                pair_put(out, " header ", match->headers[i].name, match->headers[i].value);
+        for (size_t i = 0; i < match->query_count; i++)
+                pair_put(out, " query ", match->queries[i].name, match->queries[i].value);
+        label_put(out, " to ", line->rule->route);
+        if (line->rule->name.len > 0)
+                label_put(out, " rule ", line->rule->name);
+        must(buffer_printf(out, "%s\n", line->rule->refuses ? " refuses" : ""));
+}
+
+static void filters_put(struct buffer *out, const char *which, const struct header_filter *filters,
+                        size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                const struct header_filter *filter = &filters[i];
+                must(buffer_printf(out, "      %s headers", which));
+                for (size_t n = 0; n < filter->set_count; n++)
+                        pair_put(out, " set ", filter->set[n].name, filter->set[n].value);
+                for (size_t n = 0; n < filter->add_count; n++)
+                        pair_put(out, " add ", filter->add[n].name, filter->add[n].value);
+                for (size_t n = 0; n < filter->remove_count; n++)
+                        label_put(out, " remove ", filter->remove[n]);
+                must(buffer_append(out, SLICE("\n")));
+        }
+}
+
+static void targets_put(struct buffer *out, const struct snapshot *snapshot,
+                        const struct route_rule *rule)
+{
+        for (size_t i = 0; i < rule->backend_count; i++) {
+                const struct route_backend *target = &rule->backends[i];
+                bool valid = target->backend < snapshot->backend_count;
+                if (valid)
+                        label_put(out, "      to ", snapshot->backends[target->backend].name);
+                else
+                        must(buffer_append(out, SLICE("      to nothing (500)")));
+                must(buffer_printf(out, " weight=%u\n", target->weight));
+        }
+}
+
+void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
+                       struct buffer *out)
+{
+        struct route_line line;
+        for (size_t at = 0; route_table_next(routes, &at, &line);) {
+                match_put(out, &line);
+                filters_put(out, "request", line.rule->request_filters,
+                            line.rule->request_filter_count);
+                filters_put(out, "response", line.rule->response_filters,
+                            line.rule->response_filter_count);
+                targets_put(out, snapshot, line.rule);
+        }
+}

@@ -1,0 +1,99 @@
+#include "snapshot/snapshot.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "snapshot/print.h"
+#include "trust/hash.h"
+
+enum {
+        SNAPSHOT_CHUNK_BYTES = 64 * 1024,
+};
+
+/* What nobody refers to any more, newest first. Any thread pushes, the control thread takes all. */
+static _Atomic(struct snapshot *) retired;
+
+struct snapshot *snapshot_new(void)
+{
+        struct snapshot *snapshot = NEW(struct snapshot);
+        arena_init(&snapshot->arena, SNAPSHOT_CHUNK_BYTES);
+        atomic_init(&snapshot->references, 1);
+        return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+        unsigned before = atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+        must(before > 0);
+        return snapshot;
+}
+
+static void retire(struct snapshot *snapshot)
+{
+        struct snapshot *top = atomic_load_explicit(&retired, memory_order_relaxed);
+        do {
+                snapshot->retired_next = top;
+        } while (!atomic_compare_exchange_weak_explicit(
+                &retired, &top, snapshot, memory_order_release, memory_order_relaxed));
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+        if (!snapshot)
+                return;
+        unsigned before = atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel);
+        must(before > 0);
+        if (before == 1)
+                retire(snapshot);
+}
+
+/* Keys are frozen like all else, until this moment (I43). */
+static void wipe_keys(const struct snapshot *snapshot)
+{
+        for (size_t i = 0; i < snapshot->certificate_count; i++) {
+                const struct server_certificate *certificate = snapshot->certificates[i];
+                secret_done((struct secret *)(uintptr_t)&certificate->key);
+        }
+}
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+        if (snapshot->tls_free)
+                snapshot->tls_free(snapshot->tls);
+        wipe_keys(snapshot);
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                if (snapshot->ports[i].client)
+                        client_policy_unref(snapshot->ports[i].client);
+        arena_done(&snapshot->arena);
+        free(snapshot);
+}
+
+void snapshot_reap(void)
+{
+        struct snapshot *next = atomic_exchange_explicit(&retired, NULL, memory_order_acquire);
+        while (next) {
+                struct snapshot *snapshot = next;
+                next = snapshot->retired_next;
+                snapshot_free(snapshot);
+        }
+}
+
+void snapshot_seal(struct snapshot *snapshot)
+{
+        struct buffer text;
+        buffer_init(&text, SNAPSHOT_TEXT_MAX);
+        snapshot_print_into(snapshot, &text);
+        snapshot->digest = sha256(buffer_slice(&text));
+        buffer_done(&text);
+}
+
+struct slice snapshot_print(const struct snapshot *snapshot, struct arena *arena)
+{
+        struct buffer text;
+        buffer_init(&text, SNAPSHOT_TEXT_MAX);
+        snapshot_print_into(snapshot, &text);
+        struct slice copy = arena_slice(arena, buffer_slice(&text));
+        buffer_done(&text);
+        return copy;
+}
