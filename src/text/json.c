@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/must.h"
 #include "text/utf8.h"
 
 static void json_release(json_t **json)
@@ -211,7 +210,6 @@ static void print_node(struct json_writer *w, const struct node *node)
                 json_end_object(w);
                 return;
         }
-        must(!"a kind of node");
 }
 
 bool node_print_json(const struct node *node, struct buffer *out, bool pretty)
