@@ -1,0 +1,169 @@
+"""./dev bench: server CPU microseconds per operation, peers interleaved in one run; ratios are what counts."""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+os.environ.setdefault("PINGATE", str(ROOT / "build" / "src" / "cli" / "pingate"))
+
+from servers import (CLIENT_CPU, Backend, Caddy, Haproxy, NginxProxy, Pingate)  # noqa: E402
+from support import pki  # noqa: E402
+
+import types  # noqa: E402
+
+LOAD = os.environ.get("LOAD", str(ROOT / "build" / "tests" / "bench" / "load"))
+
+
+def make_people(folder):
+    folder.mkdir(parents=True)
+    p = types.SimpleNamespace()
+    p.server_ca = pki.make_ca(folder, "server-root")
+    p.server = p.server_ca.issue("server", dns=["app.example.com"], eku=pki.SERVER_AUTH)
+    p.ca = pki.make_ca(folder, "clients-root")
+    p.pinned = p.ca.issue("pinned")
+    p.unpinned = p.ca.issue("unpinned")
+    p.by_intermediate = p.ca.intermediate("issuing").issue("by-intermediate")
+    for who in ("pinned", "unpinned", "by_intermediate"):
+        identity = getattr(p, who)
+        (folder / f"{who}.pem").write_text(identity.cert_pem + identity.chain_pem + identity.key_pem)
+    p.folder = folder
+    return p
+
+
+def load(server, people, mode, who="pinned", count=1000, **options):
+    command = ["taskset", "-c", CLIENT_CPU, LOAD, "--mode", mode, "--port", str(server.port), "--count", str(count),
+               "--identities", str(people.folder / f"{who}.pem")]
+    for key, value in options.items():
+        command += [f"--{key}", str(value)]
+    before = server.cpu_s()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    cpu = server.cpu_s() - before
+    if done.returncode != 0:
+        raise RuntimeError(f"{server.name} {mode}: {done.stdout}{done.stderr}")
+    result = json.loads(done.stdout)
+    return cpu * 1e6 / result["operations"], result
+
+
+def idle_bytes(server, people, count=1000):
+    before = server.rss_kb()
+    process = subprocess.Popen([LOAD, "--mode", "idle", "--port", str(server.port), "--count", str(count),
+                                "--concurrency", str(count), "--identities", str(people.folder / "pinned.pem")],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    line = process.stdout.readline()
+    after = server.rss_kb()
+    process.communicate("")
+    held = int(line.split()[1])
+    return (after - before) * 1024 / held
+
+
+ROWS = [
+    ("full handshake + GET, leaf by root", lambda s, p, n: load(s, p, "full", count=800 * n)[0]),
+    ("full handshake + GET, by an intermediate", lambda s, p, n: load(s, p, "full", "by_intermediate", count=800 * n)[0]),
+    ("refusing an unpinned client", lambda s, p, n: load(s, p, "refused", "unpinned", count=800 * n)[0]),
+    ("keep-alive HTTP/1.1 GET", lambda s, p, n: load(s, p, "keepalive", count=20000 * n, concurrency=64)[0]),
+    ("HTTP/2 GET, 100 streams", lambda s, p, n: load(s, p, "h2", count=20000 * n, concurrency=4, streams=100)[0]),
+]
+
+
+def spread(values, unit=""):
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.1f} [{min(values):.1f}..{max(values):.1f}]{unit}"
+
+
+def measure(servers, people, repeats, size):
+    table = {(row[0], s.name): [] for row in ROWS for s in servers}
+    for _ in range(repeats):
+        for name, run in ROWS:
+            for server in servers:
+                try:
+                    table[name, server.name].append(run(server, people, size))
+                except (RuntimeError, subprocess.TimeoutExpired) as e:
+                    print(f"# {server.name}: {name}: {e}", file=sys.stderr)
+    return table
+
+
+def print_table(table, servers):
+    ours = servers[0].name
+    for name, _ in ROWS:
+        own = table[name, ours]
+        print(f"\n{name} (server CPU us an operation: median [min..max])")
+        for server in servers:
+            values = table[name, server.name]
+            ratio = ""
+            if server.name != ours and values and own:
+                ratio = f"  pingate/{server.name} = {statistics.median(own) / statistics.median(values):.2f}"
+            print(f"  {server.name:15} {spread(values):28}{ratio}")
+
+
+def million(folder, people, backend, size):
+    count = 1_000_000
+    pins = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(count)]
+    small = Pingate(folder / "one", people, backend.port)
+    rss_small = small.rss_kb()
+    began = time.monotonic()
+    large = Pingate(folder / "million", people, backend.port, pins=pins)
+    subprocess.run([LOAD, "--mode", "full", "--port", str(large.port), "--count", "1", "--concurrency", "1",
+                    "--identities", str(people.folder / "pinned.pem")], check=True, capture_output=True)
+    print(f"\nstart with 1,000,000 pins, to the first reply: {time.monotonic() - began:.2f} s")
+    print(f"RSS for a pin among 1,000,000: {(large.rss_kb() - rss_small) * 1024 / count:.0f} bytes")
+    one, many = [], []
+    for _ in range(3):
+        one.append(load(small, people, "full", count=800 * size)[0])
+        many.append(load(large, people, "full", count=800 * size)[0])
+    print(f"full handshake + GET: 1 pin {spread(one)} us, 1,000,000 pins {spread(many)} us, "
+          f"ratio {statistics.median(many) / statistics.median(one):.2f}")
+    small.stop()
+    large.stop()
+
+
+def versions():
+    for command in (["nginx", "-v"], ["haproxy", "-v"], ["caddy", "version"], ["openssl", "version"]):
+        path = shutil.which(command[0], path="/usr/sbin:/usr/bin")
+        if path:
+            done = subprocess.run([path, *command[1:]], capture_output=True, text=True)
+            print("# " + (done.stdout + done.stderr).splitlines()[0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", type=int, default=2, help="operations, in multiples of the smallest useful run")
+    parser.add_argument("--only-pingate", action="store_true")
+    options = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pingate-bench-"))
+    folder.chmod(0o755)
+    people = make_people(folder / "pki")
+    versions()
+    backend = Backend(folder / "backend")
+    servers = [Pingate(folder / "pingate", people, backend.port)]
+    try:
+        if not options.only_pingate:
+            servers += [NginxProxy(folder / "nginx", people, backend.port),
+                        NginxProxy(folder / "nginx-tuned", people, backend.port, tuned=True),
+                        Haproxy(folder / "haproxy", people, backend.port),
+                        Haproxy(folder / "haproxy-tuned", people, backend.port, tuned=True),
+                        Caddy(folder / "caddy", people, backend.port)]
+        print_table(measure(servers, people, options.repeats, options.size), servers)
+        print("\nRSS an idle connection (bytes, 1,000 held after one GET each)")
+        for server in servers:
+            print(f"  {server.name:15} {idle_bytes(server, people):.0f}")
+        million(folder, people, backend, options.size)
+    finally:
+        for server in servers + [backend]:
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
