@@ -107,6 +107,10 @@ bool request_rules_check(struct request_head *head, struct http_fault *fault)
                         return fault_set(fault, 417, "expect");
                 head->expect_continue = has_body;
         }
+        /* Of HTTP/1.0, or with nothing to wait for, it is to be ignored, by the backend too: that
+         * one reads our HTTP/1.1 and would take it at its word. */
+        if (!head->expect_continue)
+                header_remove(&head->headers, SLICE("expect"));
         head->te_trailers = header_has_token(&head->headers, SLICE("te"), SLICE("trailers"));
         return true;
 }

@@ -129,13 +129,16 @@ static void an_expectation_counts_only_before_a_body(void **state)
         read_ok(&read, SLICE("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
                              "Content-Length: 1\r\n\r\n"));
         assert_true(read.head.expect_continue);
+        assert_non_null(header_find(&read.head.headers, SLICE("expect")));
         arena_done(&read.arena);
         read_ok(&read, SLICE("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"));
         assert_false(read.head.expect_continue);
+        assert_null(header_find(&read.head.headers, SLICE("expect")));
         arena_done(&read.arena);
         read_ok(&read, SLICE("PUT / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n"
                              "Content-Length: 1\r\n\r\n"));
         assert_false(read.head.expect_continue);
+        assert_null(header_find(&read.head.headers, SLICE("expect")));
         arena_done(&read.arena);
 }
 
