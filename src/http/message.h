@@ -50,7 +50,8 @@ struct request_head {
         uint16_t port;              /* of authority; 0 when not given */
         uint8_t http_minor;         /* of h1: 0 or 1; 1 for h2 */
         bool has_query;
-        bool expect_continue; /* Expect: 100-continue; any other expectation is a 417 */
+        bool expect_continue; /* Expect: 100-continue before a body; it stays in headers, and is
+                               * dropped where it means nothing. Any other is a 417 */
         bool keep_alive;      /* the client lets the connection live; false for HTTP/1.0 */
         bool te_trailers;     /* TE: trailers was sent (gRPC backends want it) */
 };
