@@ -161,6 +161,9 @@ bool demo_world_open(struct demo_world *world, int backend_port, struct error *e
 static void become_gateway(const struct demo_world *world)
 {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlives the demo */
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL); /* the demo's own mask must not outlive exec */
         char admin[32], log[128], config[128], audit[128], access[128];
         snprintf(admin, sizeof(admin), "127.0.0.1:%d", world->admin_port);
         file_path(world, "gateway.log", log);

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 #include "base/digest.h"
@@ -63,12 +63,9 @@ static bool add_extensions(const struct pki_wish *wish, X509 *certificate, X509 
 
 static bool set_serial(X509 *certificate)
 {
-        unsigned char bytes[16];
-        if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-                return false;
-        bytes[0] = (unsigned char)((bytes[0] & 0x7f) | 0x40); /* positive, of full length */
-        BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
-        bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+        BIGNUM *number = BN_new(); /* 127 bits: positive, and always 16 octets */
+        bool ok = number && BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+                  BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
         BN_free(number);
         return ok;
 }

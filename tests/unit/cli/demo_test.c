@@ -63,7 +63,9 @@ static void the_backend_answers_with_identity_headers_and_no_others(void **state
         /* Twice, as a gateway keeps its connections. */
         for (unsigned i = 1; i <= 2; i++) {
                 static const char head[] =
-                        "GET / HTTP/1.1\r\nHost: x\r\npingate-client-name: demo-robot\r\nClient-Cert: :abc:\r\nAccept: y\r\n\r\n";
+                        "GET / HTTP/1.1\r\nHost: x\r\n"
+                        "pingate-client-name: demo-robot\r\nClient-Cert: :abc:\r\n"
+                        "Accept: y\r\n\r\n";
                 static const char tail[] =
                         "\r\n\r\npingate-client-name: demo-robot\nClient-Cert: :abc:\n";
                 assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
