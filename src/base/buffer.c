@@ -39,7 +39,8 @@ char *buffer_reserve(struct buffer *buffer, size_t count)
                         capacity *= 2;
                 if (capacity > buffer->max)
                         capacity = buffer->max;
-                buffer->data = memory_resize(buffer->data, capacity);
+                /* One byte more than the maximum, for the NUL that printf puts behind. */
+                buffer->data = memory_resize(buffer->data, capacity + 1);
                 buffer->capacity = capacity;
         }
         return buffer->data + buffer->len;
@@ -65,7 +66,7 @@ bool buffer_printf(struct buffer *buffer, const char *format, ...)
         int len = vsnprintf(NULL, 0, format, args);
         va_end(args);
         must(len >= 0);
-        char *room = buffer_reserve(buffer, (size_t)len + 1);
+        char *room = buffer_reserve(buffer, (size_t)len);
         if (room) {
                 vsnprintf(room, (size_t)len + 1, format, again);
                 buffer->len += (size_t)len;

@@ -101,7 +101,7 @@ bool slice_to_u64(struct slice s, uint64_t max, uint64_t *out)
                 if (s.data[i] < '0' || s.data[i] > '9')
                         return false;
                 uint64_t digit = (uint64_t)(s.data[i] - '0');
-                if (value > max / 10 || value * 10 > max - digit)
+                if (digit > max || value > (max - digit) / 10)
                         return false;
                 value = value * 10 + digit;
         }
