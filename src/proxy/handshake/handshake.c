@@ -1,0 +1,195 @@
+#include "proxy/handshake/handshake.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "proxy/handshake/hooks.h"
+
+static uint64_t now_us(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+bool handshake_begin(struct handshake *handshake, SSL *ssl, struct snapshot *snapshot,
+                     size_t port_index)
+{
+        handshake->snapshot = snapshot_ref(snapshot);
+        handshake->port_index = port_index;
+        handshake->port = &snapshot->ports[port_index];
+        handshake->started_us = now_us();
+        return SSL_set_ex_data(ssl, handshake_slot(), handshake) == 1;
+}
+
+void handshake_done(struct handshake *handshake)
+{
+        chain_free(handshake->chain);
+        free(handshake->verdict);
+        snapshot_unref(handshake->snapshot);
+        *handshake = (struct handshake){0};
+}
+
+void handshake_judge(struct handshake *handshake, const struct snapshot *snapshot,
+                     size_t port_index, const struct listener *listener, int64_t now)
+{
+        const struct port *port = &snapshot->ports[port_index];
+        if (!handshake->verdict)
+                handshake->verdict = NEW(struct verdict);
+        struct judge_request request = {
+                .policy = port->client,
+                .chain = handshake->chain,
+                .listener = listener ? listener->index : LISTENER_UNKNOWN,
+                .now = now,
+                .store = tls_trust_store_find(snapshot, handshake->worker, port_index),
+                .cache = handshake->cache,
+        };
+        judge(&request, handshake->verdict);
+}
+
+bool port_find(const struct snapshot *snapshot, const struct port *like, size_t *index)
+{
+        for (size_t i = 0; i < snapshot->port_count; i++) {
+                const struct port *port = &snapshot->ports[i];
+                if (port->protocol == like->protocol && slice_equal(port->text, like->text) &&
+                    slice_equal(port->gateway, like->gateway)) {
+                        *index = i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+const struct listener *listener_find(const struct port *port, const struct listener *like)
+{
+        for (size_t i = 0; i < port->listener_count; i++) {
+                const struct listener *listener = &port->listeners[i];
+                if (slice_equal(listener->gateway, like->gateway) &&
+                    slice_equal(listener->name, like->name) &&
+                    slice_equal(listener->hostname, like->hostname))
+                        return listener;
+        }
+        return NULL;
+}
+
+/* A newer generation came while the client was proving its key: that one decides. */
+static bool judge_again(struct handshake *handshake, struct snapshot *current, int64_t now)
+{
+        size_t index;
+        if (!port_find(current, handshake->port, &index))
+                return false;
+        const struct port *port = &current->ports[index];
+        const struct listener *listener = listener_find(port, handshake->listener);
+        if (!listener || (port->client == NULL) != (handshake->port->client == NULL))
+                return false;
+        if (port->client)
+                handshake_judge(handshake, current, index, listener, now);
+        snapshot_unref(handshake->snapshot);
+        handshake->snapshot = snapshot_ref(current);
+        handshake->port_index = index;
+        handshake->port = port;
+        handshake->listener = listener;
+        return true;
+}
+
+bool handshake_complete(struct handshake *handshake, SSL *ssl, struct snapshot *current,
+                        int64_t now)
+{
+        must(handshake->listener != NULL);
+        /* "OK, no certificate" is for the judge to allow, never for OpenSSL (I7). */
+        if (handshake->port->client && !handshake->verdict)
+                handshake_judge(handshake, handshake->snapshot, handshake->port_index,
+                                handshake->listener, now);
+        if (current != handshake->snapshot && !judge_again(handshake, current, now)) {
+                handshake->failure = REASON_PORT_NOT_USABLE;
+                return false;
+        }
+        if (!handshake->port->client)
+                return true;
+        const struct verdict *verdict = handshake->verdict;
+        /* Belt and braces: what was judged is what proved its key. */
+        X509 *proven = SSL_get0_peer_certificate(ssl);
+        if ((proven != NULL) != (handshake->chain != NULL) ||
+            (proven && X509_cmp(proven, handshake->chain->leaf) != 0)) {
+                handshake->failure = REASON_INTERNAL;
+                return false;
+        }
+        if (verdict->admitted && verdict->verified)
+                path_cache_commit(handshake->cache, verdict);
+        return verdict->admitted;
+}
+
+enum reason handshake_failure(struct handshake *handshake, SSL *ssl)
+{
+        unsigned long error = ERR_peek_error();
+        int reason = ERR_GET_REASON(error);
+        ERR_clear_error();
+        (void)ssl;
+        if (handshake->failure != REASON_ACCEPTED)
+                return handshake->failure;
+        if (handshake->verdict && !handshake->verdict->admitted)
+                return handshake->verdict->reason;
+        switch (reason) {
+        case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+                return REASON_NO_CERTIFICATE;
+        case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+                return REASON_TOO_LARGE;
+        case SSL_R_BAD_SIGNATURE:
+        case SSL_R_WRONG_SIGNATURE_TYPE:
+        case SSL_R_WRONG_SIGNATURE_SIZE:
+                return REASON_POSSESSION_FAILED;
+        default:
+                return REASON_HANDSHAKE_FAILED;
+        }
+}
+
+static struct leaf_facts leaf_facts(const struct handshake *handshake)
+{
+        const struct verdict *verdict = handshake->verdict;
+        if (!verdict || !handshake->chain)
+                return (struct leaf_facts){0};
+        return (struct leaf_facts){.certificate = verdict->leaf,
+                                   .spki = verdict->spki,
+                                   .serial = slice_of(verdict->serial),
+                                   .issuer = slice_of(verdict->issuer),
+                                   .subject = slice_of(verdict->subject),
+                                   .not_after_s = verdict->leaf_not_after};
+}
+
+bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
+                      enum reason reason, bool admitted, bool strict)
+{
+        const struct verdict *verdict = handshake->verdict;
+        const struct listener *listener = handshake->listener;
+        const unsigned char *alpn = NULL;
+        unsigned alpn_len = 0;
+        SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
+        struct handshake_facts facts = {
+                .reason = reason,
+                .admitted = admitted,
+                .verified = admitted && verdict && verdict->verified,
+                .peer = handshake->peer,
+                .gateway = handshake->port->gateway,
+                .listener = listener ? listener->name : SLICE_NONE,
+                .sni = slice_from(handshake->sni, handshake->sni_len),
+                .leaf = leaf_facts(handshake),
+                .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
+                .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
+                .scope = slice_of(verdict ? verdict->pin_source : NULL),
+                .tls_version = slice_of(SSL_get_version(ssl)),
+                .tls_cipher = slice_of(SSL_get_cipher_name(ssl)),
+                .alpn = slice_from(alpn, alpn_len),
+                .generation = handshake->snapshot->generation,
+                .connection = handshake->connection,
+                .duration_us = now_us() - handshake->started_us,
+        };
+        if (!strict) {
+                event_handshake_lossy(sink, &facts);
+                return true;
+        }
+        return event_handshake(sink, &facts);
+}

@@ -1,0 +1,143 @@
+#include "proxy/handshake/hooks.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/must.h"
+
+static int slot;
+static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+
+static void slot_init(void)
+{
+        slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        must(slot >= 0);
+}
+
+int handshake_slot(void)
+{
+        pthread_once(&slot_once, slot_init);
+        return slot;
+}
+
+static struct handshake *handshake_of(SSL *ssl)
+{
+        return SSL_get_ex_data(ssl, handshake_slot());
+}
+
+static int refuse(struct handshake *handshake, enum reason reason, int *alert)
+{
+        handshake->failure = reason;
+        *alert = reason_alert(reason);
+        return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* RFC 6066, 3: a list with one entry of type host_name. False: there, but malformed. */
+static bool server_name_parse(SSL *ssl, struct slice *name)
+{
+        const unsigned char *data;
+        size_t len;
+        *name = SLICE_NONE;
+        if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) != 1)
+                return true;
+        if (len < 5 || (size_t)(data[0] << 8 | data[1]) != len - 2 ||
+            data[2] != TLSEXT_NAMETYPE_host_name)
+                return false;
+        size_t name_len = (size_t)(data[3] << 8 | data[4]);
+        if (name_len != len - 5 || name_len == 0 || name_len > SNI_MAX ||
+            memchr(data + 5, 0, name_len))
+                return false;
+        *name = slice_from(data + 5, name_len);
+        return true;
+}
+
+/* Nothing that decides about clients depends on what is read here but the listener's own pins: mode
+ * and CAs are the port's (I19). */
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+        struct handshake *handshake = handshake_of(ssl);
+        struct slice name;
+        (void)arg;
+        if (!server_name_parse(ssl, &name))
+                return refuse(handshake, REASON_UNKNOWN_SNI, alert);
+        memcpy(handshake->sni, name.len ? name.data : "", name.len);
+        handshake->sni_len = name.len;
+        const struct port *port = handshake->port;
+        if (port->client && (port->client->refuses_all || !port->client->cas))
+                return refuse(handshake, REASON_PORT_NOT_USABLE, alert);
+        handshake->listener = host_table_find(port->hosts, name);
+        if (!handshake->listener)
+                return refuse(handshake, REASON_UNKNOWN_SNI, alert);
+        if (handshake->listener->certificate_count == 0)
+                return refuse(handshake, REASON_PORT_NOT_USABLE, alert);
+        return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int on_certificate(SSL *ssl, void *arg)
+{
+        struct handshake *handshake = handshake_of(ssl);
+        (void)arg;
+        return tls_use_listener(handshake->snapshot, ssl, handshake->port, handshake->listener);
+}
+
+int verify_error_of(enum reason reason)
+{
+        switch (reason_alert(reason)) {
+        case 40:
+                return X509_V_ERR_APPLICATION_VERIFICATION;
+        case 43:
+                return X509_V_ERR_INVALID_PURPOSE;
+        case 44:
+                return X509_V_ERR_CERT_REVOKED;
+        case 45:
+                return X509_V_ERR_CERT_HAS_EXPIRED;
+        case 48:
+                return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+        case 80:
+                return X509_V_ERR_UNSPECIFIED;
+        default:
+                return X509_V_ERR_SUBTREE_MINMAX; /* certificate_unknown, 46 */
+        }
+}
+
+/* OpenSSL does not verify: it asks here, and is told nothing but an error code. Admitting is not
+ * enough to come in, the client has yet to prove its key. */
+static int on_verify(X509_STORE_CTX *store, void *arg)
+{
+        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+        struct handshake *handshake = handshake_of(ssl);
+        (void)arg;
+        chain_free(handshake->chain);
+        handshake->chain = chain_of_store_ctx(store, 0);
+        handshake_judge(handshake, handshake->snapshot, handshake->port_index, handshake->listener,
+                        (int64_t)time(NULL));
+        const struct verdict *verdict = handshake->verdict;
+        if (verdict->admitted) {
+                X509_STORE_CTX_set_error(store, X509_V_OK);
+                return 1;
+        }
+        X509_STORE_CTX_set_error(store, verify_error_of(verdict->reason));
+        return 0;
+}
+
+/* Without ALPN it is HTTP/1.1; an offer of nothing that we speak is refused (I22). */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *offered, unsigned offered_len, void *arg)
+{
+        static const unsigned char spoken[] = "\x02h2\x08http/1.1";
+        unsigned char *chosen;
+        (void)ssl;
+        (void)arg;
+        if (SSL_select_next_proto(&chosen, out_len, spoken, sizeof(spoken) - 1, offered,
+                                  offered_len) != OPENSSL_NPN_NEGOTIATED)
+                return SSL_TLSEXT_ERR_ALERT_FATAL;
+        *out = chosen;
+        return SSL_TLSEXT_ERR_OK;
+}
+
+const struct tls_hooks *handshake_hooks(void)
+{
+        static const struct tls_hooks hooks = {on_client_hello, on_certificate, on_verify, on_alpn};
+        return &hooks;
+}

@@ -1,0 +1,20 @@
+/* A server certificate in OpenSSL's form, made once a generation and shared by all contexts. */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "base/error.h"
+#include "snapshot/snapshot.h"
+
+struct tls_certificate {
+        X509 *leaf;
+        EVP_PKEY *key;
+        STACK_OF(X509) * chain; /* above the leaf */
+};
+
+bool tls_certificate_init(struct tls_certificate *certificate,
+                          const struct server_certificate *source, struct error *err);
+void tls_certificate_done(struct tls_certificate *certificate);
+/* Into a context, or into one connection: the other is NULL. */
+bool tls_certificate_load(const struct tls_certificate *certificate, SSL_CTX *ctx, SSL *ssl,
+                          struct error *err);

@@ -1,0 +1,174 @@
+#include "tls/context.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "tls/certificate.h"
+#include "trust/policy.h"
+
+struct tls_context { /* of one worker and port */
+        SSL_CTX *ssl;
+        struct trust_store *store; /* NULL: no certificates are asked for, or no usable CA */
+};
+
+struct tls_contexts {
+        size_t workers, ports;
+        struct tls_context *contexts;         /* [worker * ports + port] */
+        struct tls_certificate *certificates; /* as snapshot->certificates */
+        size_t certificate_count;
+};
+
+static void contexts_free(void *self)
+{
+        struct tls_contexts *all = self;
+        for (size_t i = 0; i < all->workers * all->ports; i++) {
+                SSL_CTX_free(all->contexts[i].ssl);
+                trust_store_free(all->contexts[i].store);
+        }
+        for (size_t i = 0; i < all->certificate_count; i++)
+                tls_certificate_done(&all->certificates[i]);
+        free(all->contexts);
+        free(all->certificates);
+        free(all);
+}
+
+static const struct tls_certificate *certificate_find(const struct snapshot *snapshot,
+                                                      const struct server_certificate *wanted)
+{
+        const struct tls_contexts *all = snapshot->tls;
+        for (size_t i = 0; i < all->certificate_count; i++) {
+                if (snapshot->certificates[i] == wanted)
+                        return &all->certificates[i];
+        }
+        return NULL;
+}
+
+static const struct listener *first_served(const struct port *port)
+{
+        for (size_t i = 0; i < port->listener_count; i++) {
+                if (port->listeners[i].certificate_count > 0)
+                        return &port->listeners[i];
+        }
+        return NULL;
+}
+
+/* Everything that I14, I15 and I18 forbid, off; buffers only while bytes wait. */
+static void set_options(SSL_CTX *ctx)
+{
+        SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+                                         SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+        SSL_CTX_set_num_tickets(ctx, 0);
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_max_early_data(ctx, 0);
+        SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
+                                      SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_max_cert_list(ctx, CHAIN_BYTES_MAX);
+        SSL_CTX_set_security_level(ctx, 2);
+}
+
+static bool set_algorithms(SSL_CTX *ctx)
+{
+        return SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
+               SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521") == 1;
+}
+
+static void set_client_auth(SSL_CTX *ctx, const struct port *port, const struct tls_hooks *hooks)
+{
+        if (!port->client)
+                return;
+        int mode = SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE;
+        if (port->client->mode == ALLOW_VALID_ONLY)
+                mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+        SSL_CTX_set_verify(ctx, mode, NULL);
+        SSL_CTX_set_cert_verify_callback(ctx, hooks->on_verify, NULL);
+}
+
+static bool context_build(const struct snapshot *snapshot, const struct port *port,
+                          const struct tls_hooks *hooks, struct tls_context *out, struct error *err)
+{
+        SSL_CTX *ctx = out->ssl = SSL_CTX_new(TLS_server_method());
+        if (!ctx || !set_algorithms(ctx))
+                return error_set(err, ERROR_SYSTEM, "OpenSSL gives no server context");
+        set_options(ctx);
+        /* Even with resumption off: OpenSSL refuses a session of another context only if both have
+         * an id (nginx CVE-2025-23419). */
+        SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"pingate", 7);
+        set_client_auth(ctx, port, hooks);
+        SSL_CTX_set_client_hello_cb(ctx, hooks->on_client_hello, NULL);
+        SSL_CTX_set_cert_cb(ctx, hooks->on_certificate, NULL);
+        SSL_CTX_set_alpn_select_cb(ctx, hooks->on_alpn, NULL);
+        if (port->client && port->client->cas)
+                out->store = trust_store_new(port->client->cas);
+        const struct listener *first = first_served(port);
+        for (size_t i = 0; first && i < first->certificate_count; i++) {
+                const struct server_certificate *wanted = first->certificates[i];
+                if (!tls_certificate_load(certificate_find(snapshot, wanted), ctx, NULL, err))
+                        return error_wrap(err, "%.*s", SLICE_ARG(wanted->source));
+        }
+        return true;
+}
+
+bool tls_contexts_build(struct snapshot *snapshot, size_t workers, const struct tls_hooks *hooks,
+                        struct error *err)
+{
+        struct tls_contexts *all = NEW(struct tls_contexts);
+        all->workers = workers;
+        all->ports = snapshot->port_count;
+        all->contexts = memory_new(workers * all->ports * sizeof(*all->contexts));
+        all->certificates = memory_new(snapshot->certificate_count * sizeof(*all->certificates));
+        snapshot->tls = all;
+        snapshot->tls_free = contexts_free;
+        for (size_t i = 0; i < snapshot->certificate_count; i++) {
+                const struct server_certificate *source = snapshot->certificates[i];
+                all->certificate_count = i + 1;
+                if (!tls_certificate_init(&all->certificates[i], source, err))
+                        return error_wrap(err, "%.*s", SLICE_ARG(source->source));
+        }
+        for (size_t i = 0; i < workers * all->ports; i++) {
+                const struct port *port = &snapshot->ports[i % all->ports];
+                if (port->protocol != PORT_HTTPS)
+                        continue;
+                if (!context_build(snapshot, port, hooks, &all->contexts[i], err))
+                        return error_wrap(err, "port %.*s", SLICE_ARG(port->text));
+        }
+        return true;
+}
+
+static const struct tls_context *context_at(const struct snapshot *snapshot, size_t worker,
+                                            size_t port)
+{
+        const struct tls_contexts *all = snapshot->tls;
+        return &all->contexts[worker * all->ports + port];
+}
+
+SSL_CTX *tls_context_find(const struct snapshot *snapshot, size_t worker, size_t port)
+{
+        return context_at(snapshot, worker, port)->ssl;
+}
+
+struct trust_store *tls_trust_store_find(const struct snapshot *snapshot, size_t worker,
+                                         size_t port)
+{
+        return context_at(snapshot, worker, port)->store;
+}
+
+bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct port *port,
+                      const struct listener *listener)
+{
+        if (listener == first_served(port))
+                return true;
+        SSL_certs_clear(ssl);
+        for (size_t i = 0; i < listener->certificate_count; i++) {
+                const struct tls_certificate *certificate =
+                        certificate_find(snapshot, listener->certificates[i]);
+                if (!tls_certificate_load(certificate, NULL, ssl, NULL)) {
+                        ERR_clear_error();
+                        return false;
+                }
+        }
+        return listener->certificate_count > 0;
+}
