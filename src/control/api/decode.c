@@ -1,0 +1,291 @@
+#include "control/api/decode.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text/utf8.h"
+
+enum {
+        TEXT_MAX = 4096, /* of a text whose table says nothing */
+        TEXT_MAP_VALUE_MAX = 1 << 18,
+        LIST_MAX = 1024,
+};
+
+struct any_list {
+        void *items;
+        size_t count;
+};
+
+bool decode_error(const struct decoder *decoder, const struct node *node, struct error *err,
+                  const char *format, ...)
+{
+        char text[512];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        struct slice path = node_path(node, decoder->arena);
+        char where[160] = "";
+        if (node->line > 0)
+                snprintf(where, sizeof(where), "%s:%d: ", node->file, node->line);
+        else if (node->file)
+                snprintf(where, sizeof(where), "%s: ", node->file);
+        return error_set(err, ERROR_INPUT, "%s%.*s%s%.*s%s%s", where, SLICE_ARG(decoder->object),
+                         decoder->object.len ? ": " : "", SLICE_ARG(path), path.len ? ": " : "",
+                         text);
+}
+
+static bool wrong_kind(struct decoder *d, const struct node *node, const char *wants,
+                       struct error *err)
+{
+        return decode_error(d, node, err, "is %s, wants %s", node_kind_name(node->kind), wants);
+}
+
+static bool is_one_of(struct slice text, const char *const *values)
+{
+        for (; *values; values++)
+                if (slice_is(text, *values))
+                        return true;
+        return false;
+}
+
+static bool not_one_of(struct decoder *d, const struct node *node, const char *const *values,
+                       struct error *err)
+{
+        char wants[256] = "";
+        for (size_t at = 0; *values && at < sizeof(wants) - 64; values++)
+                at += (size_t)snprintf(wants + at, sizeof(wants) - at, "%s%s", at ? ", " : "",
+                                       *values);
+        char shown[UTF8_SHOWN_SIZE];
+        return decode_error(d, node, err, "is \"%s\", wants one of %s",
+                            utf8_show(node->text, shown), wants);
+}
+
+/* min, max: of its length; max 0 means TEXT_MAX. */
+static bool text_read(struct decoder *d, const struct field *field, const struct node *node,
+                      struct slice *out, struct error *err)
+{
+        if (node->kind != NODE_STRING)
+                return wrong_kind(d, node, "a string", err);
+        bool item = field->kind == FIELD_TEXTS;
+        size_t min = item ? 1 : (size_t)field->min;
+        size_t max = (size_t)(item ? field->item_max : field->max);
+        char shown[UTF8_SHOWN_SIZE];
+        if (node->text.len < min)
+                return decode_error(d, node, err, "is empty, wants a value");
+        if (node->text.len > (max ? max : TEXT_MAX))
+                return decode_error(d, node, err, "has %zu characters, wants at most %zu",
+                                    node->text.len, max ? max : TEXT_MAX);
+        if (field->values && !is_one_of(node->text, field->values))
+                return not_one_of(d, node, field->values, err);
+        if (field->rule && !field->rule->holds(node->text))
+                return decode_error(d, node, err, "is \"%s\", wants %s",
+                                    utf8_show(node->text, shown), field->rule->wants);
+        *out = node->text;
+        return true;
+}
+
+static bool number_read(struct decoder *d, const struct field *field, const struct node *node,
+                        int64_t *out, struct error *err)
+{
+        if (node->kind != NODE_INTEGER)
+                return wrong_kind(d, node, "an integer", err);
+        if (node->integer < field->min || node->integer > field->max)
+                return decode_error(d, node, err, "is %" PRId64 ", wants %" PRId64 " to %" PRId64,
+                                    node->integer, field->min, field->max);
+        *out = node->integer;
+        return true;
+}
+
+static bool list_check(struct decoder *d, const struct field *field, const struct node *node,
+                       struct error *err)
+{
+        if (node->kind != NODE_LIST)
+                return wrong_kind(d, node, "a list", err);
+        size_t max = field->max ? (size_t)field->max : LIST_MAX;
+        if (node->child_count > max)
+                return decode_error(d, node, err, "has %zu items, wants at most %zu",
+                                    node->child_count, max);
+        if (node->child_count < (size_t)field->min)
+                return decode_error(d, node, err, "has %zu items, wants at least %" PRId64,
+                                    node->child_count, field->min);
+        for (size_t i = 0; field->unique && i < node->child_count; i++) {
+                const struct node *key = node_find(node->children[i], field->unique);
+                for (size_t j = 0; key && j < i; j++) {
+                        const struct node *other = node_find(node->children[j], field->unique);
+                        char shown[UTF8_SHOWN_SIZE];
+                        if (other && slice_equal(other->text, key->text))
+                                return decode_error(d, key, err,
+                                                    "is \"%s\" as in item %zu, wants it only once",
+                                                    utf8_show(key->text, shown), j);
+                }
+        }
+        return true;
+}
+
+static bool texts_read(struct decoder *d, const struct field *field, const struct node *node,
+                       struct any_list *out, struct error *err)
+{
+        if (!list_check(d, field, node, err))
+                return false;
+        struct slice *items = ARENA_ARRAY(d->arena, struct slice, node->child_count);
+        for (size_t i = 0; i < node->child_count; i++)
+                if (!text_read(d, field, node->children[i], &items[i], err))
+                        return false;
+        *out = (struct any_list){items, node->child_count};
+        return true;
+}
+
+static bool objects_read(struct decoder *d, const struct field *field, const struct node *node,
+                         struct any_list *out, struct error *err)
+{
+        if (!list_check(d, field, node, err))
+                return false;
+        char *items = arena_alloc(d->arena, field->shape->size * node->child_count);
+        for (size_t i = 0; i < node->child_count; i++)
+                if (!shape_decode(d, field->shape, node->children[i],
+                                  items + i * field->shape->size, err))
+                        return false;
+        *out = (struct any_list){items, node->child_count};
+        return true;
+}
+
+bool text_map_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        struct text_map *map = out;
+        if (node->kind != NODE_MAP)
+                return wrong_kind(d, node, "a map", err);
+        struct text_pair *items = ARENA_ARRAY(d->arena, struct text_pair, node->child_count);
+        for (size_t i = 0; i < node->child_count; i++) {
+                const struct node *child = node->children[i];
+                if (child->kind != NODE_STRING)
+                        return wrong_kind(d, child, "a string (put it in quotes)", err);
+                items[i] = (struct text_pair){child->key, child->text};
+        }
+        *map = (struct text_map){items, node->child_count};
+        return true;
+}
+
+const struct slice *text_map_find(const struct text_map *map, struct slice key)
+{
+        for (size_t i = 0; i < map->count; i++)
+                if (slice_equal(map->items[i].key, key))
+                        return &map->items[i].value;
+        return NULL;
+}
+
+static bool fields_decode(struct decoder *d, const struct shape *shape, const struct node *node,
+                          void *out, struct error *err);
+
+static bool object_read(struct decoder *d, const struct field *field, const struct node *node,
+                        void **out, struct error *err)
+{
+        void *value = arena_alloc(d->arena, field->shape->size);
+        if (!shape_decode(d, field->shape, node, value, err))
+                return false;
+        *out = value;
+        return true;
+}
+
+static bool field_decode(struct decoder *d, const struct field *field, const struct node *node,
+                         void *base, struct error *err)
+{
+        void *at = (char *)base + field->offset;
+        switch (field->kind) {
+        case FIELD_TEXT:
+                return text_read(d, field, node, at, err);
+        case FIELD_NUMBER:
+                return number_read(d, field, node, at, err);
+        case FIELD_FLAG:
+                if (node->kind != NODE_BOOL)
+                        return wrong_kind(d, node, "true or false", err);
+                *(bool *)at = node->boolean;
+                return true;
+        case FIELD_TEXTS:
+                return texts_read(d, field, node, at, err);
+        case FIELD_MAP:
+                return text_map_read(d, node, at, err);
+        case FIELD_OBJECT:
+                return object_read(d, field, node, at, err);
+        case FIELD_OBJECTS:
+                return objects_read(d, field, node, at, err);
+        case FIELD_INLINE:
+                return fields_decode(d, field->shape, node, base, err);
+        case FIELD_NODE:
+                *(const struct node **)at = node;
+                return true;
+        case FIELD_READ:
+                return field->read(d, node, at, err);
+        case FIELD_IGNORED:
+                return true;
+        case FIELD_REFUSED:
+                return decode_error(d, node, err, "is not yet supported, wants to be left out");
+        }
+        return false;
+}
+
+static void default_set(const struct field *field, void *base)
+{
+        void *at = (char *)base + field->offset;
+        if (field->kind == FIELD_TEXT && field->default_text)
+                *(struct slice *)at = slice_of(field->default_text);
+        if (field->kind == FIELD_NUMBER && field->default_number)
+                *(int64_t *)at = field->default_number;
+}
+
+static bool rest_check(struct decoder *d, const struct shape *shape, const struct node *node,
+                       struct error *err)
+{
+        for (size_t i = 0; shape->rest != REST_PASSES && i < node->child_count; i++) {
+                const struct node *child = node->children[i];
+                bool known = false;
+                for (size_t f = 0; f < shape->field_count && !known; f++)
+                        known = slice_is(child->key, shape->fields[f].name);
+                if (known)
+                        continue;
+                struct error fault;
+                decode_error(d, child, &fault, "no such field");
+                if (shape->rest == REST_FAILS) {
+                        *err = fault;
+                        return false;
+                }
+                d->on_warning(d->warnings_self, slice_of(fault.text));
+        }
+        return true;
+}
+
+static bool fields_decode(struct decoder *d, const struct shape *shape, const struct node *node,
+                          void *out, struct error *err)
+{
+        if (node->kind != NODE_MAP)
+                return wrong_kind(d, node, "a map", err);
+        /* First what can't be meant: a misspelt field explains why its twin is missing. */
+        if (!rest_check(d, shape, node, err))
+                return false;
+        for (size_t i = 0; i < shape->field_count; i++) {
+                const struct field *field = &shape->fields[i];
+                const struct node *child = node_find(node, field->name);
+                /* `certificatePinning:` with nothing behind it must not read as "no pinning". */
+                if (child && child->kind == NODE_NULL && shape->rest == REST_FAILS)
+                        return decode_error(d, child, err,
+                                            "is empty, wants a value or to be left out");
+                if (child && child->kind == NODE_NULL)
+                        child = NULL;
+                if (!child && field->required)
+                        return decode_error(d, node, err, "has no %s, wants one", field->name);
+                if (!child)
+                        default_set(field, out);
+                else if (!field_decode(d, field, child, out, err))
+                        return false;
+        }
+        return !shape->check || shape->check(d, out, err);
+}
+
+bool shape_decode(struct decoder *d, const struct shape *shape, const struct node *node, void *out,
+                  struct error *err)
+{
+        *(const struct node **)out = node;
+        return fields_decode(d, shape, node, out, err);
+}

@@ -1,0 +1,288 @@
+#include "control/api/object.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "base/secret.h"
+#include "control/api/core.h"
+#include "control/api/kinds.h"
+#include "control/api/rules.h"
+#include "text/time.h"
+#include "text/utf8.h"
+
+struct kind_row {
+        const char *group, *name;
+        const char *const *versions; /* the first is the one that we write */
+        const struct shape *shape;
+        bool cluster; /* has no namespace */
+};
+
+static const char *const v1[] = {"v1", NULL};
+static const char *const v1_and_beta[] = {"v1", "v1beta1", NULL};
+static const char *const v1alpha1[] = {"v1alpha1", NULL};
+
+static const struct kind_row kind_rows[KIND_COUNT] = {
+        [KIND_GATEWAY_CLASS] = {GROUP_GATEWAY, "GatewayClass", v1_and_beta, &gateway_class_shape,
+                                true},
+        [KIND_GATEWAY] = {GROUP_GATEWAY, "Gateway", v1_and_beta, &gateway_shape},
+        [KIND_HTTP_ROUTE] = {GROUP_GATEWAY, "HTTPRoute", v1_and_beta, &http_route_shape},
+        [KIND_REFERENCE_GRANT] = {GROUP_GATEWAY, "ReferenceGrant", v1_and_beta,
+                                  &reference_grant_shape},
+        [KIND_POLICY] = {GROUP_PINGATE, "ClientCertificatePolicy", v1alpha1, &policy_shape},
+        [KIND_NAMESPACE] = {"", "Namespace", v1, &namespace_shape, true},
+        [KIND_SECRET] = {"", "Secret", v1, &secret_shape},
+        [KIND_CONFIG_MAP] = {"", "ConfigMap", v1, &config_map_shape},
+        [KIND_SERVICE] = {"", "Service", v1, &service_shape},
+        [KIND_ENDPOINT_SLICE] = {"discovery.k8s.io", "EndpointSlice", v1, &endpoint_slice_shape},
+};
+
+struct metadata {
+        const struct node *node;
+        struct slice name, namespace, created;
+        int64_t generation;
+        struct text_map labels, annotations;
+};
+
+static const struct field metadata_fields[] = {
+        {"name", FIELD_TEXT, offsetof(struct metadata, name), true, .min = 1, .max = 253,
+         .rule = &rule_subdomain},
+        {"namespace", FIELD_TEXT, offsetof(struct metadata, namespace), .min = 1, .max = 63,
+         .rule = &rule_label},
+        {"generation", FIELD_NUMBER, offsetof(struct metadata, generation), .max = INT64_MAX},
+        {"creationTimestamp", FIELD_TEXT, offsetof(struct metadata, created), .max = 64},
+        {"labels", FIELD_MAP, offsetof(struct metadata, labels)},
+        {"annotations", FIELD_MAP, offsetof(struct metadata, annotations)},
+};
+static SHAPE(metadata_shape_, struct metadata, metadata_fields, .rest = REST_PASSES);
+
+struct objects *objects_new(void)
+{
+        struct objects *objects = NEW(struct objects);
+        arena_init(&objects->arena, 64 * 1024);
+        return objects;
+}
+
+static void node_wipe(const struct node *node)
+{
+        secret_wipe((void *)(uintptr_t)node->text.data, node->text.len);
+        for (size_t i = 0; i < node->child_count; i++)
+                node_wipe(node->children[i]);
+}
+
+static void secrets_wipe(struct objects *objects)
+{
+        vec_each (object, &objects->kinds[KIND_SECRET]) {
+                const struct key_value *secret = (const struct key_value *)*object;
+                for (size_t i = 0; i < secret->data.count; i++)
+                        secret_wipe((void *)(uintptr_t)secret->data.items[i].value.data,
+                                    secret->data.items[i].value.len);
+                const struct node *data = node_find((*object)->node, "data");
+                if (data)
+                        node_wipe(data);
+        }
+}
+
+void objects_free(struct objects *objects)
+{
+        if (!objects)
+                return;
+        secrets_wipe(objects);
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                vec_done(&objects->kinds[i]);
+        map_done(&objects->by_id);
+        vec_done(&objects->warnings);
+        vec_done(&objects->files);
+        arena_done(&objects->arena);
+        free(objects);
+}
+
+void objects_warn(struct objects *objects, struct slice text)
+{
+        struct slice copy = arena_slice(&objects->arena, text);
+        vec_push(&objects->warnings, copy);
+}
+
+static void warning_add(void *self, struct slice text)
+{
+        objects_warn(self, text);
+}
+
+static bool version_known(const struct kind_row *row, struct slice version)
+{
+        for (const char *const *v = row->versions; *v; v++)
+                if (slice_is(version, *v))
+                        return true;
+        return false;
+}
+
+/* What would restrict, were it supported: passing it over would open a door. */
+static bool kind_restricts(struct slice group, struct slice name)
+{
+        return slice_is(group, GROUP_PINGATE) || slice_is(name, "BackendTLSPolicy");
+}
+
+static struct slice id_print(struct arena *arena, const char *kind, struct slice namespace,
+                             struct slice name)
+{
+        if (namespace.len == 0)
+                return arena_printf(arena, "%s %.*s", kind, SLICE_ARG(name));
+        return arena_printf(arena, "%s %.*s/%.*s", kind, SLICE_ARG(namespace), SLICE_ARG(name));
+}
+
+static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
+                          const struct node *node, struct object *object, struct error *err)
+{
+        struct metadata meta = {0};
+        const struct node *metadata = node_find(node, "metadata");
+        decoder->object = slice_of(row->name);
+        if (!metadata)
+                return decode_error(decoder, node, err, "has no metadata, wants one with a name");
+        if (!shape_decode(decoder, &metadata_shape_, metadata, &meta, err))
+                return false;
+        object->name = meta.name;
+        if (!row->cluster)
+                object->namespace = meta.namespace.len ? meta.namespace : SLICE("default");
+        object->id = id_print(decoder->arena, row->name, object->namespace, object->name);
+        decoder->object = object->id;
+        object->generation = meta.generation ? meta.generation : 1;
+        object->labels = meta.labels;
+        object->annotations = meta.annotations;
+        if (meta.created.len && !time_parse(meta.created, &object->created, err))
+                return error_wrap(err, "%.*s: metadata.creationTimestamp", SLICE_ARG(object->id));
+        return true;
+}
+
+static bool object_keep(struct objects *objects, struct decoder *decoder, struct object *object,
+                        struct error *err)
+{
+        struct object *former = map_find(&objects->by_id, object->id);
+        if (former)
+                return decode_error(decoder, object->node, err,
+                                    "is there twice (first in %s, line %d), wants one of them gone",
+                                    former->node->file ? former->node->file : "?",
+                                    former->node->line);
+        map_set(&objects->by_id, object->id, object);
+        vec_push(&objects->kinds[object->kind], object);
+        return true;
+}
+
+static bool object_decode(struct objects *objects, enum object_kind kind, const struct node *node,
+                          struct error *err)
+{
+        const struct kind_row *row = &kind_rows[kind];
+        struct decoder decoder = {
+                .arena = &objects->arena, .warnings_self = objects, .on_warning = warning_add};
+        struct object *object = arena_alloc(&objects->arena, row->shape->size);
+        object->kind = kind;
+        if (!metadata_fill(&decoder, row, node, object, err))
+                return false;
+        return shape_decode(&decoder, row->shape, node, object, err) &&
+               object_keep(objects, &decoder, object, err);
+}
+
+static bool list_add(struct objects *objects, const struct node *document, struct error *err)
+{
+        const struct node *items = node_find(document, "items");
+        for (size_t i = 0; items && i < items->child_count; i++)
+                if (!objects_add(objects, items->children[i], err))
+                        return false;
+        return true;
+}
+
+static bool kind_unknown(struct objects *objects, const struct node *document, struct slice group,
+                         struct error *err)
+{
+        struct decoder decoder = {.arena = &objects->arena};
+        struct slice kind = node_text(document, "kind");
+        char shown[UTF8_SHOWN_SIZE];
+        utf8_show(kind, shown);
+        struct error note;
+        struct error *to = kind_restricts(group, kind) ? err : &note;
+        decode_error(&decoder, node_find(document, "kind"), to,
+                     to == err ? "%s is not supported, and passing it over could let in who it "
+                                 "keeps out"
+                               : "%s is nothing that pingate reads; it is passed over",
+                     shown);
+        if (to == err)
+                return false;
+        objects_warn(objects, slice_of(note.text));
+        return true;
+}
+
+bool objects_add(struct objects *objects, const struct node *document, struct error *err)
+{
+        struct decoder decoder = {.arena = &objects->arena};
+        struct slice version = node_text(document, "apiVersion"),
+                     kind = node_text(document, "kind");
+        if (version.len == 0 || kind.len == 0)
+                return decode_error(&decoder, document, err,
+                                    "is no Kubernetes object, wants apiVersion and kind");
+        if (slice_ends_with(kind, SLICE("List")))
+                return list_add(objects, document, err);
+        struct slice group = SLICE_NONE;
+        if (slice_find(version, '/') < version.len)
+                slice_split(&version, '/', &group);
+        for (enum object_kind i = 0; i < KIND_COUNT; i++) {
+                const struct kind_row *row = &kind_rows[i];
+                if (!slice_is(group, row->group) || !slice_is(kind, row->name))
+                        continue;
+                if (!version_known(row, version))
+                        return decode_error(&decoder, node_find(document, "apiVersion"), err,
+                                            "version %.*s of %s is not known, wants %s",
+                                            SLICE_ARG(version), row->name, row->versions[0]);
+                return object_decode(objects, i, document, err);
+        }
+        return kind_unknown(objects, document, group, err);
+}
+
+const struct object *objects_find(const struct objects *objects, enum object_kind kind,
+                                  struct slice namespace, struct slice name)
+{
+        const struct kind_row *row = &kind_rows[kind];
+        char id[512];
+        int len = row->cluster ? snprintf(id, sizeof(id), "%s %.*s", row->name, SLICE_ARG(name))
+                               : snprintf(id, sizeof(id), "%s %.*s/%.*s", row->name,
+                                          SLICE_ARG(namespace), SLICE_ARG(name));
+        if (len < 0 || (size_t)len >= sizeof(id))
+                return NULL; /* longer than any name that was let in */
+        return map_find(&objects->by_id, slice_from(id, (size_t)len));
+}
+
+const char *object_kind_name(enum object_kind kind)
+{
+        must(kind < KIND_COUNT);
+        return kind_rows[kind].name;
+}
+
+const char *object_group(enum object_kind kind)
+{
+        must(kind < KIND_COUNT);
+        return kind_rows[kind].group;
+}
+
+const char *object_api_version(enum object_kind kind)
+{
+        static const char *const written[KIND_COUNT] = {
+                [KIND_GATEWAY_CLASS] = GROUP_GATEWAY "/v1",
+                [KIND_GATEWAY] = GROUP_GATEWAY "/v1",
+                [KIND_HTTP_ROUTE] = GROUP_GATEWAY "/v1",
+                [KIND_REFERENCE_GRANT] = GROUP_GATEWAY "/v1",
+                [KIND_POLICY] = GROUP_PINGATE "/v1alpha1",
+                [KIND_NAMESPACE] = "v1",
+                [KIND_SECRET] = "v1",
+                [KIND_CONFIG_MAP] = "v1",
+                [KIND_SERVICE] = "v1",
+                [KIND_ENDPOINT_SLICE] = "discovery.k8s.io/v1",
+        };
+        must(kind < KIND_COUNT);
+        return written[kind];
+}
+
+int object_age_compare(const struct object *a, const struct object *b)
+{
+        if (a->created != b->created)
+                return a->created < b->created ? -1 : 1;
+        int by_namespace = slice_compare(a->namespace, b->namespace);
+        return by_namespace ? by_namespace : slice_compare(a->name, b->name);
+}

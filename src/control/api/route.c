@@ -1,0 +1,264 @@
+#include "control/api/route.h"
+
+#include <string.h>
+
+#include "control/api/kinds.h"
+#include "control/api/rules.h"
+
+static const struct field parent_ref_fields[] = {
+        {"group", FIELD_TEXT, offsetof(struct parent_ref, group), .max = 253, .rule = &rule_group,
+         .default_text = GROUP_GATEWAY},
+        {"kind", FIELD_TEXT, offsetof(struct parent_ref, kind), .min = 1, .max = 63,
+         .rule = &rule_kind, .default_text = "Gateway"},
+        {"namespace", FIELD_TEXT, offsetof(struct parent_ref, namespace), .min = 1, .max = 63,
+         .rule = &rule_label},
+        {"name", FIELD_TEXT, offsetof(struct parent_ref, name), true, .min = 1, .max = 253},
+        {"sectionName", FIELD_TEXT, offsetof(struct parent_ref, section_name), .min = 1, .max = 253,
+         .rule = &rule_subdomain},
+        {"port", FIELD_NUMBER, offsetof(struct parent_ref, port), .min = 1, .max = 65535},
+};
+static SHAPE(parent_ref_shape, struct parent_ref, parent_ref_fields);
+
+/* --- matches --- */
+
+static bool is_path_char(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               (c != '\0' && strchr("-/._~!$&'()*+,;=:@%", c));
+}
+
+static bool is_hex(char c)
+{
+        return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f');
+}
+
+static bool contains(struct slice text, const char *part)
+{
+        return memmem(text.data, text.len, part, strlen(part)) != NULL;
+}
+
+/* The CEL rules of HTTPPathMatch; the reader of requests normalises, so a path that breaks them
+ * could never match. */
+static const char *path_fault(struct slice path)
+{
+        if (path.len == 0 || path.data[0] != '/')
+                return "does not start with \"/\"";
+        static const char *const banned[] = {"//", "/./", "/../", "%2f", "%2F", "#"};
+        for (size_t i = 0; i < COUNT_OF(banned); i++)
+                if (contains(path, banned[i]))
+                        return "has //, /./, /../, %2f or # in it";
+        if (slice_ends_with(path, SLICE("/..")) || slice_ends_with(path, SLICE("/.")))
+                return "ends in /. or /..";
+        for (size_t i = 0; i < path.len; i++)
+                if (!is_path_char(path.data[i]) ||
+                    (path.data[i] == '%' &&
+                     (i + 2 >= path.len || !is_hex(path.data[i + 1]) || !is_hex(path.data[i + 2]))))
+                        return "has a character that no path has";
+        return NULL;
+}
+
+static bool path_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct path_match *path = value;
+        if (!slice_is(path->type, "Exact") && !slice_is(path->type, "PathPrefix"))
+                return true;
+        const char *fault = path_fault(path->value);
+        if (fault)
+                return decode_error(d, path->node, err, "value %s, wants an absolute path", fault);
+        return true;
+}
+
+static const struct field path_fields[] = {
+        {"type", FIELD_TEXT, offsetof(struct path_match, type), .max = 64,
+         .default_text = "PathPrefix"},
+        {"value", FIELD_TEXT, offsetof(struct path_match, value), .max = 1024, .default_text = "/"},
+};
+static SHAPE(path_shape, struct path_match, path_fields, .rest = REST_FAILS, .check = path_check);
+
+#define VALUE_MATCH_FIELDS(value_max)                                                              \
+        {"type", FIELD_TEXT, offsetof(struct value_match, type), .max = 64,                        \
+         .default_text = "Exact"},                                                                 \
+                {"name",   FIELD_TEXT, offsetof(struct value_match, name), true,                   \
+                 .min = 1, .max = 256, .rule = &rule_header_name},                                 \
+                {"value", FIELD_TEXT, offsetof(struct value_match, value),                         \
+                 true,    .min = 1,   .max = value_max},
+
+static const struct field header_match_fields[] = {VALUE_MATCH_FIELDS(4096)};
+static SHAPE(header_match_shape, struct value_match, header_match_fields, .rest = REST_FAILS);
+static const struct field query_match_fields[] = {VALUE_MATCH_FIELDS(1024)};
+static SHAPE(query_match_shape, struct value_match, query_match_fields, .rest = REST_FAILS);
+
+static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+                                      "CONNECT", "OPTIONS", "TRACE", "PATCH", NULL};
+static const struct field match_fields[] = {
+        {"path", FIELD_OBJECT, offsetof(struct http_match, path), .shape = &path_shape},
+        {"method", FIELD_TEXT, offsetof(struct http_match, method), .values = methods},
+        {"headers", FIELD_OBJECTS, offsetof(struct http_match, headers), .max = 16,
+         .shape = &header_match_shape, .unique = "name"},
+        {"queryParams", FIELD_OBJECTS, offsetof(struct http_match, queries), .max = 16,
+         .shape = &query_match_shape, .unique = "name"},
+};
+/* A condition that we do not know would be one that matches less. */
+static SHAPE(match_shape, struct http_match, match_fields, .rest = REST_FAILS);
+
+/* --- filters --- */
+
+static const struct field header_value_fields[] = {
+        {"name", FIELD_TEXT, offsetof(struct header_value, name), true, .min = 1, .max = 256,
+         .rule = &rule_header_name},
+        {"value", FIELD_TEXT, offsetof(struct header_value, value), true, .min = 1, .max = 4096,
+         .rule = &rule_header_value},
+};
+static SHAPE(header_value_shape, struct header_value, header_value_fields);
+
+static const struct field modifier_fields[] = {
+        {"set", FIELD_OBJECTS, offsetof(struct header_modifier, set), .max = 16,
+         .shape = &header_value_shape, .unique = "name"},
+        {"add", FIELD_OBJECTS, offsetof(struct header_modifier, add), .max = 16,
+         .shape = &header_value_shape, .unique = "name"},
+        {"remove", FIELD_TEXTS, offsetof(struct header_modifier, remove), .max = 16,
+         .item_max = 256, .rule = &rule_header_name},
+};
+static SHAPE(modifier_shape, struct header_modifier, modifier_fields);
+
+static bool filter_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct http_filter *filter = value;
+        bool request = slice_is(filter->type, "RequestHeaderModifier");
+        bool response = slice_is(filter->type, "ResponseHeaderModifier");
+        if (request != (filter->request != NULL) || response != (filter->response != NULL))
+                return decode_error(d, filter->node, err,
+                                    "type is %.*s, wants the field of that name and no other",
+                                    SLICE_ARG(filter->type));
+        return true;
+}
+
+static const struct field filter_fields[] = {
+        {"type", FIELD_TEXT, offsetof(struct http_filter, type), true, .min = 1, .max = 64},
+        {"requestHeaderModifier", FIELD_OBJECT, offsetof(struct http_filter, request),
+         .shape = &modifier_shape},
+        {"responseHeaderModifier", FIELD_OBJECT, offsetof(struct http_filter, response),
+         .shape = &modifier_shape},
+        {"requestMirror", FIELD_IGNORED},
+        {"requestRedirect", FIELD_IGNORED},
+        {"urlRewrite", FIELD_IGNORED},
+        {"extensionRef", FIELD_IGNORED},
+        {"cors", FIELD_IGNORED},
+        {"externalAuth", FIELD_IGNORED},
+};
+static SHAPE(filter_shape, struct http_filter, filter_fields, .check = filter_check);
+
+/* --- backends and rules --- */
+
+static bool backend_ref_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct backend_ref *ref = value;
+        if (ref->group.len == 0 && slice_is(ref->kind, "Service") && ref->port == 0)
+                return decode_error(d, ref->node, err, "has no port, wants one for a Service");
+        return true;
+}
+
+static bool weight_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        if (node->kind != NODE_INTEGER || node->integer < 0 || node->integer > 1000000)
+                return decode_error(d, node, err, "is no weight, wants 0 to 1000000");
+        *(int64_t *)out = node->integer;
+        return true;
+}
+
+static bool weight_default(struct decoder *d, void *value, struct error *err)
+{
+        struct backend_ref *ref = value;
+        const struct node *weight = node_find(ref->node, "weight");
+        if (!weight || weight->kind == NODE_NULL)
+                ref->weight = 1;
+        return backend_ref_check(d, value, err);
+}
+
+static const struct field backend_ref_fields[] = {
+        {"group", FIELD_TEXT, offsetof(struct backend_ref, group), .max = 253, .rule = &rule_group},
+        {"kind", FIELD_TEXT, offsetof(struct backend_ref, kind), .min = 1, .max = 63,
+         .rule = &rule_kind, .default_text = "Service"},
+        {"name", FIELD_TEXT, offsetof(struct backend_ref, name), true, .min = 1, .max = 253},
+        {"namespace", FIELD_TEXT, offsetof(struct backend_ref, namespace), .min = 1, .max = 63,
+         .rule = &rule_label},
+        {"port", FIELD_NUMBER, offsetof(struct backend_ref, port), .min = 1, .max = 65535},
+        {"weight", FIELD_READ, offsetof(struct backend_ref, weight), .read = weight_read},
+        {"filters", FIELD_NODE, offsetof(struct backend_ref, filters)},
+};
+static SHAPE(backend_ref_shape, struct backend_ref, backend_ref_fields, .check = weight_default);
+
+static const struct field rule_fields[] = {
+        {"name", FIELD_TEXT, offsetof(struct http_rule, name), .min = 1, .max = 253,
+         .rule = &rule_subdomain},
+        {"matches", FIELD_OBJECTS, offsetof(struct http_rule, matches), .max = 64,
+         .shape = &match_shape},
+        {"filters", FIELD_OBJECTS, offsetof(struct http_rule, filters), .max = 16,
+         .shape = &filter_shape},
+        {"backendRefs", FIELD_OBJECTS, offsetof(struct http_rule, backends), .max = 16,
+         .shape = &backend_ref_shape},
+        {"timeouts", FIELD_NODE, offsetof(struct http_rule, timeouts)},
+        {"retry", FIELD_NODE, offsetof(struct http_rule, retry)},
+        {"sessionPersistence", FIELD_NODE, offsetof(struct http_rule, session_persistence)},
+};
+static SHAPE(rule_shape, struct http_rule, rule_fields);
+
+/* --- the route --- */
+
+static bool same_parent(const struct parent_ref *a, const struct parent_ref *b)
+{
+        return slice_equal(a->group, b->group) && slice_equal(a->kind, b->kind) &&
+               slice_equal(a->name, b->name) && slice_equal(a->namespace, b->namespace);
+}
+
+/* The CEL rules on parentRefs: a parent named twice wants sections (or ports) that differ. */
+static bool parents_check(struct decoder *d, const struct http_route *route, struct error *err)
+{
+        for (size_t i = 0; i < route->parents.count; i++)
+                for (size_t j = 0; j < i; j++) {
+                        const struct parent_ref *a = &route->parents.items[i];
+                        const struct parent_ref *b = &route->parents.items[j];
+                        if (same_parent(a, b) && a->port == b->port &&
+                            slice_equal(a->section_name, b->section_name))
+                                return decode_error(d, a->node, err,
+                                                    "is the parent of item %zu again, wants "
+                                                    "another sectionName or port",
+                                                    j);
+                }
+        return true;
+}
+
+static bool route_check(struct decoder *d, void *value, struct error *err)
+{
+        struct http_route *route = value;
+        size_t matches = 0;
+        for (size_t i = 0; i < route->rules.count; i++)
+                matches += route->rules.items[i].matches.count;
+        if (matches >= 128)
+                return decode_error(d, route->object.node, err,
+                                    "has %zu matches over all rules, wants less than 128", matches);
+        const struct node *spec = node_find(route->object.node, "spec");
+        if (route->rules.count == 0) { /* the CRD's default: one rule that matches everything */
+                route->rules.items = ARENA_NEW(d->arena, struct http_rule);
+                route->rules.items[0].node = spec;
+                route->rules.count = 1;
+        }
+        return parents_check(d, route, err);
+}
+
+static const struct field route_spec_fields[] = {
+        {"parentRefs", FIELD_OBJECTS, offsetof(struct http_route, parents), .max = 32,
+         .shape = &parent_ref_shape},
+        {"hostnames", FIELD_TEXTS, offsetof(struct http_route, hostnames), .max = 16,
+         .item_max = 253, .rule = &rule_hostname},
+        {"rules", FIELD_OBJECTS, offsetof(struct http_route, rules), .min = 1, .max = 16,
+         .shape = &rule_shape},
+        {"useDefaultGateways", FIELD_IGNORED},
+};
+static SHAPE(route_spec_shape, struct http_route, route_spec_fields);
+
+static const struct field http_route_fields[] = {
+        DOCUMENT_FIELDS,
+        {"spec", FIELD_INLINE, 0, true, .shape = &route_spec_shape},
+};
+SHAPE(http_route_shape, struct http_route, http_route_fields, .check = route_check);

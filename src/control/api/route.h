@@ -1,0 +1,70 @@
+/* HTTPRoute. What is known to the API but not supported here is kept as a node, so that translate
+ * can say so and refuse the rule's requests instead of passing over it. */
+#pragma once
+
+#include "control/api/object.h"
+
+struct parent_ref {
+        const struct node *node;
+        struct slice group, kind, namespace, name, section_name;
+        int64_t port; /* 0: any */
+};
+
+struct path_match {
+        const struct node *node;
+        struct slice type, value; /* Exact, PathPrefix, or what is not supported */
+};
+
+struct value_match {
+        const struct node *node;
+        struct slice type, name, value;
+};
+
+struct http_match {
+        const struct node *node;
+        struct path_match *path; /* NULL: every path */
+        struct slice method;
+        LIST(struct value_match) headers;
+        LIST(struct value_match) queries;
+};
+
+struct header_value {
+        const struct node *node;
+        struct slice name, value;
+};
+
+struct header_modifier {
+        const struct node *node;
+        LIST(struct header_value) set;
+        LIST(struct header_value) add;
+        LIST(struct slice) remove;
+};
+
+struct http_filter {
+        const struct node *node;
+        struct slice type;
+        struct header_modifier *request, *response;
+};
+
+struct backend_ref {
+        const struct node *node;
+        struct slice group, kind, name, namespace;
+        int64_t port, weight;
+        const struct node *filters;
+};
+
+struct http_rule {
+        const struct node *node;
+        struct slice name;
+        LIST(struct http_match) matches; /* none: every request */
+        LIST(struct http_filter) filters;
+        LIST(struct backend_ref) backends;
+        const struct node *timeouts, *retry, *session_persistence;
+};
+
+struct http_route {
+        struct object object;
+        LIST(struct parent_ref) parents;
+        LIST(struct slice) hostnames;
+        LIST(struct http_rule) rules; /* at least one once read */
+};

@@ -1,0 +1,15 @@
+/* What texts of the API must look like: the patterns of the upstream CRDs, by hand, since each is a
+ * line or two and a regular expression from a file is nothing to trust (I41). */
+#pragma once
+
+#include "control/api/decode.h"
+
+extern const struct text_rule rule_label;     /* a namespace: DNS label, RFC 1123 */
+extern const struct text_rule rule_subdomain; /* most names */
+extern const struct text_rule rule_group;     /* empty or a subdomain */
+extern const struct text_rule rule_kind;
+extern const struct text_rule rule_hostname; /* a subdomain, perhaps behind "*." */
+extern const struct text_rule rule_protocol;
+extern const struct text_rule rule_header_name; /* a token, RFC 9110, 5.6.2 */
+extern const struct text_rule rule_header_value;
+extern const struct text_rule rule_relative_path; /* below the configuration file's folder */
