@@ -1,0 +1,158 @@
+/* backendRefs to backends: a Service's ready endpoints, by its EndpointSlices; each (Service, port)
+ * once. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "control/translate/refs.h"
+
+static bool address_parse(struct slice text, uint16_t port, struct sockaddr_storage *out)
+{
+        char copy[INET6_ADDRSTRLEN];
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        if (text.len == 0 || text.len >= sizeof(copy))
+                return false;
+        memcpy(copy, text.data, text.len);
+        copy[text.len] = '\0';
+        memset(out, 0, sizeof(*out));
+        if (inet_pton(AF_INET, copy, &v4.sin_addr) == 1)
+                memcpy(out, &v4, sizeof(v4));
+        else if (inet_pton(AF_INET6, copy, &v6.sin6_addr) == 1)
+                memcpy(out, &v6, sizeof(v6));
+        else
+                return false;
+        return true;
+}
+
+static struct endpoint endpoint_of(struct work *w, struct slice address, int64_t port)
+{
+        struct endpoint endpoint = {.port = (uint16_t)port};
+        bool brackets = false;
+        if (address_parse(address, endpoint.port, &endpoint.address))
+                brackets = endpoint.address.ss_family == AF_INET6;
+        else
+                endpoint.dns_name = freeze(w, address);
+        endpoint.text = arena_printf(w->frozen, "%s%.*s%s:%u", brackets ? "[" : "",
+                                     SLICE_ARG(address), brackets ? "]" : "", endpoint.port);
+        return endpoint;
+}
+
+/* The port of a slice that serves a Service's port: of the same name (EndpointSlice API). */
+static int64_t slice_port(const struct endpoint_slice *slice, const struct service_port *port)
+{
+        for (size_t i = 0; i < slice->ports.count; i++)
+                if (slice_equal(slice->ports.items[i].name, port->name))
+                        return slice->ports.items[i].port;
+        return 0;
+}
+
+static void endpoints_collect(struct work *w, const struct service *service,
+                              const struct service_port *port, struct backend *backend)
+{
+        VEC(struct endpoint) endpoints = {0};
+        vec_each (object, &w->objects->kinds[KIND_ENDPOINT_SLICE]) {
+                const struct endpoint_slice *slice = (const struct endpoint_slice *)*object;
+                if (!slice_equal(slice->service, service->object.name) ||
+                    !slice_equal((*object)->namespace, service->object.namespace))
+                        continue;
+                int64_t number = slice_port(slice, port);
+                for (size_t i = 0; number && i < slice->endpoints.count; i++) {
+                        const struct endpoint_entry *entry = &slice->endpoints.items[i];
+                        /* All addresses of an entry are one endpoint; the first stands for it. */
+                        if (entry->ready && entry->addresses.count) {
+                                struct endpoint endpoint =
+                                        endpoint_of(w, entry->addresses.items[0], number);
+                                vec_push(&endpoints, endpoint);
+                        }
+                }
+        }
+        struct endpoint *frozen;
+        vec_freeze(&endpoints, w->frozen, &frozen, &backend->endpoint_count);
+        backend->endpoints = frozen;
+}
+
+static void external_name_take(struct work *w, const struct service *service,
+                               const struct service_port *port, int64_t number,
+                               struct backend *backend)
+{
+        struct endpoint *endpoint = ARENA_NEW(w->frozen, struct endpoint);
+        if (service->external_name.len == 0)
+                return;
+        if (port && port->target_number)
+                number = port->target_number;
+        *endpoint = endpoint_of(w, service->external_name, number);
+        backend->endpoints = endpoint;
+        backend->endpoint_count = 1;
+}
+
+static const struct service_port *service_port_find(const struct service *service, int64_t port)
+{
+        for (size_t i = 0; i < service->ports.count; i++)
+                if (service->ports.items[i].port == port)
+                        return &service->ports.items[i];
+        return NULL;
+}
+
+/* Plain HTTP/1.1 is what goes to backends; sending it where something else is spoken is a fault. */
+static bool protocol_supported(const struct service_port *port)
+{
+        static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
+                                             "tls", "grpc"};
+        for (size_t i = 0; port && i < COUNT_OF(others); i++)
+                if (slice_is(port->app_protocol, others[i]))
+                        return false;
+        return true;
+}
+
+static uint32_t backend_add(struct work *w, struct slice name, const struct service *service,
+                            const struct service_port *port, int64_t number)
+{
+        struct backend backend = {.name = freeze(w, name)};
+        if (slice_is(service->type, "ExternalName"))
+                external_name_take(w, service, port, number, &backend);
+        else
+                endpoints_collect(w, service, port, &backend);
+        vec_push(&w->backends, backend);
+        map_set(&w->backend_index, backend.name, (void *)(uintptr_t)w->backends.count);
+        return (uint32_t)(w->backends.count - 1);
+}
+
+uint32_t backend_resolve(struct work *w, const struct http_route *route,
+                         const struct backend_ref *ref, const char **reason, struct slice *message)
+{
+        struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;
+        if (ref->group.len || !slice_is(ref->kind, "Service")) {
+                *reason = "InvalidKind";
+                *message = tell(w, "backendRefs: %.*s%s%.*s is not supported, wants a Service",
+                                SLICE_ARG(ref->group), ref->group.len ? "/" : "",
+                                SLICE_ARG(ref->kind));
+                return ROUTE_BACKEND_INVALID;
+        }
+        struct slice id = tell(w, "Service %.*s/%.*s", SLICE_ARG(namespace), SLICE_ARG(ref->name));
+        if (!reference_permitted(w->objects, &route->object, KIND_SERVICE, namespace, ref->name)) {
+                *reason = "RefNotPermitted";
+                *message = tell(w, "backendRefs: no ReferenceGrant permits %.*s", SLICE_ARG(id));
+                return ROUTE_BACKEND_INVALID;
+        }
+        const struct service *service = (const struct service *)objects_find(
+                w->objects, KIND_SERVICE, namespace, ref->name);
+        const struct service_port *port = service ? service_port_find(service, ref->port) : NULL;
+        bool external = service && slice_is(service->type, "ExternalName");
+        if (!service || (!port && !external)) {
+                *reason = "BackendNotFound";
+                *message = service ? tell(w, "backendRefs: %.*s has no port %lld", SLICE_ARG(id),
+                                          (long long)ref->port)
+                                   : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
+                return ROUTE_BACKEND_INVALID;
+        }
+        if (!protocol_supported(port)) {
+                *reason = "UnsupportedProtocol";
+                *message = tell(w, "backendRefs: %.*s: appProtocol %.*s is not supported",
+                                SLICE_ARG(id), SLICE_ARG(port->app_protocol));
+                return ROUTE_BACKEND_INVALID;
+        }
+        struct slice name = tell(w, "%.*s/%.*s:%lld", SLICE_ARG(namespace), SLICE_ARG(ref->name),
+                                 (long long)ref->port);
+        uintptr_t known = (uintptr_t)map_find(&w->backend_index, name);
+        return known ? (uint32_t)(known - 1) : backend_add(w, name, service, port, ref->port);
+}

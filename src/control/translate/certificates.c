@@ -1,0 +1,57 @@
+/* Listener certificateRefs to certificates and keys that belong together, each Secret once. */
+#include "base/must.h"
+#include "control/translate/refs.h"
+#include "trust/key_pair.h"
+
+static const struct server_certificate *certificate_build(struct work *w, struct ref_target *target,
+                                                          struct error *err)
+{
+        const struct slice *chain = data_find(target->object, "tls.crt");
+        const struct slice *key = data_find(target->object, "tls.key");
+        struct key_pair pair;
+        if (!chain || !key) {
+                error_set(err, ERROR_INPUT, "has no key %s", chain ? "tls.key" : "tls.crt");
+                return NULL;
+        }
+        if (!key_pair_parse(*chain, *key, w->frozen, &pair, err))
+                return NULL;
+        struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);
+        *certificate = (struct server_certificate){.source = freeze(w, target->id),
+                                                   .chain = pair.chain,
+                                                   .chain_count = pair.chain_count,
+                                                   .key = pair.key,
+                                                   .digest = pair.digest,
+                                                   .not_after = pair.not_after};
+        vec_push(&w->certificates, certificate);
+        map_set(&w->certificate_index, certificate->source, certificate);
+        return certificate;
+}
+
+const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,
+                                                     const struct object_ref *ref,
+                                                     const char **reason, struct slice *message)
+{
+        struct ref_target target = {0};
+        struct error fault = {0};
+        *reason = "InvalidCertificateRef";
+        switch (data_ref_resolve(w, referrer, ref, BIT(KIND_SECRET), &target)) {
+        case REF_WRONG_KIND:
+                *message = tell(w, "certificateRefs: %.*s is not supported, wants a Secret",
+                                SLICE_ARG(target.id));
+                return NULL;
+        case REF_NOT_PERMITTED:
+                *reason = "RefNotPermitted";
+                *message = tell(w, "certificateRefs: no ReferenceGrant permits %.*s",
+                                SLICE_ARG(target.id));
+                return NULL;
+        case REF_MISSING:
+                *message = tell(w, "certificateRefs: %.*s does not exist", SLICE_ARG(target.id));
+                return NULL;
+        case REF_FOUND:
+                break;
+        }
+        const struct server_certificate *known = map_find(&w->certificate_index, target.id);
+        if (!known && !(known = certificate_build(w, &target, &fault)))
+                *message = tell(w, "certificateRefs: %.*s: %s", SLICE_ARG(target.id), fault.text);
+        return known;
+}

@@ -1,0 +1,371 @@
+/* Who may come in by an HTTPS port: its CAs, its pins and its mode, as one client_policy. The unit
+ * is the port, never the server name. Whatever was demanded and can't be had refuses. */
+#include "base/must.h"
+#include "control/translate/refs.h"
+#include "control/translate/sets.h"
+#include "text/pem.h"
+#include "trust/hash.h"
+#include "trust/key_pair.h"
+
+enum {
+        REFS_MAX = 16 /* of caCertificateRefs, of pinnedCertificateRefs: the schema's maxItems */
+};
+
+struct ca_input {
+        struct slice id, certificates;
+        const struct slice *crls; /* NULL: no key ca.crl */
+};
+
+static void ref_note(struct client_work *client, const char *reason, struct slice message)
+{
+        if (client->ref_reason)
+                return;
+        client->ref_reason = reason;
+        client->ref_message = message;
+}
+
+static void refuse(struct work *w, struct client_policy *policy, const char *why)
+{
+        if (!policy->refuses_all)
+                policy->refuses_why = freeze(w, slice_of(why));
+        policy->refuses_all = true;
+}
+
+/* --- CAs --- */
+
+static bool ca_ref_resolve(struct work *w, const struct gateway *gateway,
+                           struct client_work *client, const struct object_ref *ref,
+                           struct ca_input *out)
+{
+        struct ref_target target = {0};
+        switch (data_ref_resolve(w, &gateway->object, ref, BIT(KIND_SECRET) | BIT(KIND_CONFIG_MAP),
+                                 &target)) {
+        case REF_WRONG_KIND:
+                ref_note(client, "InvalidCACertificateKind",
+                         tell(w,
+                              "caCertificateRefs: %.*s is not supported, wants a ConfigMap or "
+                              "Secret",
+                              SLICE_ARG(target.id)));
+                return false;
+        case REF_NOT_PERMITTED:
+                ref_note(client, "RefNotPermitted",
+                         tell(w, "caCertificateRefs: no ReferenceGrant permits %.*s",
+                              SLICE_ARG(target.id)));
+                return false;
+        case REF_MISSING:
+                ref_note(client, "InvalidCACertificateRef",
+                         tell(w, "caCertificateRefs: %.*s does not exist", SLICE_ARG(target.id)));
+                return false;
+        case REF_FOUND:
+                break;
+        }
+        const struct slice *certificates = data_find(target.object, "ca.crt");
+        if (!certificates) {
+                ref_note(
+                        client, "InvalidCACertificateRef",
+                        tell(w, "caCertificateRefs: %.*s has no key ca.crt", SLICE_ARG(target.id)));
+                return false;
+        }
+        *out = (struct ca_input){target.id, *certificates, data_find(target.object, "ca.crl")};
+        return true;
+}
+
+static struct digest inputs_digest(const struct ca_input *inputs, size_t count)
+{
+        struct hasher hasher;
+        hasher_init(&hasher, "ca inputs 1");
+        for (size_t i = 0; i < count; i++) {
+                hasher_bytes(&hasher, inputs[i].certificates);
+                hasher_number(&hasher, inputs[i].crls != NULL);
+                hasher_bytes(&hasher, inputs[i].crls ? *inputs[i].crls : SLICE_NONE);
+        }
+        return hasher_done(&hasher);
+}
+
+/* A set with a fault in it is built anew each time, as its fault is to be told each time. */
+static struct ca_set *cas_of_inputs(struct work *w, struct client_work *client,
+                                    const struct ca_input *inputs, size_t count)
+{
+        struct digest digest = inputs_digest(inputs, count);
+        struct ca_set *set = ca_set_known(w, &digest);
+        if (set)
+                return set;
+        struct ca_set_builder *builder = ca_set_builder_new(CA_FLOOR_FULL);
+        bool faulty = false;
+        for (size_t i = 0; i < count; i++) {
+                struct error fault = {0};
+                if (ca_set_builder_add(builder, inputs[i].certificates, inputs[i].crls, &fault))
+                        continue;
+                faulty = true;
+                ref_note(client, "InvalidCACertificateRef",
+                         tell(w, "caCertificateRefs: %.*s: %s", SLICE_ARG(inputs[i].id),
+                              fault.text));
+        }
+        set = ca_set_build(builder);
+        if (set && !faulty)
+                ca_set_remember(w, &digest, set);
+        else if (set)
+                vec_push(&w->ca_sets, set);
+        return set;
+}
+
+static void cas_build(struct work *w, const struct gateway *gateway, struct client_work *client,
+                      struct client_policy *policy)
+{
+        struct ca_input inputs[REFS_MAX];
+        size_t count = 0;
+        must(client->validation->ca_refs.count <= REFS_MAX);
+        for (size_t i = 0; i < client->validation->ca_refs.count; i++)
+                count += ca_ref_resolve(w, gateway, client, &client->validation->ca_refs.items[i],
+                                        &inputs[count]);
+        if (count)
+                policy->cas = cas_of_inputs(w, client, inputs, count);
+        if (policy->cas)
+                return;
+        client->refusal = "NoValidCACertificate";
+        client->refusal_message = tell(w, "%.*s; no CA is left, so nobody is admitted",
+                                       SLICE_ARG(client->ref_message));
+        refuse(w, policy, "no reference to a CA certificate is usable");
+}
+
+/* --- inline pins --- */
+
+static struct pin_set *pinned_certificates_parse(struct slice pem, struct error *err)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        struct pem_reader reader;
+        struct pem_block block;
+        enum pem_step step;
+        struct arena scratch;
+        bool ok = true;
+        arena_init(&scratch, 8192);
+        pem_reader_init(&reader, pem, PEM_SKIP_KEYS);
+        while (ok && (step = pem_next(&reader, &scratch, &block, err)) != PEM_END) {
+                ok = step == PEM_BLOCK;
+                if (!ok || !slice_is(block.label, "CERTIFICATE"))
+                        continue;
+                struct pin pin = {.kind = PIN_CERTIFICATE,
+                                  .digest = sha256(block.der),
+                                  .not_before = PIN_ALWAYS_FROM,
+                                  .not_after = PIN_ALWAYS_UNTIL};
+                if (certificate_der_check(block.der))
+                        pin_set_builder_add(builder, &pin, block.ordinal);
+                else
+                        ok = error_set(err, ERROR_INPUT, "block %zu is no X.509 certificate",
+                                       block.ordinal);
+        }
+        arena_done(&scratch);
+        struct pin_set *set = pin_set_build(builder);
+        if (ok && pin_set_count(set) == 0)
+                ok = error_set(err, ERROR_INPUT, "has no PEM block CERTIFICATE");
+        if (ok)
+                return set;
+        pin_set_unref(set);
+        return NULL;
+}
+
+static struct pin_set *pinned_ref_resolve(struct work *w, const struct gateway *gateway,
+                                          struct client_work *client, const struct object_ref *ref)
+{
+        struct ref_target target = {0};
+        struct error fault = {0};
+        const struct slice *pem;
+        const char *reason = "InvalidPinnedCertificateRef";
+        switch (data_ref_resolve(w, &gateway->object, ref, BIT(KIND_SECRET) | BIT(KIND_CONFIG_MAP),
+                                 &target)) {
+        case REF_WRONG_KIND:
+                reason = "InvalidPinnedCertificateKind";
+                error_set(&fault, ERROR_INPUT, "is not supported, wants a ConfigMap or Secret");
+                break;
+        case REF_NOT_PERMITTED:
+                reason = "RefNotPermitted";
+                error_set(&fault, ERROR_INPUT, "no ReferenceGrant permits it");
+                break;
+        case REF_MISSING:
+                error_set(&fault, ERROR_INPUT, "does not exist");
+                break;
+        case REF_FOUND:
+                pem = data_find(target.object, "tls.crt");
+                struct pin_set *set = pem ? pinned_certificates_parse(*pem, &fault) : NULL;
+                if (set) {
+                        vec_push(&w->pin_sets, set);
+                        return set;
+                }
+                if (!pem)
+                        error_set(&fault, ERROR_INPUT, "has no key tls.crt");
+        }
+        ref_note(client, reason,
+                 tell(w, "pinnedCertificateRefs: %.*s: %s", SLICE_ARG(target.id), fault.text));
+        return NULL;
+}
+
+static struct pin_set *hashes_build(struct work *w, const struct certificate_pinning *pinning)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        const struct pin_list *lists[] = {&pinning->spki_hashes, &pinning->certificate_hashes};
+        for (size_t l = 0; l < COUNT_OF(lists); l++)
+                for (size_t i = 0; i < lists[l]->count; i++)
+                        pin_set_builder_add(builder, &lists[l]->items[i], i + 1);
+        struct pin_set *set = pin_set_build(builder);
+        vec_push(&w->pin_sets, set);
+        return set;
+}
+
+static size_t inline_scope_build(struct work *w, const struct gateway_work *gateway,
+                                 struct client_work *client, struct pin_scope *scope)
+{
+        const struct certificate_pinning *pinning = client->validation->pinning;
+        struct pin_set **sets =
+                ARENA_ARRAY(w->frozen, struct pin_set *, pinning->certificate_refs.count + 1);
+        size_t count = 0, pins = 0;
+        if (pinning->spki_hashes.count + pinning->certificate_hashes.count)
+                sets[count++] = hashes_build(w, pinning);
+        for (size_t i = 0; i < pinning->certificate_refs.count; i++) {
+                struct pin_set *set = pinned_ref_resolve(w, gateway->api, client,
+                                                         &pinning->certificate_refs.items[i]);
+                if (set)
+                        sets[count++] = set;
+        }
+        for (size_t i = 0; i < count; i++)
+                pins += pin_set_count(sets[i]);
+        *scope = (struct pin_scope){.kind = SCOPE_INLINE,
+                                    .source = arena_printf(w->frozen,
+                                                           "Gateway %.*s certificatePinning",
+                                                           SLICE_ARG(gateway->name)),
+                                    .sets = sets,
+                                    .set_count = count};
+        return pins;
+}
+
+/* --- the policy --- */
+
+static void scopes_build(struct work *w, const struct gateway_work *gateway,
+                         struct client_work *client, struct client_policy *policy)
+{
+        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, 2);
+        const struct policy_work *attached = gateway->policy;
+        if (client->validation && client->validation->pinning) {
+                size_t pins =
+                        inline_scope_build(w, gateway, client, &scopes[policy->scope_count++]);
+                if (pins == 0 && !client->refusal) {
+                        client->refusal = "NoValidPin";
+                        client->refusal_message =
+                                tell(w, "%.*s; no pin is left, so nobody is admitted",
+                                     SLICE_ARG(client->ref_message));
+                }
+                if (pins == 0)
+                        refuse(w, policy, "no inline pin is usable");
+                if (pins == 1 && !attached) {
+                        client->warning_reason = "SolePin";
+                        client->warning = SLICE("there is one pin and no backup: the day its key "
+                                                "is replaced, nobody gets in");
+                }
+        }
+        if (attached) {
+                scopes[policy->scope_count++] =
+                        (struct pin_scope){.kind = SCOPE_GATEWAY,
+                                           .source = freeze(w, attached->api->object.id),
+                                           .sets = attached->sets,
+                                           .set_count = attached->set_count};
+                if (attached->pin_count == 0)
+                        refuse(w, policy, "a ClientCertificatePolicy has no usable pin");
+        }
+        policy->scopes = policy->scope_count ? scopes : NULL;
+}
+
+static void pinning_say(struct client_work *client, bool holds, const char *reason,
+                        struct slice message)
+{
+        if (client->pinning)
+                return;
+        client->pinning = reason;
+        client->pinning_holds = holds;
+        client->pinning_message = message;
+}
+
+/* PinningEnforced: only where somebody asked for pins. The first that holds is said. */
+static void pinning_tell(struct work *w, const struct gateway_work *gateway,
+                         struct client_work *client, const struct client_policy *policy)
+{
+        if (!client->validation) {
+                pinning_say(client, false, "NoClientCertificateValidation",
+                            SLICE("a policy demands pins, but spec.tls.frontend validates no "
+                                  "client on this port, so nobody is admitted"));
+                return;
+        }
+        if (policy->scope_count == 0 && !policy->refuses_all)
+                return;
+        size_t pins = client_policy_pin_count(policy, LISTENER_UNKNOWN);
+        if (policy->scope_count && !policy->cas)
+                pinning_say(client, false, "NoValidCACertificate", client->refusal_message);
+        else if (policy->scope_count == 0 && policy->cas)
+                pinning_say(client, false, "NoPins",
+                            SLICE("pins are required and there are none, so nobody is admitted"));
+        else if (policy->refuses_all && policy->scope_count)
+                pinning_say(client, false, "NoUsablePin",
+                            tell(w, "%.*s, so nobody is admitted", SLICE_ARG(policy->refuses_why)));
+        else if (policy->mode == ALLOW_INSECURE_FALLBACK)
+                pinning_say(client, false, "InsecureFallback",
+                            SLICE("mode AllowInsecureFallback admits who is not pinned, without "
+                                  "identity"));
+        else if (policy->scope_count) {
+                char hex[DIGEST_HEX_SIZE];
+                bool faults = gateway->policy && gateway->policy->fault_count;
+                pinning_say(client, true, faults ? "InvalidPin" : "Enforced",
+                            tell(w, "%zu %s in force, trust digest %s, generation %llu", pins,
+                                 pins == 1 ? "pin" : "pins", digest_hex(&policy->digest, hex),
+                                 (unsigned long long)w->request->generation));
+        }
+}
+
+static void client_build(struct work *w, const struct gateway_work *gateway,
+                         struct client_work *client)
+{
+        client->validation = gateway_validation(gateway->api, client->port);
+        if (!client->validation && !gateway->policy)
+                return;
+        struct client_policy *policy = ARENA_NEW(w->frozen, struct client_policy);
+        policy->rules = path_rules_default();
+        if (client->validation) {
+                bool insecure = slice_is(client->validation->mode, "AllowInsecureFallback");
+                policy->mode = insecure ? ALLOW_INSECURE_FALLBACK : ALLOW_VALID_ONLY;
+                cas_build(w, gateway->api, client, policy);
+        } else {
+                refuse(w, policy, "a policy demands pins where no client is validated");
+        }
+        scopes_build(w, gateway, client, policy);
+        bool required = w->request->require_pinning || gateway->api->requires_pinning;
+        if (required && policy->scope_count == 0)
+                refuse(w, policy, "pins are required and there are none");
+        client_policy_seal(policy);
+        client->policy = policy;
+        pinning_tell(w, gateway, client, policy);
+}
+
+static struct client_work *client_of_port(struct gateway_work *gateway, int64_t port)
+{
+        for (size_t i = 0; i < gateway->client_count; i++)
+                if (gateway->clients[i].port == port)
+                        return &gateway->clients[i];
+        struct client_work *client = &gateway->clients[gateway->client_count++];
+        client->port = port;
+        return client;
+}
+
+void clients_build(struct work *w, struct gateway_work *gateway)
+{
+        size_t listeners = gateway->api->listeners.count;
+        gateway->clients = ARENA_ARRAY(&w->out->arena, struct client_work, listeners);
+        for (size_t i = 0; i < listeners; i++) {
+                struct listener_work *l = &gateway->listeners[i];
+                if (l->protocol_known && l->protocol == PORT_HTTPS && !l->conflicted)
+                        l->client = client_of_port(gateway, l->api->port);
+        }
+        for (size_t i = 0; i < gateway->client_count; i++) {
+                struct client_work *client = &gateway->clients[i];
+                client_build(w, gateway, client);
+                if (client->validation &&
+                    slice_is(client->validation->mode, "AllowInsecureFallback"))
+                        gateway->insecure_mode = true;
+        }
+}

@@ -1,0 +1,247 @@
+/* Addresses and ports: what is bound, and which Gateway gets it when two want the same. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "control/translate/work.h"
+#include "http/identity_headers.h"
+
+enum {
+        PORTS_MAX = 4096 /* (address, port) pairs: each is a socket a worker */
+};
+
+struct bind_address {
+        struct sockaddr_storage address;
+        bool wildcard;
+        struct slice text; /* "192.0.2.1", "[::]" */
+};
+
+static bool ip_parse(struct work *w, struct slice text, struct bind_address *out)
+{
+        char copy[INET6_ADDRSTRLEN];
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        if (text.len >= sizeof(copy))
+                return false;
+        memcpy(copy, text.data, text.len);
+        copy[text.len] = '\0';
+        memset(out, 0, sizeof(*out));
+        if (inet_pton(AF_INET, copy, &v4.sin_addr) == 1) {
+                out->wildcard = v4.sin_addr.s_addr == 0;
+                memcpy(&out->address, &v4, sizeof(v4));
+                out->text = freeze(w, text);
+                return true;
+        }
+        if (inet_pton(AF_INET6, copy, &v6.sin6_addr) != 1)
+                return false;
+        out->wildcard = IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
+        memcpy(&out->address, &v6, sizeof(v6));
+        inet_ntop(AF_INET6, &v6.sin6_addr, copy, sizeof(copy));
+        out->text = arena_printf(w->frozen, "[%s]", copy);
+        return true;
+}
+
+/* An address without a value asks for any, which here is every one. False: the Gateway is refused.
+ */
+static bool addresses_read(struct work *w, struct gateway_work *gateway, struct bind_address *out,
+                           size_t *count)
+{
+        const struct gateway *api = gateway->api;
+        bool any = api->addresses.count == 0;
+        for (size_t i = 0; i < api->addresses.count; i++) {
+                const struct gateway_address *address = &api->addresses.items[i];
+                if (!slice_is(address->type, "IPAddress")) {
+                        gateway->address_refused = true;
+                        gateway->address_message =
+                                tell(w,
+                                     "addresses[%zu]: type %.*s is not supported, wants "
+                                     "IPAddress",
+                                     i, SLICE_ARG(address->type));
+                        return false;
+                }
+                if (address->value.len == 0) {
+                        any = true;
+                } else if (ip_parse(w, address->value, &out[*count])) {
+                        (*count)++;
+                } else {
+                        gateway->address_unusable = true;
+                        gateway->address_message = tell(w, "addresses[%zu]: %.*s is no IP address",
+                                                        i, SLICE_ARG(address->value));
+                }
+        }
+        if (any && ip_parse(w, SLICE("::"), &out[*count]))
+                (*count)++;
+        return true;
+}
+
+/* --- one port --- */
+
+static const void *address_bytes(const struct sockaddr_storage *address, size_t *len)
+{
+        if (address->ss_family == AF_INET) {
+                *len = sizeof(struct in_addr);
+                return &((const struct sockaddr_in *)address)->sin_addr;
+        }
+        *len = sizeof(struct in6_addr);
+        return &((const struct sockaddr_in6 *)address)->sin6_addr;
+}
+
+static bool is_wildcard(const struct sockaddr_storage *address)
+{
+        static const unsigned char zeros[sizeof(struct in6_addr)];
+        size_t len;
+        const void *bytes = address_bytes(address, &len);
+        return memcmp(bytes, zeros, len) == 0;
+}
+
+static bool addresses_meet(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+        size_t a_len, b_len;
+        const void *a_bytes = address_bytes(a, &a_len), *b_bytes = address_bytes(b, &b_len);
+        return is_wildcard(a) || is_wildcard(b) ||
+               (a_len == b_len && memcmp(a_bytes, b_bytes, a_len) == 0);
+}
+
+/* The older Gateway that holds it; NULL: free. */
+static const struct port *port_taken(struct work *w, const struct gateway_work *gateway,
+                                     const struct sockaddr_storage *address, int64_t number)
+{
+        vec_each (port, &w->ports)
+                if (port->number == number && addresses_meet(&port->address, address) &&
+                    !slice_equal(port->gateway, gateway->name))
+                        return port;
+        return NULL;
+}
+
+static unsigned forward_of(const struct gateway_work *gateway, const struct client_work *client)
+{
+        if (!client || !client->policy)
+                return 0;
+        if (!gateway->policy || !gateway->policy->api->forward_given)
+                return IDENTITY_CLIENT_CERT;
+        const struct client_certificate_policy *policy = gateway->policy->api;
+        unsigned forward = 0;
+        for (size_t i = 0; i < policy->forward.count; i++) {
+                if (slice_is(policy->forward.items[i], "ClientCert"))
+                        forward |= IDENTITY_CLIENT_CERT;
+                else if (slice_is(policy->forward.items[i], "ClientCertChain"))
+                        forward |= IDENTITY_CLIENT_CERT_CHAIN;
+                else
+                        forward |= IDENTITY_XFCC;
+        }
+        return forward;
+}
+
+static const struct route_table *routes_build(struct work *w, const struct listener_work *work)
+{
+        if (work->routes.count == 0)
+                return NULL;
+        struct route *routes = ARENA_ARRAY(w->frozen, struct route, work->routes.count);
+        for (size_t i = 0; i < work->routes.count; i++) {
+                const struct attachment *a = &work->routes.items[i];
+                routes[i] = (struct route){a->hostnames, a->hostname_count, a->route->rules,
+                                           a->route->rule_count};
+        }
+        return route_table_build(routes, work->routes.count, w->frozen);
+}
+
+static void listeners_build(struct work *w, struct gateway_work *gateway, int64_t number,
+                            struct port *port)
+{
+        size_t max = gateway->api->listeners.count;
+        struct listener *listeners = ARENA_ARRAY(w->frozen, struct listener, max);
+        struct host_entry *hosts = memory_new(sizeof(*hosts) * max);
+        for (size_t i = 0; i < max; i++) {
+                const struct listener_work *work = &gateway->listeners[i];
+                if (work->api->port != number || !work->protocol_known || work->conflicted)
+                        continue;
+                size_t index = port->listener_count++;
+                port->protocol = work->protocol;
+                port->client = work->client ? work->client->policy : NULL;
+                listeners[index] = (struct listener){
+                        .gateway = gateway->name,
+                        .name = freeze(w, work->api->name),
+                        .hostname = host_normalize(work->api->hostname, w->frozen),
+                        .index = (uint32_t)index,
+                        .certificates = work->certificates,
+                        .certificate_count = work->certificate_count,
+                        .routes = routes_build(w, work),
+                        .forward = forward_of(gateway, work->client)};
+                hosts[index] = (struct host_entry){listeners[index].hostname, &listeners[index]};
+        }
+        port->listeners = listeners;
+        if (port->listener_count)
+                port->hosts = host_table_build(hosts, port->listener_count, w->frozen);
+        free(hosts);
+}
+
+static void port_bind(struct work *w, struct gateway_work *gateway, const struct port *made,
+                      const struct bind_address *at)
+{
+        struct port port = *made;
+        port.address = at->address;
+        if (port.address.ss_family == AF_INET)
+                ((struct sockaddr_in *)&port.address)->sin_port = htons(port.number);
+        else
+                ((struct sockaddr_in6 *)&port.address)->sin6_port = htons(port.number);
+        port.text = arena_printf(w->frozen, "%.*s:%u", SLICE_ARG(at->text), port.number);
+        const struct port *holder = port_taken(w, gateway, &port.address, port.number);
+        if (!holder) {
+                if (port.client)
+                        client_policy_ref(port.client); /* snapshot_reap gives it back */
+                vec_push(&w->ports, port);
+                return;
+        }
+        gateway->address_unusable = true;
+        gateway->address_message = tell(w, "%.*s is held by Gateway %.*s, which is older",
+                                        SLICE_ARG(port.text), SLICE_ARG(holder->gateway));
+        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+                if (gateway->listeners[i].api->port == port.number)
+                        gateway->listeners[i].port_taken = true;
+}
+
+static bool port_is_first(const struct gateway_work *gateway, size_t index)
+{
+        for (size_t i = 0; i < index; i++)
+                if (gateway->listeners[i].api->port == gateway->listeners[index].api->port)
+                        return false;
+        return true;
+}
+
+static void gateway_bind(struct work *w, struct gateway_work *gateway)
+{
+        struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
+        size_t count = 0;
+        if (node_find(gateway->api->infrastructure, "parametersRef") ||
+            !addresses_read(w, gateway, addresses, &count))
+                return;
+        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+                if (!port_is_first(gateway, i))
+                        continue;
+                int64_t number = gateway->listeners[i].api->port;
+                struct port port = {.number = (uint16_t)number, .gateway = gateway->name};
+                listeners_build(w, gateway, number, &port);
+                for (size_t a = 0; port.listener_count && a < count; a++)
+                        port_bind(w, gateway, &port, &addresses[a]);
+        }
+        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, count);
+        for (size_t a = 0; a < count; a++)
+                if (!addresses[a].wildcard)
+                        told[gateway->status->addresses.count++] = arena_slice(
+                                &w->out->arena,
+                                addresses[a].text.data[0] == '['
+                                        ? slice_sub(addresses[a].text, 1, addresses[a].text.len - 2)
+                                        : addresses[a].text);
+        gateway->status->addresses.items = told;
+}
+
+bool ports_build(struct work *w, struct error *err)
+{
+        for (size_t i = 0; i < w->gateway_count; i++) {
+                gateway_bind(w, &w->gateways[i]);
+                if (w->ports.count > PORTS_MAX)
+                        return error_set(err, ERROR_LIMIT,
+                                         "Gateways ask for more than %d addresses and ports",
+                                         PORTS_MAX);
+        }
+        return true;
+}

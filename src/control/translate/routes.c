@@ -1,0 +1,259 @@
+/* Which route serves on which listener, and what the route is told about each of its parents. */
+#include <stdlib.h>
+
+#include "control/translate/work.h"
+#include "route/host_match.h"
+
+/* How far a parentRef came; the last gate passed gives the reason (gateway-api.md, section 7). */
+enum attach_step {
+        ATTACH_NO_LISTENER,
+        ATTACH_NOT_ALLOWED,
+        ATTACH_NO_HOSTNAME,
+        ATTACHED,
+};
+
+static int by_age(const void *a, const void *b)
+{
+        const struct route_work *left = a, *right = b;
+        return object_age_compare(&left->api->object, &right->api->object);
+}
+
+void routes_collect(struct work *w)
+{
+        const struct object_list *list = &w->objects->kinds[KIND_HTTP_ROUTE];
+        w->routes = memory_new(sizeof(*w->routes) * (list->count + 1));
+        for (size_t i = 0; i < list->count; i++)
+                w->routes[w->route_count++].api = (const struct http_route *)list->items[i];
+        qsort(w->routes, w->route_count, sizeof(*w->routes), by_age);
+        for (size_t i = 0; i < w->route_count; i++)
+                route_compile(w, &w->routes[i]);
+}
+
+/* --- allowedRoutes --- */
+
+static bool requirement_holds(const struct label_requirement *r, const struct text_map *labels)
+{
+        const struct slice *value = text_map_find(labels, r->key);
+        if (slice_is(r->operator, "Exists"))
+                return value != NULL;
+        if (slice_is(r->operator, "DoesNotExist"))
+                return value == NULL;
+        bool listed = false;
+        for (size_t i = 0; value && i < r->values.count; i++)
+                listed |= slice_equal(*value, r->values.items[i]);
+        return slice_is(r->operator, "In") ? listed : !listed;
+}
+
+/* An empty selector selects everything, as in Kubernetes; no selector selects nothing. */
+static bool selector_holds(const struct label_selector *selector, const struct text_map *labels)
+{
+        if (!selector)
+                return false;
+        for (size_t i = 0; i < selector->match_labels.count; i++) {
+                const struct text_pair *pair = &selector->match_labels.items[i];
+                const struct slice *value = text_map_find(labels, pair->key);
+                if (!value || !slice_equal(*value, pair->value))
+                        return false;
+        }
+        for (size_t i = 0; i < selector->match_expressions.count; i++)
+                if (!requirement_holds(&selector->match_expressions.items[i], labels))
+                        return false;
+        return true;
+}
+
+static bool namespace_allowed(struct work *w, const struct gateway_work *gateway,
+                              const struct gateway_listener *listener, struct slice namespace)
+{
+        const struct allowed_routes *allowed = listener->allowed_routes;
+        const struct route_namespaces *from = allowed ? allowed->namespaces : NULL;
+        if (!from || slice_is(from->from, "Same"))
+                return slice_equal(namespace, gateway->api->object.namespace);
+        if (slice_is(from->from, "All"))
+                return true;
+        const struct object *object =
+                objects_find(w->objects, KIND_NAMESPACE, SLICE_NONE, namespace);
+        /* Every namespace bears its name as a label (Kubernetes 1.21). */
+        struct text_pair name = {SLICE("kubernetes.io/metadata.name"), namespace};
+        struct text_map only_name = {&name, 1};
+        return selector_holds(from->selector, object ? &object->labels : &only_name);
+}
+
+/* --- attaching --- */
+
+static bool hostnames_meet(struct work *w, const struct http_route *route,
+                           struct slice listener_hostname, struct attachment *out)
+{
+        size_t max = route->hostnames.count ? route->hostnames.count : 1;
+        out->hostnames = ARENA_ARRAY(w->frozen, struct slice, max);
+        out->hostname_count = 0;
+        if (route->hostnames.count == 0) {
+                out->hostnames[out->hostname_count++] =
+                        host_normalize(listener_hostname, w->frozen);
+                return true;
+        }
+        for (size_t i = 0; i < route->hostnames.count; i++) {
+                struct slice both;
+                if (host_intersect(listener_hostname, route->hostnames.items[i], &both))
+                        out->hostnames[out->hostname_count++] = host_normalize(both, w->frozen);
+        }
+        return out->hostname_count > 0;
+}
+
+static bool already_attached(const struct listener_work *listener, const struct route_work *route)
+{
+        vec_each (attachment, &listener->routes)
+                if (attachment->route == route)
+                        return true;
+        return false;
+}
+
+static enum attach_step listener_attach(struct work *w, struct gateway_work *gateway,
+                                        struct listener_work *listener, struct route_work *route,
+                                        const struct parent_ref *parent)
+{
+        const struct gateway_listener *api = listener->api;
+        if ((parent->section_name.len && !slice_equal(parent->section_name, api->name)) ||
+            (parent->port && parent->port != api->port))
+                return ATTACH_NO_LISTENER;
+        if (!listener->status->supports_http_route ||
+            !namespace_allowed(w, gateway, api, route->api->object.namespace))
+                return ATTACH_NOT_ALLOWED;
+        struct attachment attachment = {.route = route};
+        if (!hostnames_meet(w, route->api, api->hostname, &attachment))
+                return ATTACH_NO_HOSTNAME;
+        if (already_attached(listener, route))
+                return ATTACHED;
+        vec_push(&listener->routes, attachment);
+        if (!route->all_unsupported)
+                listener->status->attached_routes++;
+        return ATTACHED;
+}
+
+static struct gateway_work *parent_find(struct work *w, const struct http_route *route,
+                                        const struct parent_ref *parent)
+{
+        if (!slice_is(parent->group, GROUP_GATEWAY) || !slice_is(parent->kind, "Gateway"))
+                return NULL;
+        struct slice namespace =
+                parent->namespace.len ? parent->namespace : route->object.namespace;
+        for (size_t i = 0; i < w->gateway_count; i++)
+                if (slice_equal(w->gateways[i].api->object.name, parent->name) &&
+                    slice_equal(w->gateways[i].api->object.namespace, namespace))
+                        return &w->gateways[i];
+        return NULL;
+}
+
+static void accepted_set(struct work *w, struct parent_status *status, enum attach_step step,
+                         const struct route_work *route)
+{
+        switch (step) {
+        case ATTACH_NO_LISTENER:
+                condition_set(&status->conditions, "Accepted", false, "NoMatchingParent",
+                              SLICE("no listener has that sectionName and port"));
+                return;
+        case ATTACH_NOT_ALLOWED:
+                condition_set(&status->conditions, "Accepted", false, "NotAllowedByListeners",
+                              SLICE("allowedRoutes of the listeners does not allow this route's "
+                                    "kind or namespace"));
+                return;
+        case ATTACH_NO_HOSTNAME:
+                condition_set(&status->conditions, "Accepted", false, "NoMatchingListenerHostname",
+                              SLICE("no hostname of the route meets a listener's hostname"));
+                return;
+        case ATTACHED:
+                break;
+        }
+        if (route->all_unsupported) {
+                condition_set(
+                        &status->conditions, "Accepted", false, "UnsupportedValue",
+                        tell(w, "%.*s (its requests get 500)", SLICE_ARG(route->unsupported)));
+                return;
+        }
+        condition_set(&status->conditions, "Accepted", true, "Accepted", SLICE("serves"));
+        if (route->unsupported.len)
+                condition_set(&status->conditions, "PartiallyInvalid", true, "UnsupportedValue",
+                              tell(w, "Dropped Rule: %.*s (its requests get 500)",
+                                   SLICE_ARG(route->unsupported)));
+}
+
+/* A client that is kept out of the one door and walks in by the other. */
+static void two_doors_warn(struct gateway_work *gateway, const struct route_work *route,
+                           struct parent_status *status)
+{
+        bool open = false, guarded = false;
+        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+                const struct listener_work *l = &gateway->listeners[i];
+                if (!already_attached(l, route))
+                        continue;
+                open |= l->protocol_known && l->protocol == PORT_HTTP;
+                guarded |= l->client && l->client->policy;
+        }
+        if (open && guarded)
+                condition_set(&status->conditions, CONDITION_WARNING, true,
+                              "ReachableWithoutClientCertificate",
+                              SLICE("an HTTP listener serves this route too, without asking for a "
+                                    "client certificate"));
+}
+
+static void parent_attach(struct work *w, struct route_work *route, const struct parent_ref *parent,
+                          struct parent_status *status, struct gateway_work *gateway)
+{
+        enum attach_step best = ATTACH_NO_LISTENER;
+        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+                enum attach_step step =
+                        listener_attach(w, gateway, &gateway->listeners[i], route, parent);
+                best = step > best ? step : best;
+        }
+        struct arena *arena = &w->out->arena;
+        *status = (struct parent_status){.group = arena_slice(arena, parent->group),
+                                         .kind = arena_slice(arena, parent->kind),
+                                         .namespace = arena_slice(arena, parent->namespace),
+                                         .name = arena_slice(arena, parent->name),
+                                         .section_name = arena_slice(arena, parent->section_name),
+                                         .port = parent->port};
+        accepted_set(w, status, best, route);
+        condition_set(&status->conditions, "ResolvedRefs", !route->ref_reason,
+                      route->ref_reason ? route->ref_reason : "ResolvedRefs",
+                      route->ref_reason ? route->ref_message
+                                        : SLICE("all references are resolved"));
+}
+
+void routes_attach(struct work *w)
+{
+        for (size_t i = 0; i < w->route_count; i++) {
+                struct route_work *route = &w->routes[i];
+                const struct http_route *api = route->api;
+                struct parent_status *statuses =
+                        ARENA_ARRAY(&w->out->arena, struct parent_status, api->parents.count);
+                size_t count = 0;
+                for (size_t p = 0; p < api->parents.count; p++) {
+                        const struct parent_ref *parent = &api->parents.items[p];
+                        struct gateway_work *gateway = parent_find(w, api, parent);
+                        if (gateway)
+                                parent_attach(w, route, parent, &statuses[count++], gateway);
+                        else if (slice_is(parent->kind, "Gateway"))
+                                work_warn(w,
+                                          "%.*s: parentRefs[%zu]: no Gateway of ours is called "
+                                          "%.*s",
+                                          SLICE_ARG(api->object.id), p, SLICE_ARG(parent->name));
+                }
+                route->status->parents.items = statuses;
+                route->status->parents.count = count;
+                route->serves = count > 0;
+        }
+}
+
+/* Once all are attached, as a route may name the two doors in two parentRefs. */
+void routes_warn(struct work *w)
+{
+        for (size_t i = 0; i < w->route_count; i++) {
+                struct route_work *route = &w->routes[i];
+                size_t at = 0;
+                for (size_t p = 0; p < route->api->parents.count; p++) {
+                        struct gateway_work *gateway =
+                                parent_find(w, route->api, &route->api->parents.items[p]);
+                        if (gateway)
+                                two_doors_warn(gateway, route, &route->status->parents.items[at++]);
+                }
+        }
+}

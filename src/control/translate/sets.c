@@ -1,0 +1,97 @@
+#include "control/translate/sets.h"
+
+#include "base/must.h"
+#include "trust/hash.h"
+
+struct cached {
+        struct digest inputs; /* the map's key */
+        struct pin_set *pins;
+        struct ca_set *cas;
+};
+
+struct set_cache {
+        struct map by_inputs;
+};
+
+struct set_cache *set_cache_new(void)
+{
+        return NEW(struct set_cache);
+}
+
+void set_cache_free(struct set_cache *cache)
+{
+        if (!cache)
+                return;
+        size_t at = 0;
+        struct map_slot *slot;
+        while (map_next(&cache->by_inputs, &at, &slot)) {
+                struct cached *entry = slot->value;
+                pin_set_unref(entry->pins);
+                ca_set_unref(entry->cas);
+                free(entry);
+        }
+        map_done(&cache->by_inputs);
+        free(cache);
+}
+
+static struct slice key_of(const struct digest *inputs)
+{
+        return slice_from(inputs->bytes, DIGEST_BYTES);
+}
+
+static struct cached *cache_find(const struct set_cache *cache, const struct digest *inputs)
+{
+        return cache ? map_find(&cache->by_inputs, key_of(inputs)) : NULL;
+}
+
+static void cache_keep(struct work *w, const struct digest *inputs, struct pin_set *pins,
+                       struct ca_set *cas)
+{
+        struct cached *entry = NEW(struct cached);
+        *entry = (struct cached){*inputs, pins, cas};
+        must(map_set(&w->out->cache->by_inputs, key_of(&entry->inputs), entry) == NULL);
+}
+
+static const struct set_cache *former(const struct work *w)
+{
+        return w->request->previous ? w->request->previous->cache : NULL;
+}
+
+struct pin_set *pin_set_of_text(struct work *w, struct slice pins_txt)
+{
+        struct hasher hasher;
+        hasher_init(&hasher, "pins.txt 1");
+        hasher_bytes(&hasher, pins_txt);
+        struct digest inputs = hasher_done(&hasher);
+        struct cached *entry = cache_find(w->out->cache, &inputs);
+        if (entry)
+                return entry->pins;
+        entry = cache_find(former(w), &inputs);
+        struct pin_set *set;
+        if (entry) {
+                set = pin_set_ref(entry->pins);
+        } else {
+                struct pin_set_builder *builder = pin_set_builder_new();
+                pin_set_builder_add_text(builder, pins_txt);
+                set = pin_set_build(builder);
+        }
+        cache_keep(w, &inputs, set, NULL);
+        return set;
+}
+
+struct ca_set *ca_set_known(struct work *w, const struct digest *inputs)
+{
+        struct cached *entry = cache_find(w->out->cache, inputs);
+        if (entry)
+                return entry->cas;
+        entry = cache_find(former(w), inputs);
+        if (!entry)
+                return NULL;
+        cache_keep(w, inputs, NULL, ca_set_ref(entry->cas));
+        return entry->cas;
+}
+
+void ca_set_remember(struct work *w, const struct digest *inputs, struct ca_set *set)
+{
+        cache_keep(w, inputs, NULL, set);
+}

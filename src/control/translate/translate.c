@@ -1,0 +1,196 @@
+#include "control/translate/translate.h"
+
+#include <stdarg.h>
+
+#include "control/translate/sets.h"
+#include "control/translate/work.h"
+
+struct slice freeze(struct work *w, struct slice text)
+{
+        return text.len ? arena_slice(w->frozen, text) : SLICE_NONE;
+}
+
+struct slice tell(struct work *w, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        struct slice text = arena_vprintf(&w->out->arena, format, args);
+        va_end(args);
+        return text;
+}
+
+void work_warn(struct work *w, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        struct slice text = arena_vprintf(&w->out->arena, format, args);
+        va_end(args);
+        vec_push(&w->warnings, text);
+}
+
+/* --- statuses --- */
+
+static struct object_status *status_new(struct work *w, const struct object *object)
+{
+        struct translation *out = w->out;
+        struct object_status *status = &out->statuses.items[out->statuses.count++];
+        *status = (struct object_status){.kind = object->kind,
+                                         .id = arena_slice(&out->arena, object->id),
+                                         .namespace = arena_slice(&out->arena, object->namespace),
+                                         .name = arena_slice(&out->arena, object->name),
+                                         .generation = object->generation};
+        return status;
+}
+
+static void classes_tell(struct work *w)
+{
+        vec_each (object, &w->objects->kinds[KIND_GATEWAY_CLASS]) {
+                const struct gateway_class *class = (const struct gateway_class *)*object;
+                if (slice_is(class->controller_name, CONTROLLER_NAME))
+                        condition_set(&status_new(w, *object)->conditions, "Accepted", true,
+                                      "Accepted", SLICE("is served by pingate"));
+        }
+}
+
+static void statuses_allocate(struct work *w)
+{
+        static const enum object_kind told[] = {KIND_GATEWAY_CLASS, KIND_GATEWAY, KIND_HTTP_ROUTE,
+                                                KIND_POLICY};
+        size_t count = 0;
+        for (size_t i = 0; i < COUNT_OF(told); i++)
+                count += w->objects->kinds[told[i]].count;
+        w->out->statuses.items = ARENA_ARRAY(&w->out->arena, struct object_status, count);
+}
+
+static bool conditions_good(const struct condition_list *list)
+{
+        for (size_t i = 0; i < list->count; i++)
+                if (condition_is_bad(&list->items[i]))
+                        return false;
+        return true;
+}
+
+static bool statuses_good(const struct translation *t)
+{
+        bool good = true;
+        for (size_t i = 0; i < t->statuses.count; i++) {
+                const struct object_status *status = &t->statuses.items[i];
+                good &= conditions_good(&status->conditions);
+                for (size_t l = 0; l < status->listeners.count; l++)
+                        good &= conditions_good(&status->listeners.items[l].conditions);
+                for (size_t p = 0; p < status->parents.count; p++)
+                        good &= conditions_good(&status->parents.items[p].conditions);
+        }
+        return good;
+}
+
+/* --- the stages --- */
+
+static bool stages_run(struct work *w, struct error *err)
+{
+        statuses_allocate(w);
+        classes_tell(w);
+        gateways_collect(w);
+        policies_collect(w);
+        routes_collect(w);
+        for (size_t i = 0; i < w->gateway_count; i++) {
+                struct gateway_work *gateway = &w->gateways[i];
+                gateway->status = status_new(w, &gateway->api->object);
+                listeners_check(w, gateway);
+                clients_build(w, gateway);
+        }
+        for (size_t i = 0; i < w->route_count; i++)
+                w->routes[i].status = status_new(w, &w->routes[i].api->object);
+        for (size_t i = 0; i < w->policy_count; i++)
+                w->policies[i].status = status_new(w, &w->policies[i].api->object);
+        routes_attach(w);
+        routes_warn(w);
+        bool ok = ports_build(w, err);
+        gateways_tell(w);
+        policies_tell(w);
+        return ok;
+}
+
+static void snapshot_fill(struct work *w)
+{
+        struct snapshot *snapshot = w->out->snapshot;
+        struct port *ports;
+        struct backend *backends;
+        const struct server_certificate **certificates;
+        snapshot->generation = w->request->generation;
+        for (size_t i = 0; i < w->route_count; i++)
+                snapshot->route_count += w->routes[i].serves;
+        vec_each (port, &w->ports)
+                if (port->client)
+                        snapshot->pin_count +=
+                                client_policy_pin_count(port->client, LISTENER_UNKNOWN);
+        vec_freeze(&w->ports, w->frozen, &ports, &snapshot->port_count);
+        vec_freeze(&w->backends, w->frozen, &backends, &snapshot->backend_count);
+        vec_freeze(&w->certificates, w->frozen, &certificates, &snapshot->certificate_count);
+        snapshot->ports = ports;
+        snapshot->backends = backends;
+        snapshot->certificates = certificates;
+}
+
+static void warnings_take(struct work *w)
+{
+        vec_each (warning, &w->objects->warnings) {
+                struct slice copy = arena_slice(&w->out->arena, *warning);
+                vec_push(&w->warnings, copy);
+        }
+        struct slice *items;
+        vec_freeze(&w->warnings, &w->out->arena, &items, &w->out->warnings.count);
+        w->out->warnings.items = items;
+}
+
+static void work_done(struct work *w)
+{
+        for (size_t i = 0; i < w->gateway_count; i++)
+                for (size_t l = 0; l < w->gateways[i].api->listeners.count; l++)
+                        vec_done(&w->gateways[i].listeners[l].routes);
+        vec_each (set, &w->pin_sets)
+                pin_set_unref(*set);
+        vec_each (set, &w->ca_sets)
+                ca_set_unref(*set);
+        vec_done(&w->pin_sets);
+        vec_done(&w->ca_sets);
+        map_done(&w->backend_index);
+        map_done(&w->certificate_index);
+        free(w->gateways);
+        free(w->policies);
+        free(w->routes);
+}
+
+bool translate(const struct translate_request *request, struct translation **out, struct error *err)
+{
+        struct translation *translation = NEW(struct translation);
+        arena_init(&translation->arena, 64 * 1024);
+        translation->snapshot = snapshot_new();
+        translation->cache = set_cache_new();
+        struct work w = {.request = request,
+                         .objects = request->objects,
+                         .out = translation,
+                         .frozen = &translation->snapshot->arena};
+        bool ok = stages_run(&w, err);
+        warnings_take(&w);
+        snapshot_fill(&w);
+        work_done(&w);
+        if (!ok) {
+                translation_free(translation);
+                return false;
+        }
+        translation->good = statuses_good(translation);
+        snapshot_seal(translation->snapshot);
+        *out = translation;
+        return true;
+}
+
+void translation_free(struct translation *translation)
+{
+        if (!translation)
+                return;
+        snapshot_unref(translation->snapshot);
+        set_cache_free(translation->cache);
+        arena_done(&translation->arena);
+        free(translation);
+}

@@ -1,0 +1,37 @@
+/* From objects to the one compiled form and what each object is told about it: a function of its
+ * arguments, without I/O and without a clock, so all of it is tested by golden twins
+ * (tests/translate). Called on the control thread. Objects may be freed afterwards.
+ *
+ * What can't be used narrows (design.md 1.7 c): a CA set, a pin list or a policy with nothing
+ * usable admits nobody, and the port stays bound to say so. */
+#pragma once
+
+#include "control/api/object.h"
+#include "control/translate/status.h"
+#include "snapshot/snapshot.h"
+
+struct set_cache;
+
+struct translate_request {
+        const struct objects *objects;
+        const struct translation
+                *previous;    /* parsed sets are taken over from it; NULL: the first */
+        uint64_t generation;  /* that the snapshot will bear */
+        int64_t now;          /* Unix seconds */
+        bool require_pinning; /* run --require-pinning: as every Gateway's annotation */
+};
+
+struct translation {
+        struct arena arena;
+        struct snapshot *snapshot;           /* sealed; the translation holds one reference */
+        LIST(struct object_status) statuses; /* Gateways, routes, policies, classes; by age */
+        LIST(struct slice)
+        warnings;  /* of objects that nothing refers to or that refer to nothing */
+        bool good; /* no condition of any object is bad */
+        struct set_cache *cache;
+};
+
+/* False only over a limit; then *out is untouched and the former translation still stands. */
+bool translate(const struct translate_request *request, struct translation **out,
+               struct error *err);
+void translation_free(struct translation *translation); /* NULL is fine */

@@ -1,0 +1,147 @@
+/* What translate's stages share while one translation runs: each stage reads what former ones
+ * decided and writes its own part. Nothing here outlives translate(). */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "control/api/core.h"
+#include "control/api/gateway.h"
+#include "control/api/policy.h"
+#include "control/api/route.h"
+#include "control/translate/translate.h"
+
+struct gateway_work;
+
+/* One route on one listener. */
+struct attachment {
+        const struct route_work *route;
+        struct slice *hostnames; /* met with the listener's; in the snapshot's arena */
+        size_t hostname_count;
+};
+
+struct listener_work {
+        const struct gateway_listener *api;
+        struct listener_status *status;
+        struct client_work *client; /* of its port; NULL unless HTTPS */
+        enum port_protocol protocol;
+        bool protocol_known;
+        bool conflicted; /* with another listener of its Gateway: none of them serves */
+        bool refs_broken;
+        bool port_taken; /* an older Gateway holds the port */
+        const struct server_certificate **certificates;
+        size_t certificate_count;
+        VEC(struct attachment) routes;
+};
+
+/* The client certificates of one Gateway's port: what design.md calls the unit of trust. */
+struct client_work {
+        int64_t port;
+        const struct frontend_validation *validation; /* NULL: not asked for */
+        const struct client_policy *policy;           /* NULL: not asked for and not needed */
+        const char *ref_reason; /* of ResolvedRefs=False on its listeners; NULL: all resolved */
+        struct slice ref_message;
+        const char *refusal; /* of Accepted=False; NULL: accepted */
+        struct slice refusal_message;
+        const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
+        bool pinning_holds;
+        struct slice pinning_message;
+        struct slice warning; /* of pingate.dev/Warning; empty: none */
+        const char *warning_reason;
+};
+
+enum target_outcome {
+        TARGET_MISSING,
+        TARGET_FOREIGN, /* a Gateway of another class: nothing is said */
+        TARGET_CONFLICTED,
+        TARGET_ATTACHED,
+};
+
+struct policy_target {
+        enum target_outcome outcome;
+        struct gateway_work *gateway; /* NULL: missing or foreign */
+};
+
+struct policy_work {
+        const struct client_certificate_policy *api;
+        struct object_status *status;
+        struct policy_target *targets; /* one for each of the API's */
+        struct pin_set **sets; /* one for each source; the cache or w->pin_sets holds them */
+        size_t set_count, pin_count, fault_count;
+        const char *ref_reason; /* NULL: all resolved and usable */
+        struct slice ref_message;
+};
+
+struct gateway_work {
+        const struct gateway *api;
+        struct object_status *status;
+        struct slice name; /* "namespace/name", in the snapshot's arena */
+        struct listener_work *listeners;
+        struct client_work *clients; /* one for each HTTPS port */
+        size_t client_count;
+        const struct policy_work *policy; /* in force on all of it; NULL: none */
+        bool address_refused, address_unusable;
+        bool insecure_mode;
+        struct slice address_message;
+};
+
+struct route_work {
+        const struct http_route *api;
+        struct object_status *status;
+        struct route_rule *rules; /* compiled once, shared by every listener */
+        size_t rule_count;
+        const char *ref_reason; /* of ResolvedRefs=False */
+        struct slice ref_message;
+        struct slice unsupported; /* what is wrong with the rules that refuse; empty: nothing */
+        bool all_unsupported;
+        bool serves; /* some Gateway of ours is its parent */
+};
+
+struct work {
+        const struct translate_request *request;
+        const struct objects *objects;
+        struct translation *out;
+        struct arena *frozen;          /* the snapshot's */
+        struct gateway_work *gateways; /* ours, oldest first */
+        size_t gateway_count;
+        struct policy_work *policies;
+        size_t policy_count;
+        struct route_work *routes;
+        size_t route_count;
+        VEC(struct port) ports;
+        VEC(struct backend) backends;
+        struct map backend_index; /* name to index + 1 */
+        VEC(const struct server_certificate *) certificates;
+        struct map certificate_index; /* Secret's id to its certificate */
+        VEC(struct slice) warnings;
+        /* Sets that are built anew each time: let go when the snapshot holds them. */
+        VEC(struct pin_set *) pin_sets;
+        VEC(struct ca_set *) ca_sets;
+};
+
+/* The stages, in their order. */
+void gateways_collect(struct work *w);
+void listeners_check(struct work *w, struct gateway_work *gateway);
+void policies_collect(struct work *w); /* after gateways_collect */
+void clients_build(struct work *w, struct gateway_work *gateway);
+void routes_collect(struct work *w);
+void routes_attach(struct work *w);
+bool ports_build(struct work *w, struct error *err);
+void gateways_tell(struct work *w);
+void policies_tell(struct work *w);
+void routes_warn(struct work *w);
+
+/* rules.c */
+void route_compile(struct work *w, struct route_work *route);
+/* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
+ */
+uint32_t backend_resolve(struct work *w, const struct http_route *route,
+                         const struct backend_ref *ref, const char **reason, struct slice *message);
+/* certificates.c: NULL with reason and message. */
+const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,
+                                                     const struct object_ref *ref,
+                                                     const char **reason, struct slice *message);
+
+/* A copy in the snapshot's arena / in the translation's. */
+struct slice freeze(struct work *w, struct slice text);
+struct slice tell(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
+void work_warn(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
