@@ -16,6 +16,7 @@ static const struct command commands[] = {
         {"check", cli_check, "translate a configuration and show what every object would be told"},
         {"status", cli_status, "show what a running gateway serves, and whom it refused"},
         {"demo", cli_demo, "show a gateway at work with throw-away certificates"},
+        {"explain", cli_explain, "say which gate lets a certificate in or refuses it"},
         {"secret", cli_secret, "print the YAML of a Secret made of PEM files"},
         {"version", cli_version, "say which version this is, and of which libraries"},
         {"help", help, "say what a command takes"},

@@ -18,7 +18,7 @@ enum {
 
 /* One call of X509_verify_cert, as its callbacks see it. */
 struct verification {
-        const struct path_request *request;
+        int64_t now;
         int trials;
 };
 
@@ -47,7 +47,7 @@ static X509 *choose_anchor(struct verification *self, STACK_OF(X509) * candidate
         int best_rank = -1;
         for (int i = 0; i < sk_X509_num(candidates); i++) {
                 X509 *candidate = sk_X509_value(candidates, i);
-                int rank = is_current(candidate, self->request->now);
+                int rank = is_current(candidate, self->now);
                 if (self->trials < ANCHOR_TRIALS_MAX) {
                         self->trials++;
                         rank += X509_verify(x509, X509_get0_pubkey(candidate)) > 0 ? 2 : 0;
@@ -62,11 +62,16 @@ static X509 *choose_anchor(struct verification *self, STACK_OF(X509) * candidate
 
 int anchor_find(X509 **issuer, X509_STORE_CTX *ctx, X509 *x509)
 {
+        /* A CRL with an issuer of its own is verified in a context that OpenSSL makes (without our
+         * data, with our parameters). */
+        struct verification inner = {
+                .now = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx))};
         struct verification *self = X509_STORE_CTX_get_app_data(ctx);
+        self = self ? self : &inner;
         X509_STORE_CTX_check_issued_fn is_issued = X509_STORE_CTX_get_check_issued(ctx);
         STACK_OF(X509) *named = X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(x509));
         STACK_OF(X509) *candidates = sk_X509_new_null();
-        must(candidates != NULL && self != NULL);
+        must(candidates != NULL);
         for (int i = 0; i < sk_X509_num(named); i++) {
                 X509 *candidate = sk_X509_value(named, i);
                 if (is_issued(ctx, x509, candidate))
@@ -140,8 +145,12 @@ static void set_policies(X509_VERIFY_PARAM *param, const struct certificate_poli
         flags |= inputs->inhibit_mapping ? X509_V_FLAG_INHIBIT_MAP : 0;
         flags |= inputs->inhibit_any ? X509_V_FLAG_INHIBIT_ANY : 0;
         X509_VERIFY_PARAM_set_flags(param, flags);
-        for (size_t i = 0; i < inputs->oid_count; i++) {
-                ASN1_OBJECT *oid = OBJ_txt2obj(inputs->oids[i], 1);
+        /* No wish means any policy (RFC 5280, 6.1.1 c); to OpenSSL it means none. */
+        static const char *const any_policy[] = {"2.5.29.32.0"};
+        bool any = inputs->oid_count == 0;
+        const char *const *oids = any ? any_policy : inputs->oids;
+        for (size_t i = 0; i < (any ? 1 : inputs->oid_count); i++) {
+                ASN1_OBJECT *oid = OBJ_txt2obj(oids[i], 1);
                 must(oid != NULL);
                 must(X509_VERIFY_PARAM_add0_policy(param, oid) == 1);
         }
@@ -310,7 +319,7 @@ static enum reason take_path(const struct path_request *request, STACK_OF(X509) 
 static enum reason run(const struct path_request *request, struct path *path,
                        struct path_detail detail)
 {
-        struct verification self = {.request = request};
+        struct verification self = {.now = request->now};
         CLEANUP(store_ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
         CLEANUP(stack_free) STACK_OF(X509) *others = usable_others(request);
         if (!ctx || !X509_STORE_CTX_init(ctx, trust_store_x509(request->store),
@@ -318,6 +327,7 @@ static enum reason run(const struct path_request *request, struct path *path,
                 return REASON_INTERNAL;
         X509_STORE_CTX_set_app_data(ctx, &self);
         X509_STORE_CTX_set_verify_cb(ctx, on_verify_step);
+        X509_STORE_CTX_set0_crls(ctx, trust_store_indirect_crls(request->store));
         set_param(ctx, request);
         /* Both must say yes: the return value and the error that it stored. */
         if (X509_verify_cert(ctx) != 1 || X509_STORE_CTX_get_error(ctx) != X509_V_OK)

@@ -13,3 +13,6 @@ void trust_store_free(struct trust_store *store);        /* NULL is fine */
 struct ca_set *trust_store_set(const struct trust_store *store);
 /* For the judge alone. A server that hands this store to an SSL_CTX would let OpenSSL decide. */
 X509_STORE *trust_store_x509(const struct trust_store *store);
+/* CRLs that speak for other issuers than their own (RFC 5280, 5.2.5). The store finds CRLs by their
+ * issuer's name and would never offer these. */
+STACK_OF(X509_CRL) * trust_store_indirect_crls(const struct trust_store *store);

@@ -1,0 +1,27 @@
+/* What the parts of `pingate explain` share: files or test cases in, the data plane's own judge in
+ * the middle, a verdict out. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "trust/judge.h"
+
+struct explain_case {
+        struct slice ca, certificate, untrusted;
+        const struct slice *crl; /* NULL: no revocation */
+        struct pin_set *pins;    /* NULL: CA only */
+        struct path_rules rules;
+        int64_t now;
+};
+
+/* False: an input can't be read, and err says which. */
+bool explain_judge(const struct explain_case *c, struct verdict *out, struct error *err);
+/* Test cases in the form of x509-limbo; prints its results form. Returns the exit code. */
+int explain_batch(const char *file, enum judge_profile profile);
+/* The verdict for people, gate by gate, and for programs. */
+void explain_print_text(const struct verdict *verdict, FILE *out);
+bool explain_print_json(const struct verdict *verdict, FILE *out);
