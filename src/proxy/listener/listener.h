@@ -1,0 +1,40 @@
+/* The listening sockets of all workers: one SO_REUSEPORT socket for each worker and port, so that
+ * the kernel spreads connections and no lock is shared. Opened by the control thread before a
+ * snapshot is published, so that an address that can't be bound is told in time; sockets of ports
+ * that stay are kept across generations, and no connection in their queues is lost. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "snapshot/snapshot.h"
+
+enum {
+        LISTEN_BACKLOG = 1024
+};
+
+struct listener_socket {
+        struct sockaddr_storage address;
+        char text[80];
+        int fd;
+};
+
+struct listener_set {
+        pthread_mutex_t lock; /* control adds and removes, each worker looks once a generation */
+        size_t workers;
+        VEC(struct listener_socket) * sockets; /* one list a worker */
+};
+
+struct listener_set *listener_set_new(size_t workers);
+void listener_set_free(struct listener_set *set); /* closes what is left */
+
+/* Control: opens what the snapshot needs and is not open. False: an address can't be bound, err
+ * names it; what was newly opened is closed again. */
+bool listener_set_prepare(struct listener_set *set, const struct snapshot *snapshot,
+                          struct error *err);
+/* A worker: its socket for a port, or -1. The worker owns the descriptor's events, the set the
+ * descriptor, until listener_set_release. */
+int listener_set_find(struct listener_set *set, size_t worker, const struct port *port);
+/* A worker, when the port is gone or it drains: closes its socket. */
+void listener_set_release(struct listener_set *set, size_t worker, int fd);
