@@ -269,9 +269,9 @@ static enum reason check_certificate(const struct path_request *request, X509 *x
                         return REASON_WEAK_KEY;
                 if (!anchor && !signature_check(x509, why))
                         return REASON_WEAK_SIGNATURE;
-                if (anchor && !anchor_check(x509, why))
-                        return REASON_PATH_INVALID;
         }
+        if (anchor && !anchor_check(x509, why))
+                return REASON_PATH_INVALID;
         if (!is_current(x509, request->now)) {
                 snprintf(why, RULE_TEXT_SIZE, "outside its validity");
                 int64_t from;
@@ -294,7 +294,7 @@ static enum reason take_path(const struct path_request *request, STACK_OF(X509) 
         for (int i = 0; i < count; i++) {
                 X509 *x509 = sk_X509_value(verified, i);
                 int64_t from = INT64_MIN, until = INT64_MIN;
-                enum reason reason = check_certificate(request, x509, i == count - 1, why);
+                enum reason reason = check_certificate(request, x509, i > 0 && i == count - 1, why);
                 if (reason != REASON_ACCEPTED) {
                         say(detail, why, i, x509);
                         return reason;
