@@ -30,6 +30,7 @@ struct open_node {
 struct yaml_reader {
         yaml_parser_t parser;
         struct arena *arena;
+        struct slice text;
         const char *file;
         struct error *err;
         struct map anchors; /* from name to node, of this document */
@@ -57,7 +58,7 @@ static int line_of(const yaml_event_t *event)
 static int line_at(struct slice text, size_t at)
 {
         int line = 1;
-        for (size_t i = 0; i < at; i++)
+        for (size_t i = 0; i < at && i < text.len; i++)
                 line += text.data[i] == '\n';
         return line;
 }
@@ -303,13 +304,14 @@ static bool on_event(struct yaml_reader *r, const yaml_event_t *event)
         }
 }
 
-/* libyaml's own complaint; it knows a line for most of them. */
+/* libyaml's own complaint. About characters it knows an offset, about all else a line. */
 static bool refuse_syntax(struct yaml_reader *r)
 {
         const yaml_parser_t *p = &r->parser;
-        size_t line = p->problem_mark.line > 0 ? p->problem_mark.line : p->mark.line;
         must(p->error != YAML_MEMORY_ERROR);
-        return refuse(r, (int)line + 1, "not YAML (%s%s%s)", p->problem ? p->problem : "malformed",
+        int line = p->error == YAML_READER_ERROR ? line_at(r->text, p->problem_offset)
+                                                 : (int)p->problem_mark.line + 1;
+        return refuse(r, line, "not YAML (%s%s%s)", p->problem ? p->problem : "malformed",
                       p->context ? ", " : "", p->context ? p->context : "");
 }
 
@@ -340,7 +342,7 @@ static void reader_done(struct yaml_reader *r)
 bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct yaml_docs *docs,
                 struct error *err)
 {
-        struct yaml_reader r = {.arena = arena, .file = file, .err = err};
+        struct yaml_reader r = {.arena = arena, .text = text, .file = file, .err = err};
         if (!is_text(&r, text))
                 return false;
         must(yaml_parser_initialize(&r.parser));
