@@ -1,0 +1,289 @@
+#include "control/source/watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/must.h"
+#include "base/vec.h"
+
+enum {
+        LOOK_MS = 250,       /* between looks while nothing happens */
+        SETTLE_MS = 50,      /* between looks while something does */
+        EVENT_MS = 10,       /* from a kernel event to the look */
+        UNREST_MS_MAX = 500, /* then it is told as it is */
+        FOLDERS_MAX = 256,   /* with kernel events; the rest has looks */
+};
+
+enum watch_state {
+        WATCH_RESTING,  /* as told last */
+        WATCH_SETTLING, /* something changed, and may still */
+        WATCH_CLOSED,   /* waits for the loop to let go of the handles */
+};
+
+struct folder {
+        uv_fs_event_t handle;
+        struct file_watch *watch;
+};
+
+struct file_watch {
+        enum watch_state state;
+        uv_timer_t timer;
+        const char *const *paths;
+        size_t path_count;
+        VEC(char *) beside; /* owned */
+        VEC(struct folder *) folders;
+        VEC(char *) folder_names; /* owned; of all folders that were tried */
+        uint64_t told, seen;      /* what the looks made of it all */
+        uint64_t unrest_since_ms;
+        size_t open_handles;
+        void *self;
+        on_files_changed_fn on_changed;
+};
+
+/* --- a look --- */
+
+static uint64_t mix(uint64_t so_far, const void *bytes, size_t len)
+{
+        uint64_t parts[2] = {so_far, hash_bytes(bytes, len)};
+        return hash_bytes(parts, sizeof(parts));
+}
+
+static uint64_t stat_mix(uint64_t so_far, const char *path, bool *is_folder)
+{
+        struct stat about;
+        *is_folder = false;
+        so_far = mix(so_far, path, strlen(path));
+        if (stat(path, &about) != 0) {
+                int why = errno;
+                return mix(so_far, &why, sizeof(why));
+        }
+        *is_folder = S_ISDIR(about.st_mode);
+        uint64_t facts[] = {about.st_dev,
+                            about.st_ino,
+                            about.st_mode,
+                            *is_folder ? 0 : (uint64_t)about.st_size,
+                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_sec,
+                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_nsec,
+                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_sec,
+                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_nsec};
+        return mix(so_far, facts, sizeof(facts));
+}
+
+static int entry_is_visible(const struct dirent *entry)
+{
+        return entry->d_name[0] != '.';
+}
+
+static uint64_t path_mix(uint64_t so_far, const char *path)
+{
+        bool is_folder;
+        so_far = stat_mix(so_far, path, &is_folder);
+        if (!is_folder)
+                return so_far;
+        struct dirent **entries;
+        int count = scandir(path, &entries, entry_is_visible, alphasort);
+        for (int i = 0; i < count; i++) {
+                char file[4096];
+                bool inner;
+                int len = snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
+                if (len > 0 && (size_t)len < sizeof(file))
+                        so_far = stat_mix(so_far, file, &inner);
+                free(entries[i]);
+        }
+        if (count >= 0)
+                free(entries);
+        return so_far;
+}
+
+static uint64_t look(const struct file_watch *watch)
+{
+        uint64_t all = 1;
+        for (size_t i = 0; i < watch->path_count; i++)
+                all = path_mix(all, watch->paths[i]);
+        vec_each (path, &watch->beside)
+                all = path_mix(all, *path);
+        return all;
+}
+
+/* --- the state --- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void look_in(struct file_watch *watch, uint64_t ms)
+{
+        must(uv_timer_start(&watch->timer, on_timer, ms, 0) == 0);
+}
+
+static void rest(struct file_watch *watch)
+{
+        watch->state = WATCH_RESTING;
+        look_in(watch, LOOK_MS);
+}
+
+static void tell(struct file_watch *watch, uint64_t seen)
+{
+        watch->told = seen;
+        rest(watch);
+        watch->on_changed(watch->self);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+        struct file_watch *watch = timer->data;
+        uint64_t seen = look(watch), now = uv_now(timer->loop);
+        if (seen == watch->told) {
+                rest(watch);
+                return;
+        }
+        bool settling = watch->state == WATCH_SETTLING;
+        if (settling && (seen == watch->seen || now - watch->unrest_since_ms >= UNREST_MS_MAX)) {
+                tell(watch, seen);
+                return;
+        }
+        if (!settling)
+                watch->unrest_since_ms = now;
+        watch->state = WATCH_SETTLING;
+        watch->seen = seen;
+        look_in(watch, SETTLE_MS);
+}
+
+static void on_folder_event(uv_fs_event_t *handle, const char *name, int events, int status)
+{
+        (void)name, (void)events, (void)status;
+        struct folder *folder = CONTAINER_OF(handle, struct folder, handle);
+        struct file_watch *watch = folder->watch;
+        /* Only ever sooner: a stream of events must not push the look away. */
+        if (watch->state == WATCH_RESTING && uv_timer_get_due_in(&watch->timer) > EVENT_MS)
+                look_in(watch, EVENT_MS);
+}
+
+/* --- handles --- */
+
+static void handle_closed(struct file_watch *watch)
+{
+        if (--watch->open_handles > 0)
+                return;
+        vec_each (name, &watch->folder_names)
+                free(*name);
+        vec_each (path, &watch->beside)
+                free(*path);
+        vec_done(&watch->folder_names);
+        vec_done(&watch->beside);
+        vec_done(&watch->folders);
+        free(watch);
+}
+
+static void on_folder_closed(uv_handle_t *handle)
+{
+        struct folder *folder = CONTAINER_OF(handle, struct folder, handle);
+        struct file_watch *watch = folder->watch;
+        free(folder);
+        handle_closed(watch);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+        handle_closed(handle->data);
+}
+
+static bool listed(char *const *items, size_t count, const char *text)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(items[i], text) == 0)
+                        return true;
+        return false;
+}
+
+static void folder_open(struct file_watch *watch, const char *name)
+{
+        if (watch->folder_names.count >= FOLDERS_MAX ||
+            listed(watch->folder_names.items, watch->folder_names.count, name))
+                return;
+        char *copy = memory_dup(name, strlen(name));
+        vec_push(&watch->folder_names, copy);
+        struct folder *folder = NEW(struct folder);
+        folder->watch = watch;
+        must(uv_fs_event_init(watch->timer.loop, &folder->handle) == 0);
+        watch->open_handles++;
+        vec_push(&watch->folders, folder);
+        /* Where the kernel has no events to give, the looks do. */
+        (void)uv_fs_event_start(&folder->handle, on_folder_event, name, 0);
+}
+
+static void events_of_path(struct file_watch *watch, const char *path)
+{
+        struct stat about;
+        const char *slash = strrchr(path, '/');
+        if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
+                folder_open(watch, path);
+                return;
+        }
+        char *parent = slash ? memory_dup(path, slash == path ? 1 : (size_t)(slash - path))
+                             : memory_dup(".", 1);
+        folder_open(watch, parent);
+        free(parent);
+}
+
+struct file_watch *file_watch_open(uv_loop_t *loop, const char *const *paths, size_t count,
+                                   void *self, on_files_changed_fn on_changed)
+{
+        struct file_watch *watch = NEW(struct file_watch);
+        watch->paths = paths;
+        watch->path_count = count;
+        watch->self = self;
+        watch->on_changed = on_changed;
+        must(uv_timer_init(loop, &watch->timer) == 0);
+        watch->timer.data = watch;
+        watch->open_handles = 1;
+        for (size_t i = 0; i < count; i++)
+                events_of_path(watch, paths[i]);
+        watch->told = look(watch);
+        rest(watch);
+        return watch;
+}
+
+static bool within_paths(const struct file_watch *watch, const char *file)
+{
+        for (size_t i = 0; i < watch->path_count; i++) {
+                size_t len = strlen(watch->paths[i]);
+                if (strncmp(file, watch->paths[i], len) != 0)
+                        continue;
+                /* A folder's look covers its own entries, not those of folders within. */
+                if (file[len] == '\0' ||
+                    (file[len] == '/' && !strchr(file + len + 1, '/') && file[len + 1] != '.'))
+                        return true;
+        }
+        return false;
+}
+
+void file_watch_follow(struct file_watch *watch, const struct objects *objects)
+{
+        size_t before = watch->beside.count;
+        vec_each (file, &objects->files) {
+                char *path = memory_dup(file->data, file->len);
+                if (within_paths(watch, path) ||
+                    listed(watch->beside.items, watch->beside.count, path)) {
+                        free(path);
+                        continue;
+                }
+                vec_push(&watch->beside, path);
+                events_of_path(watch, path);
+        }
+        /* `told` stays what it was without them, so the next look sees a change. */
+        if (watch->beside.count > before && watch->state == WATCH_RESTING)
+                look_in(watch, EVENT_MS);
+}
+
+void file_watch_close(struct file_watch *watch)
+{
+        if (!watch)
+                return;
+        must(watch->state != WATCH_CLOSED);
+        watch->state = WATCH_CLOSED;
+        vec_each (folder, &watch->folders)
+                uv_close((uv_handle_t *)&(*folder)->handle, on_folder_closed);
+        uv_close((uv_handle_t *)&watch->timer, on_timer_closed);
+}
