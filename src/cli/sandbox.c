@@ -36,15 +36,6 @@ static bool become_user(const char *name, struct error *err)
         return true;
 }
 
-static bool capability_held(int capability)
-{
-        struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-        struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {0};
-        if (syscall(SYS_capget, &header, held) != 0)
-                return false;
-        return (held[capability / 32].permitted & (1U << (capability % 32))) != 0;
-}
-
 /* All but CAP_NET_BIND_SERVICE go, from the bounding set too where that is allowed. */
 static bool drop_capabilities(void)
 {
@@ -53,8 +44,14 @@ static bool drop_capabilities(void)
                         (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
         }
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        unsigned keep = capability_held(CAP_NET_BIND_SERVICE) ? 1U << CAP_NET_BIND_SERVICE : 0;
         struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+        struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {0};
+        if (syscall(SYS_capget, &header, held) != 0)
+                return false;
+        /* systemd's unit leaves nothing to drop and forbids capset itself: that is no failure. */
+        unsigned keep = held[0].permitted & (1U << CAP_NET_BIND_SERVICE);
+        if (held[0].permitted == keep && held[1].permitted == 0)
+                return true;
         struct __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3] = {
                 {.effective = keep, .permitted = keep, .inheritable = 0}};
         return syscall(SYS_capset, &header, kept) == 0;
