@@ -14,6 +14,9 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
 /* The worker has adopted another generation: those whose port is gone or whose client no longer
  * passes are drained, all others go on. */
 void connections_adopt(struct worker *worker);
+/* Once a second: connections whose verdict's time has ended are judged again (I11). Costs a look at
+ * each open connection. */
+void connections_expire(struct worker *worker);
 /* Goes on with the connections that asked for this turn. */
 void connections_turn(struct worker *worker);
 /* No new requests: each ends after the one in flight, all after the grace. */

@@ -1,0 +1,447 @@
+#include "proxy/connection.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "proxy/connection_state.h"
+
+enum {
+        IN_BYTES_SLACK = SCRATCH_BYTES,
+        OUT_BYTES_MAX = 512 * 1024
+};
+
+static const unsigned connection_may_become[] = {
+        [CONNECTION_HANDSHAKING] = BIT(CONNECTION_SERVING) | BIT(CONNECTION_CLOSED),
+        [CONNECTION_SERVING] =
+                BIT(CONNECTION_DRAINING) | BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
+        [CONNECTION_DRAINING] = BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
+        [CONNECTION_LINGERING] = BIT(CONNECTION_CLOSED),
+        [CONNECTION_CLOSED] = 0,
+};
+
+static struct counter *gauge_of(struct connection *connection, enum connection_state state)
+{
+        struct worker_counters *counters = connection->worker->counters;
+        switch (state) {
+        case CONNECTION_HANDSHAKING:
+                return &counters->connections_handshaking;
+        case CONNECTION_SERVING:
+                return &counters->connections_serving;
+        case CONNECTION_DRAINING:
+        case CONNECTION_LINGERING:
+                return &counters->connections_draining;
+        case CONNECTION_CLOSED:
+                return NULL;
+        }
+        return NULL;
+}
+
+void connection_move(struct connection *connection, enum connection_state state)
+{
+        must(connection_may_become[connection->state] & BIT(state));
+        counter_sub(gauge_of(connection, connection->state), 1);
+        connection->state = state;
+        struct counter *gauge = gauge_of(connection, state);
+        if (gauge)
+                counter_add(gauge, 1);
+}
+
+bool connection_is_open(const struct connection *connection)
+{
+        return connection->state != CONNECTION_CLOSED;
+}
+
+void connection_ready(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (connection->is_ready || !connection_is_open(connection))
+                return;
+        connection->is_ready = true;
+        connection->ready_next = NULL;
+        *worker->ready_end = connection;
+        worker->ready_end = &connection->ready_next;
+}
+
+static void handshake_list_remove(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (connection->handshake_former)
+                connection->handshake_former->handshake_next = connection->handshake_next;
+        else
+                worker->oldest_handshake = connection->handshake_next;
+        if (connection->handshake_next)
+                connection->handshake_next->handshake_former = connection->handshake_former;
+        else
+                worker->newest_handshake = connection->handshake_former;
+        worker->handshake_count--;
+}
+
+static void handshake_list_add(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        connection->handshake_former = worker->newest_handshake;
+        if (worker->newest_handshake)
+                worker->newest_handshake->handshake_next = connection;
+        else
+                worker->oldest_handshake = connection;
+        worker->newest_handshake = connection;
+        worker->handshake_count++;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+        struct connection *connection = handle->data;
+        struct worker *worker = connection->worker;
+        close(connection->fd);
+        *connection->link = connection->next;
+        if (connection->next)
+                connection->next->link = connection->link;
+        worker->connection_count--;
+        arena_done(&connection->arena);
+        free(connection);
+}
+
+static void ready_list_remove(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        for (struct connection **at = &worker->ready; *at; at = &(*at)->ready_next) {
+                if (*at != connection)
+                        continue;
+                *at = connection->ready_next;
+                if (worker->ready_end == &connection->ready_next)
+                        worker->ready_end = at;
+                break;
+        }
+        connection->is_ready = false;
+}
+
+void connection_end(struct connection *connection, const char *why)
+{
+        if (!connection_is_open(connection))
+                return;
+        if (!connection->why)
+                connection->why = why;
+        deadline_clear(&connection->deadline);
+        if (connection->is_ready)
+                ready_list_remove(connection);
+        client_h1_free(connection->h1);
+        client_h2_free(connection->h2);
+        connection->h1 = NULL;
+        connection->h2 = NULL;
+        if (connection->handshake) {
+                handshake_list_remove(connection);
+                handshake_done(connection->handshake);
+                free(connection->handshake);
+                connection->handshake = NULL;
+        } else {
+                connection_report_end(connection);
+        }
+        connection_move(connection, CONNECTION_CLOSED);
+        SSL_free(connection->ssl);
+        connection->ssl = NULL;
+        chain_free(connection->chain);
+        free(connection->verdict);
+        connection->chain = NULL;
+        connection->verdict = NULL;
+        buffer_release(&connection->in);
+        buffer_release(&connection->out);
+        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+}
+
+void connection_linger(struct connection *connection, const char *why)
+{
+        if (!connection->why)
+                connection->why = why;
+        buffer_release(&connection->in);
+        connection_move(connection, CONNECTION_LINGERING);
+        connection_deadline(connection, connection->worker->limits->linger_ms);
+        connection_ready(connection);
+}
+
+/* An answer that was cut off by a reset is no answer (RFC 9112, 9.6): say that we are done, and
+ * read what is still coming until the peer says so too. */
+static void linger_turn(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (!connection_flush(connection) || connection->broken) {
+                connection_end(connection, "peer_closed");
+                return;
+        }
+        connection->want_read = true;
+        if (connection->out.len == 0 && connection->ssl)
+                SSL_shutdown(connection->ssl);
+        if (connection->out.len == 0)
+                shutdown(connection->fd, SHUT_WR);
+        for (int i = 0; i < 4; i++) {
+                long got = connection->out.len > 0
+                                   ? IO_MORE
+                                   : read(connection->fd, worker->scratch, SCRATCH_BYTES);
+                if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR && got != IO_MORE)) {
+                        connection_end(connection, "ended");
+                        return;
+                }
+                if (got < 0)
+                        break;
+        }
+        ERR_clear_error();
+        connection_watch(connection);
+}
+
+static void serve_turn(struct connection *connection)
+{
+        if (connection->state == CONNECTION_LINGERING)
+                linger_turn(connection);
+        else if (connection->h2)
+                client_h2_turn(connection->h2);
+        else if (connection->h1)
+                client_h1_turn(connection->h1);
+}
+
+static void serve_begin(struct connection *connection)
+{
+        const unsigned char *alpn = NULL;
+        unsigned alpn_len = 0;
+        if (connection->ssl)
+                SSL_get0_alpn_selected(connection->ssl, &alpn, &alpn_len);
+        connection_take_names(connection);
+        connection_move(connection, CONNECTION_SERVING);
+        connection->client.protocol = "1.1";
+        if (slice_is(slice_from(alpn, alpn_len), "h2")) {
+                connection->client.protocol = "2";
+                connection->h2 = client_h2_new(connection);
+        } else {
+                connection->h1 = client_h1_new(connection);
+        }
+        connection_deadline(connection, connection->worker->limits->idle_ms);
+        if (connection->worker->draining)
+                connection_ready(connection);
+}
+
+/* Decided: one event, whatever the answer (I44). */
+static void handshake_end(struct connection *connection, enum reason reason, bool admitted)
+{
+        struct worker *worker = connection->worker;
+        struct handshake *handshake = connection->handshake;
+        if (!handshake_report(handshake, connection->ssl, worker->sink, reason, admitted,
+                              worker->strict_audit)) {
+                /* Who can't be recorded does not come in. */
+                admitted = false;
+                handshake_report(handshake, connection->ssl, worker->sink, REASON_AUDIT_FULL, false,
+                                 false);
+        }
+        if (!admitted) {
+                connection_end(connection, "refused");
+                return;
+        }
+        handshake_list_remove(connection);
+        connection_take_evidence(connection);
+        handshake_done(handshake);
+        free(handshake);
+        connection->handshake = NULL;
+        serve_begin(connection);
+        connection_ready(connection);
+}
+
+static enum reason completed_reason(const struct handshake *handshake)
+{
+        if (handshake->verdict)
+                return handshake->verdict->reason;
+        return REASON_NO_CLIENT_AUTH;
+}
+
+static void handshake_turn(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        struct handshake *handshake = connection->handshake;
+        if (worker->handshake_steps == 0) {
+                connection_ready(connection); /* one storm does not starve open connections */
+                return;
+        }
+        worker->handshake_steps--;
+        ERR_clear_error();
+        int status = SSL_do_handshake(connection->ssl);
+        if (status == 1) {
+                bool admitted = handshake_complete(handshake, connection->ssl, worker->snapshot,
+                                                   (int64_t)time(NULL));
+                enum reason reason = admitted ? completed_reason(handshake)
+                                              : handshake_failure(handshake, connection->ssl);
+                if (!admitted)
+                        SSL_shutdown(connection->ssl);
+                handshake_end(connection, reason, admitted);
+                return;
+        }
+        int error = SSL_get_error(connection->ssl, status);
+        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+                connection->want_read = error == SSL_ERROR_WANT_READ;
+                connection_watch(connection);
+                return;
+        }
+        bool closed = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN;
+        enum reason reason = handshake_failure(handshake, connection->ssl);
+        if (closed && reason == REASON_HANDSHAKE_FAILED)
+                reason = REASON_PEER_CLOSED;
+        handshake_end(connection, reason, false);
+}
+
+static void connection_turn(struct connection *connection)
+{
+        if (connection->state == CONNECTION_HANDSHAKING)
+                handshake_turn(connection);
+        else if (connection_is_open(connection))
+                serve_turn(connection);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+        struct connection *connection = handle->data;
+        (void)events;
+        if (status < 0)
+                connection->broken = true;
+        connection_turn(connection);
+}
+
+static void on_deadline(struct deadline *deadline)
+{
+        struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
+        switch (connection->state) {
+        case CONNECTION_HANDSHAKING:
+                handshake_end(connection, REASON_TIMEOUT, false);
+                return;
+        case CONNECTION_SERVING:
+                connection_end(connection, "idle_timeout");
+                return;
+        case CONNECTION_DRAINING:
+                connection_end(connection, connection->why ? connection->why : "drained");
+                return;
+        case CONNECTION_LINGERING:
+                connection_end(connection, "ended");
+                return;
+        case CONNECTION_CLOSED:
+                return;
+        }
+}
+
+void connection_deadline(struct connection *connection, uint64_t in_ms)
+{
+        deadline_set(&connection->worker->wheel, &connection->deadline,
+                     connection->worker->now_ms + in_ms + 1, on_deadline);
+}
+
+struct exchange_start connection_exchange(struct connection *connection)
+{
+        connection->requests++;
+        return (struct exchange_start){
+                .env = &connection->worker->env,
+                .client = &connection->client,
+                .self = connection,
+                .snapshot = connection->worker->snapshot,
+                .port = connection->port,
+                .listener = connection->listener,
+        };
+}
+
+static struct connection *connection_new(struct worker *worker, size_t port_index, int fd,
+                                         const struct sockaddr *peer)
+{
+        struct connection *connection = NEW(struct connection);
+        connection->worker = worker;
+        connection->fd = fd;
+        connection->id = ++worker->next_connection;
+        connection->opened_ms = worker->now_ms;
+        connection->peer = event_address_of(peer);
+        connection->port_index = port_index;
+        connection->port = &worker->snapshot->ports[port_index];
+        connection->want_read = true;
+        arena_init(&connection->arena, 1024);
+        buffer_init(&connection->in, worker->limits->head_bytes + IN_BYTES_SLACK);
+        buffer_init(&connection->out, OUT_BYTES_MAX);
+        connection->client = (struct exchange_client){
+                .peer = connection->peer, .connection = connection->id, .scheme = SLICE("http")};
+        connection->link = &worker->connections;
+        connection->next = worker->connections;
+        if (connection->next)
+                connection->next->link = &connection->next;
+        worker->connections = connection;
+        worker->connection_count++;
+        counter_add(&worker->counters->connections_opened, 1);
+        counter_add(&worker->counters->connections_handshaking, 1);
+        return connection;
+}
+
+static bool tls_begin(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        struct handshake *handshake = connection->handshake = NEW(struct handshake);
+        handshake->worker = worker->index;
+        handshake->cache = worker->cache;
+        handshake->peer = connection->peer;
+        handshake->connection = connection->id;
+        connection->client.scheme = SLICE("https");
+        handshake_list_add(connection);
+        counter_add(&worker->counters->handshakes_started, 1);
+        connection->ssl =
+                SSL_new(tls_context_find(worker->snapshot, worker->index, connection->port_index));
+        if (!connection->ssl || SSL_set_fd(connection->ssl, connection->fd) != 1)
+                return false;
+        SSL_set_accept_state(connection->ssl);
+        return handshake_begin(handshake, connection->ssl, worker->snapshot,
+                               connection->port_index);
+}
+
+void connection_open(struct worker *worker, size_t port_index, int fd, const struct sockaddr *peer)
+{
+        if (worker->handshake_count >= worker->limits->handshakes)
+                handshake_end(worker->oldest_handshake, REASON_OVER_CAPACITY, false);
+        struct connection *connection = connection_new(worker, port_index, fd, peer);
+        must(uv_poll_init(&worker->loop, &connection->poll, fd) == 0);
+        connection->poll.data = connection;
+        if (connection->port->protocol != PORT_HTTPS) {
+                serve_begin(connection);
+        } else if (!tls_begin(connection)) {
+                ERR_clear_error();
+                connection_end(connection, "internal_error");
+                return;
+        } else {
+                connection_deadline(connection, worker->limits->handshake_ms);
+        }
+        uv_poll_start(&connection->poll, UV_READABLE, on_poll);
+        connection->poll_events = UV_READABLE;
+        /* The first bytes are often there already. */
+        connection_ready(connection);
+}
+
+void connection_watch(struct connection *connection)
+{
+        if (!connection_is_open(connection))
+                return;
+        int events = connection->want_read ? UV_READABLE : 0;
+        if (connection->out.len > 0 ||
+            (connection->state == CONNECTION_HANDSHAKING && !connection->want_read))
+                events |= UV_WRITABLE;
+        if (events == connection->poll_events)
+                return;
+        connection->poll_events = events;
+        if (events)
+                uv_poll_start(&connection->poll, events, on_poll);
+        else
+                uv_poll_stop(&connection->poll);
+}
+
+void connections_turn(struct worker *worker)
+{
+        /* Those that ask again meanwhile wait for the next turn. */
+        struct connection *ready = worker->ready;
+        worker->ready = NULL;
+        worker->ready_end = &worker->ready;
+        while (ready) {
+                struct connection *connection = ready;
+                ready = connection->ready_next;
+                connection->is_ready = false;
+                connection_turn(connection);
+        }
+}

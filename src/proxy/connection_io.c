@@ -1,0 +1,91 @@
+#include <errno.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/connection_state.h"
+
+static long read_tls(struct connection *connection, char *into, size_t room)
+{
+        size_t got = 0;
+        ERR_clear_error();
+        int status = SSL_read_ex(connection->ssl, into, room, &got);
+        if (status == 1)
+                return (long)got;
+        switch (SSL_get_error(connection->ssl, status)) {
+        case SSL_ERROR_WANT_READ:
+        case SSL_ERROR_WANT_WRITE:
+                return IO_MORE;
+        default:
+                ERR_clear_error();
+                return IO_CLOSED;
+        }
+}
+
+long connection_read(struct connection *connection, char *into, size_t room)
+{
+        if (connection->ssl)
+                return read_tls(connection, into, room);
+        ssize_t got = recv(connection->fd, into, room, 0);
+        if (got > 0)
+                return got;
+        return got < 0 && (errno == EAGAIN || errno == EINTR) ? IO_MORE : IO_CLOSED;
+}
+
+/* How many of the bytes the peer took; IO_. */
+static long write_some(struct connection *connection, struct slice bytes)
+{
+        if (!connection->ssl) {
+                ssize_t sent = send(connection->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+                if (sent >= 0)
+                        return sent;
+                return errno == EAGAIN || errno == EINTR ? IO_MORE : IO_CLOSED;
+        }
+        size_t sent = 0;
+        ERR_clear_error();
+        int status = SSL_write_ex(connection->ssl, bytes.data, bytes.len, &sent);
+        if (status == 1)
+                return (long)sent;
+        int error = SSL_get_error(connection->ssl, status);
+        ERR_clear_error();
+        return error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? IO_MORE : IO_CLOSED;
+}
+
+/* The part of bytes that was taken; all of it unless the peer is slow. False: broken. */
+static bool write_all(struct connection *connection, struct slice *bytes)
+{
+        while (bytes->len > 0) {
+                long sent = write_some(connection, *bytes);
+                if (sent == IO_CLOSED) {
+                        connection->broken = true;
+                        return false;
+                }
+                if (sent == IO_MORE)
+                        return true;
+                *bytes = slice_skip(*bytes, (size_t)sent);
+        }
+        return true;
+}
+
+bool connection_flush(struct connection *connection)
+{
+        struct slice waiting = buffer_slice(&connection->out);
+        size_t before = waiting.len;
+        if (!write_all(connection, &waiting))
+                return false;
+        buffer_consume(&connection->out, before - waiting.len);
+        if (connection->out.len == 0)
+                buffer_release(&connection->out);
+        return true;
+}
+
+bool connection_write(struct connection *connection, struct slice bytes)
+{
+        if (connection->out.len == 0 && !write_all(connection, &bytes))
+                return false;
+        if (!buffer_append(&connection->out, bytes)) {
+                connection->broken = true;
+                return false;
+        }
+        return true;
+}

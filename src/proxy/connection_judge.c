@@ -1,0 +1,235 @@
+/* What a connection keeps of its handshake, and how it is judged again by it. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "proxy/connection_state.h"
+
+static struct slice leaf_der(const struct connection *connection, struct arena *scratch)
+{
+        unsigned char *der = NULL;
+        int len = i2d_X509(connection->chain->leaf, &der);
+        if (len <= 0)
+                return SLICE_NONE;
+        struct slice copy = arena_slice(scratch, slice_from(der, (size_t)len));
+        OPENSSL_free(der);
+        return copy;
+}
+
+/* Built once from the verified leaf alone, so every request says the same bytes (I25, I26). */
+static void identity_build(struct connection *connection)
+{
+        const struct verdict *verdict = connection->verdict;
+        struct arena scratch;
+        struct identity identity = {.verify = IDENTITY_NONE};
+        arena_init(&scratch, 4096);
+        if (verdict->verified) {
+                identity = (struct identity){.verify = IDENTITY_SUCCESS,
+                                             .forward = connection->listener->forward,
+                                             .name = slice_of(verdict->pin_name),
+                                             .leaf = leaf_der(connection, &scratch),
+                                             .leaf_digest = verdict->leaf,
+                                             .subject = slice_of(verdict->subject)};
+        } else if (connection->chain) {
+                identity.verify = IDENTITY_FAILED;
+                identity.reason = slice_of(reason_token(verdict->reason));
+        }
+        identity_headers_build(&identity, &connection->arena, &connection->identity);
+        arena_done(&scratch);
+}
+
+void connection_take_evidence(struct connection *connection)
+{
+        struct handshake *handshake = connection->handshake;
+        connection->port = handshake->port;
+        connection->port_index = handshake->port_index;
+        connection->listener = handshake->listener;
+        connection->client.tls_server_name =
+                arena_slice(&connection->arena, slice_from(handshake->sni, handshake->sni_len));
+        connection->chain = handshake->chain;
+        connection->verdict = handshake->verdict;
+        handshake->chain = NULL;
+        handshake->verdict = NULL;
+        if (!connection->verdict)
+                return;
+        must(connection->verdict->admitted);
+        connection->trust_digest = connection->port->client->digest;
+        identity_build(connection);
+        connection->client.identity = &connection->identity;
+        if (connection->verdict->verified) {
+                connection->client.client_name = slice_of(connection->verdict->pin_name);
+                connection->client.spki = connection->verdict->spki;
+        }
+}
+
+void connection_take_names(struct connection *connection)
+{
+        const struct port *port = connection->port;
+        struct arena *arena = &connection->arena;
+        connection->port_key = (struct port){.protocol = port->protocol,
+                                             .text = arena_slice(arena, port->text),
+                                             .gateway = arena_slice(arena, port->gateway)};
+        if (!connection->listener)
+                return;
+        const struct listener *listener = connection->listener;
+        connection->listener_key =
+                (struct listener){.gateway = connection->port_key.gateway,
+                                  .name = arena_slice(arena, listener->name),
+                                  .hostname = arena_slice(arena, listener->hostname)};
+}
+
+/* Never better than before: who was let in without identity does not get one now, and who had one
+ * must still have the same. */
+static bool still_passes(const struct verdict *before, const struct verdict *now)
+{
+        return now->admitted && (!before->verified || now->verified);
+}
+
+bool connection_judge(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        struct verdict now;
+        if (!connection->verdict)
+                return connection->port->client == NULL;
+        if (!connection->port->client) { /* the port asks nobody any more: who came in may stay */
+                memset(&connection->trust_digest, 0, sizeof(connection->trust_digest));
+                return true;
+        }
+        struct judge_request request = {
+                .policy = connection->port->client,
+                .chain = connection->chain,
+                .listener = connection->listener->index,
+                .now = (int64_t)time(NULL),
+                .store = tls_trust_store_find(worker->snapshot, worker->index,
+                                              connection->port_index),
+                .cache = worker->cache,
+        };
+        judge(&request, &now);
+        counter_add(&worker->counters->connections_rejudged, 1);
+        connection->trust_digest = connection->port->client->digest;
+        if (!still_passes(connection->verdict, &now)) {
+                connection->cut_reason = now.reason;
+                return false;
+        }
+        connection->verdict->valid_from = now.valid_from;
+        connection->verdict->valid_until = now.valid_until;
+        return true;
+}
+
+/* Finds port and listener in the worker's snapshot. False: they are gone. */
+static bool connection_rebind(struct connection *connection, const struct port *port_before,
+                              const struct listener *listener_before)
+{
+        struct worker *worker = connection->worker;
+        if (!port_find(worker->snapshot, port_before, &connection->port_index))
+                return false;
+        connection->port = &worker->snapshot->ports[connection->port_index];
+        if (listener_before) {
+                connection->listener = listener_find(connection->port, listener_before);
+                return connection->listener != NULL;
+        }
+        return true;
+}
+
+static void connection_cut(struct connection *connection, const char *why)
+{
+        if (!connection->why)
+                connection->why = why;
+        counter_add(&connection->worker->counters->connections_cut, 1);
+        if (connection->state == CONNECTION_SERVING)
+                connection_move(connection, CONNECTION_DRAINING);
+        connection_deadline(connection, connection->worker->limits->drain_grace_ms);
+        if (connection->h1)
+                client_h1_drain(connection->h1);
+        if (connection->h2)
+                client_h2_drain(connection->h2);
+        connection_ready(connection);
+}
+
+static void connection_adopt(struct connection *connection)
+{
+        if (connection->state == CONNECTION_HANDSHAKING || connection->state == CONNECTION_CLOSED)
+                return;
+        /* The former snapshot may be gone by now: what is compared was copied at birth. */
+        if (!connection_rebind(connection, &connection->port_key,
+                               connection->ssl ? &connection->listener_key : NULL)) {
+                connection->gone = true;
+                connection_cut(connection, "listener_removed");
+                return;
+        }
+        bool changed = connection->verdict && (!connection->port->client ||
+                                               !digest_equal(&connection->trust_digest,
+                                                             &connection->port->client->digest));
+        bool asked_anew = !connection->verdict && connection->port->client != NULL;
+        if ((changed || asked_anew) && !connection_judge(connection))
+                connection_cut(connection, "no_longer_admitted");
+}
+
+void connections_adopt(struct worker *worker)
+{
+        for (struct connection *at = worker->connections, *next; at; at = next) {
+                next = at->next;
+                connection_adopt(at);
+        }
+}
+
+void connections_expire(struct worker *worker)
+{
+        int64_t now = (int64_t)time(NULL);
+        for (struct connection *at = worker->connections, *next; at; at = next) {
+                next = at->next;
+                if (at->state != CONNECTION_SERVING || !at->verdict || at->gone)
+                        continue;
+                bool over = now >= at->verdict->valid_until || now < at->verdict->valid_from;
+                if (over && !connection_judge(at))
+                        connection_cut(at, "no_longer_admitted");
+        }
+}
+
+void connections_drain(struct worker *worker)
+{
+        for (struct connection *at = worker->connections, *next; at; at = next) {
+                next = at->next;
+                if (at->state != CONNECTION_SERVING)
+                        continue;
+                at->why = "drained";
+                connection_move(at, CONNECTION_DRAINING);
+                connection_deadline(at, worker->limits->drain_grace_ms);
+                if (at->h1)
+                        client_h1_drain(at->h1);
+                if (at->h2)
+                        client_h2_drain(at->h2);
+                connection_ready(at);
+        }
+}
+
+void connections_close(struct worker *worker)
+{
+        for (struct connection *at = worker->connections, *next; at; at = next) {
+                next = at->next;
+                connection_end(at, "stopped");
+        }
+}
+
+void connection_report_end(const struct connection *connection)
+{
+        static const struct digest none;
+        const struct verdict *verdict = connection->verdict;
+        struct closed_facts facts = {
+                .why = slice_of(connection->why),
+                .reason = connection->cut_reason,
+                .peer = connection->peer,
+                .gateway = connection->port_key.gateway,
+                .listener = connection->listener_key.name,
+                .client_name = connection->client.client_name,
+                .certificate = verdict ? verdict->leaf : none,
+                .spki = verdict ? verdict->spki : none,
+                .generation = connection->worker->snapshot->generation,
+                .connection = connection->id,
+                .duration_us = (connection->worker->now_ms - connection->opened_ms) * 1000,
+                .requests = connection->requests,
+        };
+        event_connection_closed(connection->worker->sink, &facts);
+}

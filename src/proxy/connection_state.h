@@ -1,0 +1,114 @@
+/* The insides of a connection, shared by connection*.c and the two client protocols; private to
+ * proxy/. */
+#pragma once
+
+#include <openssl/ssl.h>
+#include <uv.h>
+
+#include "base/buffer.h"
+#include "http/h1.h"
+#include "http/identity_headers.h"
+#include "proxy/connection.h"
+#include "proxy/exchange.h"
+#include "proxy/handshake/handshake.h"
+
+enum connection_state {
+        CONNECTION_HANDSHAKING, /* TLS is not done, or not judged: no byte of HTTP is read */
+        CONNECTION_SERVING,     /* requests are read and answered */
+        CONNECTION_DRAINING,    /* no new request; ends with the one in flight or at the grace */
+        CONNECTION_LINGERING,   /* the last answer is written; what still comes is thrown away */
+        CONNECTION_CLOSED,      /* only the loop still knows it */
+};
+
+enum io {
+        IO_MORE = -1,
+        IO_CLOSED = -2
+}; /* instead of a count of bytes */
+
+struct client_h1;
+struct client_h2;
+
+struct connection {
+        struct worker *worker;
+        enum connection_state state;
+        struct connection *next, **link;                      /* of all */
+        struct connection *handshake_next, *handshake_former; /* of those handshaking, by age */
+        struct connection *ready_next;                        /* of those that go on this turn */
+        bool is_ready, has_fd_events;
+        int fd, poll_events;
+        uv_poll_t poll;
+        SSL *ssl;                    /* NULL on a plain port */
+        struct handshake *handshake; /* NULL once decided */
+        struct deadline deadline;
+        uint64_t id, opened_ms, requests;
+        struct event_address peer;
+
+        /* Where it belongs. Pointers are into the worker's snapshot and refreshed when it changes.
+         */
+        size_t port_index;
+        const struct port *port;
+        const struct listener *listener; /* that SNI chose; NULL on a plain port */
+
+        /* The same by name, copied: what it is found by in a later generation. */
+        struct port port_key;
+        struct listener listener_key;
+        bool gone; /* port or listener left the configuration */
+
+        /* Its evidence (I40). */
+        struct arena arena;         /* identity headers, names: once a connection */
+        struct chain *chain;        /* NULL: none was presented */
+        struct verdict *verdict;    /* NULL where the port asks nobody */
+        struct digest trust_digest; /* of the policy that judged it last */
+        struct header_list identity;
+        struct exchange_client client;
+        enum reason cut_reason; /* why judging again ended it; ACCEPTED: it did not */
+        const char *why;        /* token of how it ends, for the audit */
+
+        /* Bytes on their way; empty buffers hold no memory. */
+        struct buffer in, out;
+        bool want_read, read_blocked_on_write, broken;
+
+        struct client_h1 *h1; /* one of the two while serving */
+        struct client_h2 *h2;
+};
+
+/* The one writer of state: counts, and a move that the table does not know is a bug. */
+void connection_move(struct connection *connection, enum connection_state state);
+/* Goes on in this turn of the loop, or the next. */
+void connection_ready(struct connection *connection);
+void connection_deadline(struct connection *connection, uint64_t in_ms);
+/* Ends it now. Its memory goes when the loop has let go. */
+void connection_end(struct connection *connection, const char *why);
+/* The last answer is on its way: flush it, then read on for a while and drop what comes. */
+void connection_linger(struct connection *connection, const char *why);
+bool connection_is_open(const struct connection *connection);
+
+/* connection_io.c. Bytes read into the worker's scratch buffer; a count, or IO_. */
+long connection_read(struct connection *connection, char *into, size_t room);
+/* Writes what waits in `out` as far as the peer takes it. False: broken. */
+bool connection_flush(struct connection *connection);
+/* Bytes at once, the rest into `out`. False: broken. */
+bool connection_write(struct connection *connection, struct slice bytes);
+/* Tells the loop what to wait for, from want_read and what waits in `out`. */
+void connection_watch(struct connection *connection);
+
+/* connection_judge.c */
+void connection_take_evidence(struct connection *connection);
+/* Against the worker's snapshot. False: it no longer passes, cut_reason says why. */
+bool connection_judge(struct connection *connection);
+/* Copies the names of its port and listener. */
+void connection_take_names(struct connection *connection);
+void connection_report_end(const struct connection *connection);
+
+/* The clients: made when serving begins, freed with the connection. *_turn does all that can be
+ * done now; *_drain lets it end after what is in flight. */
+struct client_h1 *client_h1_new(struct connection *connection);
+void client_h1_free(struct client_h1 *h1);
+void client_h1_turn(struct client_h1 *h1);
+void client_h1_drain(struct client_h1 *h1);
+struct client_h2 *client_h2_new(struct connection *connection);
+void client_h2_free(struct client_h2 *h2);
+void client_h2_turn(struct client_h2 *h2);
+void client_h2_drain(struct client_h2 *h2);
+/* A start for an exchange on this connection, all but head, arena and end. */
+struct exchange_start connection_exchange(struct connection *connection);
