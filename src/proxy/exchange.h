@@ -4,7 +4,13 @@
  * request sees exactly one generation). Bodies stream both ways within bounded buffers: request
  * bytes are acknowledged by on_consumed once they went on, response bytes wait until the connection
  * pulls. Callbacks never run before the call that made the exchange has returned. All on one
- * worker. */
+ * worker.
+ *
+ * Every callback comes from the pool's task queue, so behind polling in the same loop turn and out
+ * of no call of the connection's: in each of them the connection may call anything here, closing
+ * included. After on_head the connection pulls; only when a pull said LATER does on_readable come.
+ * Expect: 100-continue is answered by us, by on_continue, once a backend is connected and while no
+ * byte of the body has come: it is not sent on, and the backend's own 100 is dropped. */
 #pragma once
 
 #include "event/emit.h"
@@ -14,6 +20,12 @@
 #include "snapshot/snapshot.h"
 
 struct exchange;
+
+enum {
+        /* The connection hands in at most this much request data that on_consumed has not
+         * acknowledged (h2: its stream window). Far more than that is a fault of ours: 500. */
+        EXCHANGE_WINDOW_BYTES = 64 * 1024,
+};
 
 /* What the worker lends to every exchange on it. */
 struct exchange_env {
@@ -53,7 +65,7 @@ struct exchange_start {
         const struct exchange_client *client;
         const struct exchange_callbacks *callbacks;
         void *self;
-        struct snapshot *snapshot;
+        struct snapshot *snapshot; /* the exchange takes a reference of its own */
         const struct port *port;
         const struct listener *listener; /* that SNI chose, or NULL on a plain port */
         struct request_head *head;       /* in `arena` */
@@ -75,5 +87,6 @@ enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
 /* The backend side is over and done; nothing of the request is wanted any more (h1: if the request
  * body is not complete by then, the connection can't be reused). */
 bool exchange_request_unread(const struct exchange *exchange);
-/* Ends it, whole or broken off (client gone), and writes the access record. */
+/* Ends it, whole or broken off (client gone), and writes the access record. The exchange's memory
+ * is the arena's: reset it only after this. */
 void exchange_close(struct exchange *exchange);

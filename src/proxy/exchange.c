@@ -1,0 +1,266 @@
+#include "proxy/exchange.h"
+
+#include <time.h>
+
+#include "base/must.h"
+#include "proxy/exchange_state.h"
+
+/* The story of one request:
+ *   exchange_open           takes the head, passes the gates (exchange_gate.c), writes the request
+ *                           for the backend (exchange_request.c) and asks the pool for a connection
+ *   on_ready, on_event      bytes go and come
+ *   on_turn                 tells the connection what is new: credit, 100, heads, data
+ *   exchange_pull           the connection takes body bytes (exchange_response.c)
+ *   exchange_close          the backend's connection is kept or ended, the record is written */
+
+/* ---- turns ---- */
+
+static bool head_next(struct exchange *exchange, bool *end)
+{
+        if (exchange->state == EXCHANGE_WAITING && exchange_response_head(exchange, end))
+                return true;
+        if (exchange->state != EXCHANGE_ANSWERING || exchange->head_told)
+                return false;
+        exchange->head_told = true;
+        *end = exchange->answer.len == 0;
+        if (*end)
+                exchange->state = EXCHANGE_ENDED;
+        return true;
+}
+
+static void tell_request_news(struct exchange *exchange, const bool *gone)
+{
+        const struct exchange_callbacks *callbacks = exchange->start.callbacks;
+        size_t consumed = exchange->news.consumed;
+        exchange->news.consumed = 0;
+        if (consumed > 0)
+                callbacks->on_consumed(exchange, consumed, exchange->start.self);
+        if (*gone || !exchange->news.proceed)
+                return;
+        exchange->news.proceed = false;
+        if (exchange->state == EXCHANGE_WAITING)
+                callbacks->on_continue(exchange, exchange->start.self);
+}
+
+/* Each callback may close the exchange, and then its memory is gone. */
+static void on_turn(struct task *task)
+{
+        struct exchange *exchange = CONTAINER_OF(task, struct exchange, task);
+        const struct exchange_callbacks *callbacks = exchange->start.callbacks;
+        void *self = exchange->start.self;
+        bool gone = false, end = false;
+        exchange->gone = &gone;
+        tell_request_news(exchange, &gone);
+        while (!gone && head_next(exchange, &end))
+                callbacks->on_head(exchange, &exchange->response, end, self);
+        if (!gone && exchange->news.readable) {
+                exchange->news.readable = false;
+                if (exchange->head_told && exchange->pull_waits) {
+                        exchange->pull_waits = false;
+                        callbacks->on_readable(exchange, self);
+                }
+        }
+        if (!gone)
+                exchange->gone = NULL;
+}
+
+void exchange_turn_later(struct exchange *exchange)
+{
+        struct task_queue *tasks = upstream_pool_tasks(exchange->start.env->pool);
+        task_queue_put(tasks, &exchange->task, on_turn);
+}
+
+/* ---- deadlines ---- */
+
+/* Before the head: who is late, the client with its body or the backend? Behind it: a client that
+ * does not pull is its connection's affair. */
+static void on_late(struct deadline *deadline)
+{
+        struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
+        const struct exchange_in *in = &exchange->in;
+        if (exchange->state == EXCHANGE_RELAYING && in->bytes.len > in->taken) {
+                exchange_deadline_renew(exchange);
+                return;
+        }
+        if (exchange->state == EXCHANGE_WAITING && !exchange->out.ended &&
+            exchange_request_is_sent(exchange))
+                exchange_fail(exchange, 408, "request_body_timeout");
+        else
+                exchange_fail(exchange, 504, "backend_timeout");
+}
+
+void exchange_deadline_renew(struct exchange *exchange)
+{
+        const struct exchange_env *env = exchange->start.env;
+        uint64_t wait_ms = exchange->state == EXCHANGE_RELAYING ? env->body_progress_ms_max
+                                                                : env->request_ms_max;
+        deadline_set(env->wheel, &exchange->deadline, *env->now_ms + wait_ms, on_late);
+}
+
+/* ---- the backend's side ---- */
+
+static void on_ready(void *self)
+{
+        struct exchange *exchange = self;
+        exchange->state = EXCHANGE_WAITING;
+        exchange->record.asked_ns = uv_hrtime();
+        exchange->record.upstream = event_address_of((const void *)&exchange->lease.address);
+        if (exchange->start.head->expect_continue && exchange->start.head->http_minor > 0 &&
+            exchange->out.body_bytes == 0 && !exchange->out.ended) {
+                exchange->news.proceed = true;
+                exchange_turn_later(exchange);
+        }
+        exchange_deadline_renew(exchange);
+        exchange_request_send(exchange);
+        exchange_poll_update(exchange);
+}
+
+static void on_failed(enum upstream_failure failure, void *self)
+{
+        static const struct exchange_gate answers[] = {
+                [UPSTREAM_NO_ENDPOINT] = {503, "no_endpoints"},
+                [UPSTREAM_NO_ADDRESS] = {503, "backend_name_unresolved"},
+                [UPSTREAM_CONNECT_FAILED] = {502, "backend_connect_failed"},
+                [UPSTREAM_CONNECT_TIMEOUT] = {504, "backend_connect_timeout"},
+        };
+        exchange_fail(self, answers[failure].status, answers[failure].fault);
+}
+
+static void on_event(void *self)
+{
+        struct exchange *exchange = self;
+        exchange_request_send(exchange);
+        exchange_response_receive(exchange);
+        exchange_poll_update(exchange);
+}
+
+static const struct upstream_callbacks upstream_side = {on_ready, on_failed, on_event};
+
+bool exchange_request_retry(struct exchange *exchange)
+{
+        static const char *const idempotent[] = {"GET",   "HEAD", "OPTIONS",
+                                                 "TRACE", "PUT",  "DELETE"};
+        struct exchange_out *out = &exchange->out;
+        bool may = out->sent == 0; /* RFC 9110, 9.2.2: else only what may be done twice */
+        for (size_t i = 0; i < COUNT_OF(idempotent); i++)
+                may = may || slice_is(exchange->start.head->method, idempotent[i]);
+        if (!may || !exchange->lease.reused || exchange->in.any || !out->replayable)
+                return false;
+        upstream_release(&exchange->lease, false);
+        out->sent = 0;
+        out->dead = false;
+        exchange->in.eof = false;
+        exchange->record.retries++;
+        exchange->state = EXCHANGE_CONNECTING;
+        counter_add(&event_sink_counters(exchange->start.env->sink)->upstream_retries, 1);
+        upstream_lease_fresh(&exchange->lease, exchange->start.env->pool, exchange->backend,
+                             &upstream_side, exchange);
+        return true;
+}
+
+/* ---- the connection's side ---- */
+
+static struct slice request_id_make(struct exchange *exchange)
+{
+        uint64_t *random = exchange->start.env->random_state;
+        uint64_t high = random_next(random), low = random_next(random);
+        return arena_printf(exchange->start.arena, "%016llx%016llx", (unsigned long long)high,
+                            (unsigned long long)low);
+}
+
+static struct exchange *exchange_new(const struct exchange_start *start)
+{
+        struct exchange *exchange = ARENA_NEW(start->arena, struct exchange);
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+        exchange->start = *start;
+        exchange->listener = start->listener;
+        snapshot_ref(start->snapshot);
+        exchange->pull_waits = true;
+        exchange->out.ended = start->end;
+        exchange->record.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        exchange->record.started_ns = uv_hrtime();
+        exchange->record.request_id = request_id_make(exchange);
+        exchange->limits = http_limits_default();
+        buffer_init(&exchange->out.bytes, EXCHANGE_OUT_BYTES_MAX);
+        buffer_init(&exchange->in.bytes, EXCHANGE_IN_BYTES_MAX);
+        return exchange;
+}
+
+struct exchange *exchange_open(const struct exchange_start *start)
+{
+        struct exchange *exchange = exchange_new(start);
+        struct exchange_gate gate = exchange_gate_pass(exchange);
+        if (gate.status != 0) {
+                exchange_fail(exchange, gate.status, gate.fault);
+                return exchange;
+        }
+        exchange->state = EXCHANGE_CONNECTING;
+        exchange_response_start(exchange);
+        exchange_request_start(exchange);
+        if (exchange->state != EXCHANGE_CONNECTING)
+                return exchange;
+        exchange_deadline_renew(exchange);
+        upstream_lease(&exchange->lease, start->env->pool, exchange->backend, &upstream_side,
+                       exchange);
+        return exchange;
+}
+
+struct exchange *exchange_open_fault(const struct exchange_start *start,
+                                     const struct http_fault *fault)
+{
+        struct exchange *exchange = exchange_new(start);
+        exchange_fail(exchange, fault->status, fault->token);
+        return exchange;
+}
+
+enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
+                           const struct header_list **trailers)
+{
+        size_t room = *len;
+        *len = 0;
+        switch (exchange->state) {
+        case EXCHANGE_CONNECTING:
+        case EXCHANGE_WAITING:
+                exchange->pull_waits = true;
+                return H2_PULL_LATER;
+        case EXCHANGE_RELAYING:
+                *len = room;
+                return exchange_response_pull(exchange, into, len, trailers);
+        case EXCHANGE_ANSWERING:
+                *len = room < exchange->answer.len ? room : exchange->answer.len;
+                for (size_t i = 0; i < *len; i++)
+                        into[i] = exchange->answer.data[i];
+                exchange->answer = slice_skip(exchange->answer, *len);
+                exchange->record.bytes_out += *len;
+                if (exchange->answer.len > 0)
+                        return H2_PULL_DATA;
+                exchange->state = EXCHANGE_ENDED;
+                return H2_PULL_END;
+        case EXCHANGE_ENDED:
+                return H2_PULL_END;
+        case EXCHANGE_BROKEN:
+                break;
+        }
+        return H2_PULL_ABORT;
+}
+
+bool exchange_request_unread(const struct exchange *exchange)
+{
+        return exchange->state == EXCHANGE_ANSWERING || exchange->state == EXCHANGE_ENDED ||
+               exchange->state == EXCHANGE_BROKEN;
+}
+
+void exchange_close(struct exchange *exchange)
+{
+        struct snapshot *snapshot = exchange->start.snapshot;
+        if (exchange->gone)
+                *exchange->gone = true;
+        task_cancel(upstream_pool_tasks(exchange->start.env->pool), &exchange->task);
+        deadline_clear(&exchange->deadline);
+        upstream_release(&exchange->lease, false);
+        exchange_record_write(exchange);
+        buffer_done(&exchange->out.bytes);
+        buffer_done(&exchange->in.bytes);
+        snapshot_unref(snapshot);
+}

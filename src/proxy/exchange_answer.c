@@ -1,0 +1,109 @@
+#include "proxy/exchange_state.h"
+
+/* Status and request id and nothing else: what is wrong inside is for the log. */
+static void answer_write(struct exchange *exchange, int status)
+{
+        struct arena *arena = exchange->start.arena;
+        const struct request_head *head = exchange->start.head;
+        struct response_head *response = &exchange->response;
+        exchange->answer =
+                arena_printf(arena, "%d %s\nrequest %.*s\n", status, status_phrase(status),
+                             SLICE_ARG(exchange->record.request_id));
+        *response = (struct response_head){
+                .status = (uint16_t)status,
+                .framing = FRAMING_LENGTH,
+                .content_length_known = true,
+                .content_length = exchange->answer.len,
+                .keep_alive = true,
+                .http_minor = 1,
+        };
+        header_list_init(&response->headers, arena);
+        header_append(&response->headers, SLICE("content-type"),
+                      SLICE("text/plain; charset=utf-8"));
+        if (head && slice_is(head->method, "HEAD")) {
+                response->framing = FRAMING_NONE;
+                exchange->answer = SLICE_NONE;
+        }
+}
+
+void exchange_fail(struct exchange *exchange, int status, const char *fault)
+{
+        upstream_release(&exchange->lease, false);
+        deadline_clear(&exchange->deadline);
+        exchange_request_drop(exchange);
+        exchange->record.fault = fault;
+        if (exchange->head_told) {
+                exchange->state = EXCHANGE_BROKEN;
+                exchange->news.readable = true;
+        } else {
+                exchange->state = EXCHANGE_ANSWERING;
+                exchange->record.status = (uint16_t)status;
+                answer_write(exchange, status);
+        }
+        exchange_turn_later(exchange);
+}
+
+/* ---- the access record ---- */
+
+enum {
+        CLIENT_GONE_STATUS = 499, /* nginx's number, which readers of logs know */
+};
+
+static void request_facts_put(const struct exchange *exchange, struct request_facts *facts)
+{
+        const struct request_head *head = exchange->start.head;
+        if (!head)
+                return;
+        facts->method = head->method;
+        facts->path = head->path;
+        facts->authority = head->authority;
+}
+
+static void place_facts_put(const struct exchange *exchange, struct request_facts *facts)
+{
+        if (exchange->listener) {
+                facts->gateway = exchange->listener->gateway;
+                facts->listener = exchange->listener->name;
+        } else if (exchange->start.port) {
+                facts->gateway = exchange->start.port->gateway;
+        }
+        if (exchange->rule)
+                facts->route = exchange->rule->route;
+}
+
+static void outcome_facts_put(const struct exchange *exchange, struct request_facts *facts)
+{
+        const struct exchange_record *record = &exchange->record;
+        const char *fault = record->fault;
+        facts->status = record->status ? record->status : CLIENT_GONE_STATUS;
+        if (exchange->state != EXCHANGE_ENDED && !fault)
+                fault = "client_gone";
+        facts->fault = slice_of(fault);
+        facts->bytes_in = exchange->out.body_bytes;
+        facts->bytes_out = record->bytes_out;
+        facts->duration_us = (uv_hrtime() - record->started_ns) / 1000;
+        if (record->asked_ns > 0 && record->answered_ns > record->asked_ns)
+                facts->upstream_us = (record->answered_ns - record->asked_ns) / 1000;
+        facts->retries = record->retries;
+        facts->upstream = record->upstream;
+}
+
+void exchange_record_write(struct exchange *exchange)
+{
+        const struct exchange_client *client = exchange->start.client;
+        struct request_facts facts = {
+                .time_ms = exchange->record.time_ms,
+                .protocol = slice_of(client->protocol),
+                .client = client->peer,
+                .client_name = client->client_name,
+                .spki = client->spki,
+                .connection = client->connection,
+                .request_id = exchange->record.request_id,
+                .reason = REASON_ACCEPTED,
+                .generation = exchange->start.snapshot->generation,
+        };
+        request_facts_put(exchange, &facts);
+        place_facts_put(exchange, &facts);
+        outcome_facts_put(exchange, &facts);
+        event_request(exchange->start.env->sink, &facts);
+}

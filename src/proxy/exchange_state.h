@@ -1,0 +1,120 @@
+/* The insides of an exchange, private to the exchange*.c files. */
+#pragma once
+
+#include "base/buffer.h"
+#include "http/body.h"
+#include "http/h1.h"
+#include "proxy/exchange.h"
+
+enum {
+        /* The window in the smallest chunks that framing can make of it, and the largest head. */
+        EXCHANGE_OUT_BYTES_MAX = 1024 * 1024,
+        EXCHANGE_IN_BYTES_MAX = 80 * 1024, /* the largest head, and the last read over a window */
+};
+
+enum exchange_state {
+        EXCHANGE_CONNECTING, /* decided for a backend; a connection to it is on its way */
+        EXCHANGE_WAITING,    /* the request goes out; the final head has not come in */
+        EXCHANGE_RELAYING,   /* the client has the head; the body passes through */
+        EXCHANGE_ANSWERING,  /* what the client gets is an answer of our own */
+        EXCHANGE_ENDED,      /* the client has pulled all there is */
+        EXCHANGE_BROKEN,     /* the backend broke off behind the head: ABORT, never a clean end */
+};
+
+/* What goes to the backend: head and framed body, written once. While `replayable`, everything is
+ * kept from its first byte, so that it can be sent again. */
+struct exchange_out {
+        struct buffer bytes;
+        size_t sent;         /* of bytes */
+        size_t unacked;      /* body bytes in `bytes` that on_consumed was not told of */
+        uint64_t body_bytes; /* handed in so far */
+        bool ended;          /* the client's message is complete */
+        bool dead;           /* the backend reads no more; what still comes is dropped */
+        bool replayable;
+};
+
+/* What came from the backend and the client has not pulled. */
+struct exchange_in {
+        struct buffer bytes;
+        size_t taken; /* of bytes: parsed or pulled */
+        struct h1_reader reader;
+        struct body_reader body;
+        unsigned informational; /* 1xx heads so far */
+        bool any;               /* a byte came: no second try any more */
+        bool eof;
+        bool keep_alive; /* by its head the backend's connection may be used again */
+};
+
+/* What the next turn tells the connection. */
+struct exchange_news {
+        size_t consumed;
+        bool proceed; /* 100 Continue */
+        bool readable;
+};
+
+struct exchange_record {
+        int64_t time_ms;
+        uint64_t started_ns, asked_ns, answered_ns;
+        uint64_t bytes_out;
+        struct slice request_id;
+        uint16_t status;   /* that the client was given; 0: none yet */
+        const char *fault; /* NULL: none */
+        struct event_address upstream;
+        uint32_t retries;
+};
+
+struct exchange {
+        struct exchange_start start;
+        enum exchange_state state;
+        const struct listener *listener; /* that the authority belongs to */
+        const struct route_rule *rule;
+        const struct backend *backend;
+        struct upstream_lease lease;
+        struct http_limits limits; /* for what the backend says */
+        struct exchange_out out;
+        struct exchange_in in;
+        struct response_head response;
+        struct slice answer; /* what is left of our own */
+        bool head_told;
+        bool pull_waits; /* the last pull found nothing */
+        struct exchange_news news;
+        struct exchange_record record;
+        struct task task;
+        struct deadline deadline;
+        bool *gone; /* set by exchange_close while a turn calls back; else NULL */
+};
+
+/* ---- exchange.c ---- */
+void exchange_turn_later(struct exchange *exchange);
+/* Puts the deadline off, after anything moved. */
+void exchange_deadline_renew(struct exchange *exchange);
+
+/* ---- exchange_gate.c: which listener, rule and backend ---- */
+struct exchange_gate {
+        int status; /* 0: go on */
+        const char *fault;
+};
+struct exchange_gate exchange_gate_pass(struct exchange *exchange);
+
+/* ---- exchange_answer.c: what pingate says itself ---- */
+/* Ends the backend side. A client without a head gets one of ours, later an ABORT. */
+void exchange_fail(struct exchange *exchange, int status, const char *fault);
+void exchange_record_write(struct exchange *exchange);
+
+/* ---- exchange_request.c: towards the backend ---- */
+void exchange_request_start(struct exchange *exchange);
+void exchange_request_send(struct exchange *exchange);
+/* Another try on a fresh connection, if the request allows it. */
+bool exchange_request_retry(struct exchange *exchange);
+/* Acknowledges and drops whatever of the request was not sent. */
+void exchange_request_drop(struct exchange *exchange);
+bool exchange_request_is_sent(const struct exchange *exchange);
+
+/* ---- exchange_response.c: from the backend ---- */
+void exchange_response_start(struct exchange *exchange);
+void exchange_response_receive(struct exchange *exchange);
+/* The next head for the client in exchange->response; false: none now. */
+bool exchange_response_head(struct exchange *exchange, bool *end);
+enum h2_pull exchange_response_pull(struct exchange *exchange, char *into, size_t *len,
+                                    const struct header_list **trailers);
+void exchange_poll_update(struct exchange *exchange);

@@ -1,0 +1,102 @@
+/* Connections to backends: one pool a worker, keyed by address, HTTP/1.1 in the clear for now. An
+ * exchange leases a connection for one request and its response and gives it back; it is kept for
+ * reuse only if both messages ended cleanly (I30), and any byte or event on a kept one ends it.
+ * Bounded in all: connections kept, names remembered, time to connect, time kept idle.
+ *
+ * Of a backend's endpoints two are drawn at random and the one with fewer requests under way is
+ * taken. When connecting fails, one other endpoint is tried. Endpoints with a dns_name are resolved
+ * by getaddrinfo off the loop; the answer is kept for dns_ttl_ms. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/wheel.h"
+#include "event/counters.h"
+#include "proxy/upstream/tasks.h"
+#include "snapshot/snapshot.h"
+
+struct upstream_pool;
+struct upstream_socket;
+
+struct upstream_options { /* what it points to outlives the pool */
+        uv_loop_t *loop;
+        struct wheel *wheel;
+        const uint64_t *now_ms;
+        struct worker_counters *counters;
+        uint64_t *random_state;
+        uint64_t connect_ms_max, idle_ms_max, dns_ttl_ms;
+        size_t idle_max;          /* kept in all */
+        size_t idle_endpoint_max; /* of them, to one address */
+        /* Names that resolve to loopback or link-local addresses: a name must not reach what
+         * listens only for us, but in files mode, where whoever wrote the file may. */
+        bool local_names;
+};
+struct upstream_options upstream_options_default(void); /* 5 s, 60 s, 10 s, 256, 32; no pointers */
+
+typedef void (*on_pool_closed_fn)(void *self);
+
+struct upstream_pool *upstream_pool_open(const struct upstream_options *options);
+/* No lease may be left. Ends idle connections; memory goes before on_closed runs. */
+void upstream_pool_close(struct upstream_pool *pool, on_pool_closed_fn on_closed, void *self);
+struct task_queue *upstream_pool_tasks(struct upstream_pool *pool);
+
+enum upstream_failure {
+        UPSTREAM_NO_ENDPOINT,     /* none at all: 503 */
+        UPSTREAM_NO_ADDRESS,      /* the name did not resolve: 503 */
+        UPSTREAM_CONNECT_FAILED,  /* 502 */
+        UPSTREAM_CONNECT_TIMEOUT, /* 504 */
+};
+
+/* None runs before upstream_lease has returned. Each may give the lease back. */
+struct upstream_callbacks {
+        void (*on_ready)(void *self); /* connected: lease->reused says whether for the first time */
+        void (*on_failed)(enum upstream_failure failure, void *self); /* the lease is over */
+        void (*on_event)(void *self); /* wanted reading or writing may do something now */
+};
+
+struct dns_wait {
+        struct dns_wait *next, **link;
+};
+
+/* One request's claim to a connection. Embedded in the exchange, zeroed when there is none. */
+struct upstream_lease {
+        struct upstream_pool *pool; /* NULL: no lease */
+        const struct backend *backend;
+        const struct upstream_callbacks *callbacks;
+        void *self;
+        struct upstream_socket *socket; /* NULL while a name is looked up */
+        struct sockaddr_storage address;
+        const struct endpoint *endpoint;
+        size_t tried;   /* the endpoint's index */
+        size_t attempt; /* 0, 1 */
+        bool reused;
+        bool fresh; /* asked for: take no kept connection */
+        enum upstream_failure failure;
+        struct task task;
+        struct dns_wait wait;
+};
+
+void upstream_lease(struct upstream_lease *lease, struct upstream_pool *pool,
+                    const struct backend *backend, const struct upstream_callbacks *callbacks,
+                    void *self);
+/* As upstream_lease, but on a connection of its own: for the second try of a request. */
+void upstream_lease_fresh(struct upstream_lease *lease, struct upstream_pool *pool,
+                          const struct backend *backend, const struct upstream_callbacks *callbacks,
+                          void *self);
+/* Ends it, at any time. reusable: both messages ended cleanly. No lease is fine. */
+void upstream_release(struct upstream_lease *lease, bool reusable);
+bool upstream_leased(const struct upstream_lease *lease);
+
+enum {
+        UPSTREAM_LATER = -1,
+        UPSTREAM_BROKEN = -2,
+};
+/* How many bytes went, which may be fewer than there are, or UPSTREAM_LATER or UPSTREAM_BROKEN. */
+ssize_t upstream_send(struct upstream_lease *lease, struct slice bytes);
+/* How many bytes came; 0: the backend sends no more. */
+ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room);
+/* What on_event is wanted for. It also runs when the connection breaks. */
+void upstream_want(struct upstream_lease *lease, bool read, bool write);
+
+/* The worker's fast generator (splitmix64): for balance and for names of requests, not secrets. */
+uint64_t random_next(uint64_t *state);

@@ -1,0 +1,251 @@
+#include "proxy/upstream/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+
+/* ---- targets ---- */
+
+static socklen_t address_len(const struct sockaddr_storage *address)
+{
+        return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                              : sizeof(struct sockaddr_in);
+}
+
+struct upstream_target *target_find(struct upstream_pool *pool,
+                                    const struct sockaddr_storage *address)
+{
+        return map_find(&pool->targets, slice_from(address, address_len(address)));
+}
+
+static struct upstream_target *target_of(struct upstream_pool *pool,
+                                         const struct sockaddr_storage *address)
+{
+        struct upstream_target *target = target_find(pool, address);
+        if (target)
+                return target;
+        target = NEW(struct upstream_target);
+        memcpy(&target->address, address, address_len(address));
+        target->key = slice_from(&target->address, address_len(address));
+        map_set(&pool->targets, target->key, target);
+        return target;
+}
+
+static void target_drop_unused(struct upstream_pool *pool, struct upstream_target *target)
+{
+        if (target->idle_count + target->leased + target->closing > 0)
+                return;
+        map_remove(&pool->targets, target->key);
+        free(target);
+}
+
+/* ---- idle ones ---- */
+
+static void idle_unlink(struct upstream_socket *socket)
+{
+        *socket->link = socket->next;
+        if (socket->next)
+                socket->next->link = socket->link;
+        socket->next = NULL;
+        socket->link = NULL;
+        socket->target->idle_count--;
+        socket->pool->idle_count--;
+        counter_sub(&socket->pool->options.counters->upstream_idle, 1);
+}
+
+static void on_idle_expired(struct deadline *deadline)
+{
+        socket_close(CONTAINER_OF(deadline, struct upstream_socket, deadline));
+}
+
+/* The events are those of one state; asking libuv again for the same costs a system call. */
+static void poll_for(struct upstream_socket *socket, int events);
+
+void socket_keep(struct upstream_socket *socket)
+{
+        struct upstream_pool *pool = socket->pool;
+        struct upstream_target *target = socket->target;
+        must(socket->state == SOCKET_LEASED);
+        if (pool->on_closed || pool->idle_count >= pool->options.idle_max ||
+            target->idle_count >= pool->options.idle_endpoint_max) {
+                socket_close(socket);
+                return;
+        }
+        socket->state = SOCKET_IDLE;
+        socket->lease = NULL;
+        target->leased--;
+        target->idle_count++;
+        pool->idle_count++;
+        counter_add(&pool->options.counters->upstream_idle, 1);
+        socket->next = target->idle;
+        socket->link = &target->idle;
+        if (socket->next)
+                socket->next->link = &socket->next;
+        target->idle = socket;
+        poll_for(socket, UV_READABLE);
+        deadline_set(pool->options.wheel, &socket->deadline,
+                     *pool->options.now_ms + pool->options.idle_ms_max, on_idle_expired);
+}
+
+/* Between its last event and now the backend may have closed it, or said something unasked. */
+static bool is_quiet(const struct upstream_socket *socket)
+{
+        char byte;
+        ssize_t n = recv(socket->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+struct upstream_socket *socket_reuse(struct upstream_lease *lease)
+{
+        struct upstream_target *target = target_find(lease->pool, &lease->address);
+        while (target && target->idle) {
+                struct upstream_socket *socket = target->idle;
+                if (!is_quiet(socket)) {
+                        socket_close(socket);
+                        continue;
+                }
+                idle_unlink(socket);
+                deadline_clear(&socket->deadline);
+                socket->state = SOCKET_LEASED;
+                socket->lease = lease;
+                target->leased++;
+                return socket;
+        }
+        return NULL;
+}
+
+/* ---- their life ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+        struct upstream_socket *socket = handle->data;
+        struct upstream_pool *pool = socket->pool;
+        close(socket->fd);
+        socket->target->closing--;
+        target_drop_unused(pool, socket->target);
+        free(socket);
+        pool_handle_closed(pool);
+}
+
+void socket_close(struct upstream_socket *socket)
+{
+        must(socket->state != SOCKET_CLOSED);
+        deadline_clear(&socket->deadline);
+        if (socket->state == SOCKET_IDLE)
+                idle_unlink(socket);
+        else
+                socket->target->leased--;
+        socket->target->closing++;
+        socket->state = SOCKET_CLOSED;
+        socket->lease = NULL;
+        uv_close((uv_handle_t *)&socket->poll, on_handle_closed);
+}
+
+static void connect_done(struct upstream_socket *socket)
+{
+        struct upstream_lease *lease = socket->lease;
+        int code = 0;
+        socklen_t len = sizeof(code);
+        if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0 || code != 0) {
+                socket_close(socket);
+                lease_connect_failed(lease, UPSTREAM_CONNECT_FAILED);
+                return;
+        }
+        deadline_clear(&socket->deadline);
+        socket->state = SOCKET_LEASED;
+        poll_for(socket, UV_READABLE);
+        lease_connected(lease);
+}
+
+static void on_connect_expired(struct deadline *deadline)
+{
+        struct upstream_socket *socket = CONTAINER_OF(deadline, struct upstream_socket, deadline);
+        struct upstream_lease *lease = socket->lease;
+        socket_close(socket);
+        lease_connect_failed(lease, UPSTREAM_CONNECT_TIMEOUT);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+        struct upstream_socket *socket = poll->data;
+        (void)status; /* what is wrong, reading or writing will say */
+        (void)events;
+        switch (socket->state) {
+        case SOCKET_CONNECTING:
+                connect_done(socket);
+                break;
+        case SOCKET_LEASED:
+                socket->lease->callbacks->on_event(socket->lease->self);
+                break;
+        case SOCKET_IDLE:
+                socket_close(socket); /* no backend has anything to say unasked */
+                break;
+        case SOCKET_CLOSED:
+                break;
+        }
+}
+
+static void poll_for(struct upstream_socket *socket, int events)
+{
+        if (events == socket->events)
+                return;
+        socket->events = events;
+        if (events == 0)
+                uv_poll_stop(&socket->poll);
+        else
+                must(uv_poll_start(&socket->poll, events, on_poll) == 0);
+}
+
+void upstream_want(struct upstream_lease *lease, bool read, bool write)
+{
+        /* While neither is wanted a break goes unseen: it is found when there is room again. */
+        int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+        must(lease->socket && lease->socket->state == SOCKET_LEASED);
+        poll_for(lease->socket, events);
+}
+
+static int socket_open(const struct sockaddr_storage *address)
+{
+        const int on = 1;
+        int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (connect(fd, (const struct sockaddr *)address, address_len(address)) == 0 ||
+            errno == EINPROGRESS)
+                return fd;
+        close(fd);
+        return -1;
+}
+
+struct upstream_socket *socket_connect(struct upstream_lease *lease)
+{
+        struct upstream_pool *pool = lease->pool;
+        int fd = socket_open(&lease->address);
+        if (fd < 0)
+                return NULL;
+        struct upstream_socket *socket = NEW(struct upstream_socket);
+        socket->pool = pool;
+        socket->lease = lease;
+        socket->fd = fd;
+        if (uv_poll_init(pool->options.loop, &socket->poll, fd) != 0) {
+                close(fd);
+                free(socket);
+                return NULL;
+        }
+        socket->poll.data = socket;
+        socket->target = target_of(pool, &lease->address);
+        socket->target->leased++;
+        socket->state = SOCKET_CONNECTING;
+        pool->open_handles++;
+        poll_for(socket, UV_WRITABLE);
+        deadline_set(pool->options.wheel, &socket->deadline,
+                     *pool->options.now_ms + pool->options.connect_ms_max, on_connect_expired);
+        return socket;
+}

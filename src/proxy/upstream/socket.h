@@ -1,0 +1,61 @@
+/* One connection to a backend and the idle ones of its address: the insides of the pool. Private to
+ * proxy/upstream. */
+#pragma once
+
+#include "base/map.h"
+#include "proxy/upstream/dns.h"
+#include "proxy/upstream/pool.h"
+
+/* All connections to one address; goes when the last of them does. */
+struct upstream_target {
+        struct slice key; /* the bytes of `address` that tell it from others */
+        struct sockaddr_storage address;
+        struct upstream_socket *idle; /* the last one used first */
+        size_t idle_count;
+        size_t leased; /* and connecting */
+        size_t closing;
+};
+
+enum socket_state {
+        SOCKET_CONNECTING,
+        SOCKET_LEASED,
+        SOCKET_IDLE,
+        SOCKET_CLOSED, /* waits for libuv to let go */
+};
+
+struct upstream_socket {
+        struct upstream_pool *pool;
+        struct upstream_target *target;
+        struct upstream_lease *lease;         /* of CONNECTING and LEASED */
+        struct upstream_socket *next, **link; /* of IDLE, in the target's list */
+        enum socket_state state;
+        int fd;
+        int events; /* that are polled for */
+        uv_poll_t poll;
+        struct deadline deadline; /* to connect, or to be used again */
+};
+
+struct upstream_pool {
+        struct upstream_options options;
+        struct task_queue tasks;
+        struct dns *dns;
+        struct map targets;
+        size_t idle_count;
+        size_t open_handles;         /* sockets and the task queue's two */
+        on_pool_closed_fn on_closed; /* not NULL: it is closing */
+        void *self;
+};
+
+struct upstream_target *target_find(struct upstream_pool *pool,
+                                    const struct sockaddr_storage *address);
+/* Starts connecting. NULL: the machine said no at once. */
+struct upstream_socket *socket_connect(struct upstream_lease *lease);
+/* A kept connection that is still quiet, or NULL. */
+struct upstream_socket *socket_reuse(struct upstream_lease *lease);
+void socket_keep(struct upstream_socket *socket);
+void socket_close(struct upstream_socket *socket);
+void pool_handle_closed(struct upstream_pool *pool);
+
+/* In pool.c: what became of connecting. */
+void lease_connected(struct upstream_lease *lease);
+void lease_connect_failed(struct upstream_lease *lease, enum upstream_failure failure);
