@@ -12,7 +12,7 @@
 #include "event/emit.h"
 #include "proxy/exchange.h"
 #include "proxy/limits.h"
-#include "proxy/listener/listener.h"
+#include "proxy/listener/acceptor.h"
 #include "proxy/upstream/pool.h"
 #include "snapshot/publish.h"
 #include "trust/path_cache.h"
@@ -46,7 +46,10 @@ struct worker {
         uv_prepare_t prepare;
         uv_check_t check;
         uv_idle_t spin; /* active while connections are ready: the loop may not sleep */
+        uv_idle_cb on_spin;
         uv_timer_t tick;
+        struct deadline grace;       /* of a drain: then all connections are closed */
+        struct acceptors *acceptors; /* of the adopted generation's ports */
         struct wheel wheel;
         uint64_t now_ms;
         struct slice date; /* IMF-fixdate of this second */
@@ -63,6 +66,7 @@ struct worker {
         struct connection *ready, **ready_end; /* go on in this turn */
         size_t connection_count, handshake_count, handshake_steps;
         bool draining;
+        bool ending;                 /* no connection is left, and handles are being closed */
         char scratch[SCRATCH_BYTES]; /* every read goes here first */
 };
 
@@ -73,6 +77,7 @@ struct worker_options {
         struct event_hub *hub;
         struct listener_set *listeners;
         bool strict_audit;
+        bool local_names; /* see upstream/pool.h */
 };
 
 struct worker *worker_start(const struct worker_options *options, struct error *err);
