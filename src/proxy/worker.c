@@ -162,6 +162,10 @@ static void on_tick(uv_timer_t *tick)
         struct worker *worker = CONTAINER_OF(tick, struct worker, tick);
         update_time(worker);
         wheel_run(&worker->wheel, worker->now_ms);
+        if (worker->date_s != worker->expired_s) {
+                worker->expired_s = worker->date_s;
+                connections_expire(worker);
+        }
 }
 
 static void on_wake(uv_async_t *wake)
@@ -172,7 +176,6 @@ static void on_wake(uv_async_t *wake)
 static void on_accept(size_t port, int fd, const struct sockaddr *peer, void *self)
 {
         struct worker *worker = self;
-        counter_add(&worker->counters->connections_opened, 1);
         if (worker->connection_count >= worker->limits->connections) {
                 counter_add(&worker->counters->limit_refusals, 1);
                 close(fd);

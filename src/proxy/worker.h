@@ -54,7 +54,7 @@ struct worker {
         uint64_t now_ms;
         struct slice date; /* IMF-fixdate of this second */
         char date_text[32];
-        int64_t date_s;
+        int64_t date_s, expired_s; /* the latter: when verdicts' ends were last looked at */
         uint64_t random_state, next_connection;
         struct snapshot *snapshot; /* the generation that is served; NULL before the first */
         struct worker_counters *counters;
