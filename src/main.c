@@ -13,6 +13,7 @@ struct command {
 static int help(int argc, char **argv);
 
 static const struct command commands[] = {
+        {"run", cli_run, "run the gateway"},
         {"check", cli_check, "translate a configuration and show what every object would be told"},
         {"status", cli_status, "show what a running gateway serves, and whom it refused"},
         {"demo", cli_demo, "show a gateway at work with throw-away certificates"},

@@ -23,6 +23,11 @@ struct observe_options {
         bool quiet;             /* no lines on standard error */
 };
 
+/* Opens the files; begin starts the thread, so that walls can be put up in between. */
+struct observer *observer_open(const struct observe_options *options, struct event_hub *hub,
+                               struct error *err);
+bool observer_begin(struct observer *observer, struct error *err);
+/* Both. */
 struct observer *observer_start(const struct observe_options *options, struct event_hub *hub,
                                 struct error *err);
 void observer_stop(struct observer *observer); /* writes what is left, waits at most a second */

@@ -27,6 +27,7 @@ enum {
 struct observer {
         struct event_hub *hub;
         pthread_t thread;
+        bool begun;  /* the thread runs */
         int stop_fd; /* eventfd: readable once the thread is to end */
         bool quiet;
         struct log_file audit, access, people;
@@ -174,8 +175,7 @@ static int thread_start(struct observer *o)
         return failed;
 }
 
-static bool observer_open(struct observer *o, const struct observe_options *options,
-                          struct error *err)
+static bool files_open(struct observer *o, const struct observe_options *options, struct error *err)
 {
         if (!log_file_open(&o->audit, options->audit_log, err))
                 return error_wrap(err, "--audit-log");
@@ -188,14 +188,11 @@ static bool observer_open(struct observer *o, const struct observe_options *opti
         o->stop_fd = eventfd(0, EFD_CLOEXEC);
         if (o->stop_fd < 0)
                 return error_set_errno(err, "eventfd");
-        int failed = thread_start(o);
-        if (failed)
-                return error_set(err, ERROR_SYSTEM, "the observe thread: error %d", failed);
         return true;
 }
 
-struct observer *observer_start(const struct observe_options *options, struct event_hub *hub,
-                                struct error *err)
+struct observer *observer_open(const struct observe_options *options, struct event_hub *hub,
+                               struct error *err)
 {
         struct observer *o = NEW(struct observer);
         o->hub = hub;
@@ -203,10 +200,30 @@ struct observer *observer_start(const struct observe_options *options, struct ev
         o->stop_fd = o->audit.fd = o->access.fd = o->people.fd = -1;
         buffer_init(&o->line, LOG_LINE_MAX);
         o->refusals = refusals_new();
-        if (observer_open(o, options, err))
+        if (files_open(o, options, err))
                 return o;
         observer_free(o);
         return NULL;
+}
+
+bool observer_begin(struct observer *observer, struct error *err)
+{
+        int failed = thread_start(observer);
+        if (failed)
+                return error_set(err, ERROR_SYSTEM, "the observe thread: error %d", failed);
+        observer->begun = true;
+        return true;
+}
+
+struct observer *observer_start(const struct observe_options *options, struct event_hub *hub,
+                                struct error *err)
+{
+        struct observer *o = observer_open(options, hub, err);
+        if (o && !observer_begin(o, err)) {
+                observer_free(o);
+                return NULL;
+        }
+        return o;
 }
 
 void observer_stop(struct observer *observer)
@@ -216,7 +233,8 @@ void observer_stop(struct observer *observer)
         uint64_t one = 1;
         ssize_t put = write(observer->stop_fd, &one, sizeof(one));
         (void)put;
-        pthread_join(observer->thread, NULL);
+        if (observer->begun)
+                pthread_join(observer->thread, NULL);
         observer_free(observer);
 }
 

@@ -149,8 +149,9 @@ class Gateway:
         self.process = subprocess.Popen(
             [BINARY, "run", "-c", str(self.config), "--admin", f"127.0.0.1:{self.admin_port}",
              "--workers", str(workers), "--audit-log", str(self.audit_log),
-             "--access-log", str(self.access_log), *options],
-            stdout=self.stderr, stderr=self.stderr)
+             "--access-log", str(self.access_log),
+             *([] if "--drain-delay" in options else ["--drain-delay", "0s"]), *options],
+            stdout=self.stderr, stderr=self.stderr, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
         if wait:
             eventually(self.ready, lambda: "ready: " + self.stderr_file.read_text())
 

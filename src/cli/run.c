@@ -1,0 +1,253 @@
+/* `pingate run`: the composition root. It joins control, proxy and observe, puts up the sandbox
+ * before the first thread starts, and turns signals into orders: SIGHUP reads the files again,
+ * SIGTERM and SIGINT drain, a second one of them ends everything at once. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "cli/cli.h"
+#include "cli/run.h"
+#include "cli/run_state.h"
+#include "cli/sandbox.h"
+#include "control/control.h"
+#include "event/emit.h"
+#include "observe/admin.h"
+#include "observe/observe.h"
+#include "observe/state.h"
+#include "proxy/handshake/handshake.h"
+#include "proxy/proxy.h"
+
+enum {
+        SIGNALS = 3
+};
+
+struct run {
+        const struct run_options *options;
+        uv_loop_t loop;
+        uv_signal_t signals[SIGNALS];
+        uv_timer_t drain_delay;
+        uv_timer_t beat; /* a turn of control's sink at least once a second */
+        uv_work_t join;
+        bool draining, joining;
+        struct publisher publisher;
+        struct event_hub *hub;
+        struct gateway_state *state;
+        struct observer *observer;
+        struct admin *admin;
+        struct proxy *proxy;
+        struct control *control;
+};
+
+static bool on_prepare(const struct snapshot *snapshot, struct error *err, void *self)
+{
+        struct run *run = self;
+        return proxy_prepare(run->proxy, snapshot, err);
+}
+
+static void on_published(const struct translation *translation, void *self)
+{
+        struct run *run = self;
+        run_state_tell(run->state, translation);
+        proxy_wake(run->proxy);
+}
+
+static void on_source_error(struct slice text, void *self)
+{
+        struct run *run = self;
+        gateway_state_set_source_error(run->state, text);
+}
+
+static const struct control_hooks control_hooks = {on_prepare, on_published, on_source_error};
+
+static void join_workers(uv_work_t *work)
+{
+        struct run *run = work->data;
+        proxy_join(run->proxy);
+}
+
+static void on_joined(uv_work_t *work, int status)
+{
+        struct run *run = work->data;
+        (void)status;
+        uv_stop(&run->loop);
+}
+
+static void on_drain_delay_over(uv_timer_t *timer)
+{
+        struct run *run = timer->data;
+        if (run->joining)
+                return;
+        run->joining = true;
+        proxy_drain(run->proxy);
+        run->join.data = run;
+        uv_queue_work(&run->loop, &run->join, join_workers, on_joined);
+}
+
+/* I45: not ready at once, accepting goes on for the delay, so that load balancers can turn away. */
+static void drain(struct run *run)
+{
+        if (run->draining) {
+                proxy_stop(run->proxy);
+                on_drain_delay_over(&run->drain_delay);
+                return;
+        }
+        run->draining = true;
+        gateway_state_set_draining(run->state);
+        event_lifecyclef(event_hub_control(run->hub), "draining",
+                         "no longer ready; %llu ms until listeners close",
+                         (unsigned long long)run->options->drain_delay_ms);
+        event_sink_turn(event_hub_control(run->hub));
+        uv_timer_start(&run->drain_delay, on_drain_delay_over, run->options->drain_delay_ms, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+        struct run *run = handle->data;
+        if (number == SIGHUP)
+                control_reload(run->control);
+        else
+                drain(run);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+        struct run *run = timer->data;
+        snapshot_reap();
+        event_sink_turn(event_hub_control(run->hub));
+}
+
+static void watch_signals(struct run *run)
+{
+        static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+        for (size_t i = 0; i < SIGNALS; i++) {
+                must(uv_signal_init(&run->loop, &run->signals[i]) == 0);
+                run->signals[i].data = run;
+                uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+        }
+        uv_timer_init(&run->loop, &run->drain_delay);
+        run->drain_delay.data = run;
+        uv_timer_init(&run->loop, &run->beat);
+        run->beat.data = run;
+        uv_timer_start(&run->beat, on_beat, 250, 250);
+}
+
+static void on_sandbox_warning(const char *text, void *self)
+{
+        struct run *run = self;
+        event_warningf(event_hub_control(run->hub), "sandbox", "%s", text);
+}
+
+static bool wall_in(struct run *run, struct error *err)
+{
+        const struct run_options *options = run->options;
+        struct sandbox_options sandbox = {.read_paths = options->paths,
+                                          .read_path_count = options->path_count,
+                                          .user = options->user};
+        if (!options->no_sandbox)
+                return sandbox_enter(&sandbox, on_sandbox_warning, run, err);
+        on_sandbox_warning("all of it is off: --no-sandbox", run);
+        return true;
+}
+
+/* What needs no thread: files, the first generation, listening sockets. */
+static bool prepare(struct run *run, struct error *err)
+{
+        const struct run_options *options = run->options;
+        struct observe_options observe = {.audit_log = options->audit_log,
+                                          .access_log = options->access_log};
+        struct event_hub_options hub = {.workers = options->workers};
+        if (!(run->hub = event_hub_new(&hub, err)))
+                return false;
+        run->state = gateway_state_new(run->hub);
+        if (!(run->observer = observer_open(&observe, run->hub, err)))
+                return false;
+        publisher_init(&run->publisher);
+        struct proxy_options proxy = {.workers = options->workers,
+                                      .limits = &options->limits,
+                                      .publisher = &run->publisher,
+                                      .hub = run->hub,
+                                      .strict_audit = options->strict_audit,
+                                      .local_names = true};
+        run->proxy = proxy_new(&proxy);
+        struct control_options control = {.loop = &run->loop,
+                                          .paths = options->paths,
+                                          .path_count = options->path_count,
+                                          .workers = options->workers,
+                                          .require_pinning = options->require_pinning,
+                                          .publisher = &run->publisher,
+                                          .sink = event_hub_control(run->hub),
+                                          .tls_hooks = handshake_hooks(),
+                                          .hooks = &control_hooks,
+                                          .self = run};
+        return control_start(&control, &run->control, err);
+}
+
+static bool start(struct run *run, struct error *err)
+{
+        struct admin_options admin = {.address = run->options->admin,
+                                      .probe_address = run->options->probe,
+                                      .hub = run->hub,
+                                      .state = run->state};
+        if (!prepare(run, err) || !wall_in(run, err) || !observer_begin(run->observer, err))
+                return false;
+        admin.observer = run->observer;
+        if (!(run->admin = admin_start(&admin, err)))
+                return false;
+        if (!proxy_start(run->proxy, err))
+                return false;
+        event_lifecyclef(event_hub_control(run->hub), "started", "%zu workers",
+                         run->options->workers);
+        event_sink_turn(event_hub_control(run->hub));
+        return true;
+}
+
+static void close_any(uv_handle_t *handle, void *self)
+{
+        (void)self;
+        if (!uv_is_closing(handle))
+                uv_close(handle, NULL);
+}
+
+/* The order matters: workers have ended, pages next, the last records, then what they pointed to.
+ */
+static void finish(struct run *run)
+{
+        if (run->hub) {
+                event_lifecyclef(event_hub_control(run->hub), "stopped", "pid %d", (int)getpid());
+                event_sink_turn(event_hub_control(run->hub));
+        }
+        control_stop(run->control);
+        if (run->admin)
+                admin_stop(run->admin);
+        observer_stop(run->observer);
+        proxy_free(run->proxy);
+        if (run->proxy)
+                publisher_done(&run->publisher);
+        snapshot_reap();
+        if (run->state)
+                gateway_state_free(run->state);
+        if (run->hub)
+                event_hub_free(run->hub);
+        uv_walk(&run->loop, close_any, NULL);
+        uv_run(&run->loop, UV_RUN_DEFAULT);
+        must(uv_loop_close(&run->loop) == 0);
+}
+
+int run_gateway(const struct run_options *options, struct error *err)
+{
+        struct run *run = NEW(struct run);
+        run->options = options;
+        signal(SIGPIPE, SIG_IGN);
+        must(uv_loop_init(&run->loop) == 0);
+        watch_signals(run);
+        bool ok = start(run, err);
+        if (ok)
+                uv_run(&run->loop, UV_RUN_DEFAULT);
+        finish(run);
+        free(run);
+        return ok ? EXIT_OK : EXIT_FAILED;
+}

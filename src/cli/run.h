@@ -1,0 +1,17 @@
+/* What `pingate run` was asked for, and the running of it. */
+#pragma once
+
+#include "base/error.h"
+#include "proxy/limits.h"
+
+struct run_options {
+        const char *const *paths;
+        size_t path_count, workers;
+        const char *admin, *probe, *audit_log, *access_log, *user;
+        bool strict_audit, require_pinning, no_sandbox;
+        uint64_t drain_delay_ms;
+        struct limits limits;
+};
+
+/* Until a signal ends it: the exit code; err is set when it could not start. */
+int run_gateway(const struct run_options *options, struct error *err);

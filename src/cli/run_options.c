@@ -1,0 +1,126 @@
+/* The command line of `pingate run`. */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/run.h"
+#include "observe/admin.h"
+#include "text/duration.h"
+
+struct run_words { /* as given */
+        struct cli_list paths, limits;
+        const char *audit, *drain_delay;
+        uint64_t workers;
+};
+
+static bool limits_read(const struct cli_list *settings, struct limits *limits, struct error *err)
+{
+        *limits = limits_default();
+        for (size_t i = 0; i < settings->count; i++) {
+                if (!limits_set(limits, slice_of(settings->items[i]), err))
+                        return false;
+        }
+        return true;
+}
+
+static bool words_read(const struct run_words *words, struct run_options *options,
+                       struct error *err)
+{
+        int64_t delay_ms;
+        if (words->paths.count == 0)
+                return error_set(err, ERROR_USAGE, "run: wants -c PATH (see `pingate run --help`)");
+        if (strcmp(words->audit, "strict") != 0 && strcmp(words->audit, "lossy") != 0)
+                return error_set(err, ERROR_USAGE, "run: --audit %s: wants strict or lossy",
+                                 words->audit);
+        if (!duration_parse(slice_of(words->drain_delay), &delay_ms, err)) {
+                err->code = ERROR_USAGE;
+                return error_wrap(err, "run: --drain-delay");
+        }
+        if (!limits_read(&words->limits, &options->limits, err))
+                return error_wrap(err, "run");
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        options->paths = words->paths.items;
+        options->path_count = words->paths.count;
+        options->strict_audit = strcmp(words->audit, "strict") == 0;
+        options->drain_delay_ms = (uint64_t)delay_ms;
+        options->workers =
+                words->workers ? (size_t)words->workers : (size_t)(processors > 0 ? processors : 1);
+        return true;
+}
+
+int cli_run(int argc, char **argv)
+{
+        struct run_options options = {
+                .admin = ADMIN_ADDRESS_DEFAULT, .audit_log = "-", .access_log = "off"};
+        struct run_words words = {.audit = "lossy", .drain_delay = "5s"};
+        const struct cli_option table[] = {
+                {.name = "config",
+                 .letter = 'c',
+                 .value = "PATH",
+                 .list = &words.paths,
+                 .help = "file or folder of YAML or JSON, watched; may be repeated"},
+                {.name = "admin",
+                 .value = "ADDR",
+                 .text = &options.admin,
+                 .help = "address of metrics, status, refusals and probes; off: none (" ADMIN_ADDRESS_DEFAULT
+                         ")"},
+                {.name = "probe-addr",
+                 .value = "ADDR",
+                 .text = &options.probe,
+                 .help = "address of /metrics, /healthz and /readyz alone"},
+                {.name = "workers",
+                 .value = "N",
+                 .number = &words.workers,
+                 .number_max = 256,
+                 .help = "worker threads; one a processor by default"},
+                {.name = "audit-log",
+                 .value = "PATH|-|off",
+                 .text = &options.audit_log,
+                 .help = "where every handshake and every change is recorded; standard output by default"},
+                {.name = "access-log",
+                 .value = "PATH|-|off",
+                 .text = &options.access_log,
+                 .help = "one line a request; off by default"},
+                {.name = "audit",
+                 .value = "strict|lossy",
+                 .text = &words.audit,
+                 .help = "strict: who can't be recorded is not let in; lossy (default): a gap is recorded"},
+                {.name = "require-pinning",
+                 .flag = &options.require_pinning,
+                 .help = "ports that validate clients but have no pins refuse every handshake"},
+                {.name = "drain-delay",
+                 .value = "DURATION",
+                 .text = &words.drain_delay,
+                 .help = "after SIGTERM: how long listeners stay open while /readyz fails (5s)"},
+                {.name = "user",
+                 .value = "NAME",
+                 .text = &options.user,
+                 .help = "become this user once ports and logs are open"},
+                {.name = "limit",
+                 .value = "NAME=VALUE",
+                 .list = &words.limits,
+                 .help = "set a limit of those below; may be repeated"},
+                {.name = "no-sandbox",
+                 .flag = &options.no_sandbox,
+                 .help = "without seccomp, Landlock and dropped capabilities, for debugging"},
+        };
+        const struct cli_command command = {
+                .name = "run",
+                .summary = "Run the gateway",
+                .options = table,
+                .option_count = COUNT_OF(table),
+                .notes = limits_help(),
+        };
+        char **arguments;
+        int code = EXIT_USAGE;
+        struct error err = {.text = ""};
+        if (cli_parse(&command, argc, argv, &arguments, &code)) {
+                if (!words_read(&words, &options, &err))
+                        code = cli_fail(&err);
+                else if ((code = run_gateway(&options, &err)) != EXIT_OK)
+                        cli_fail(&err);
+        }
+        cli_list_done(&words.paths);
+        cli_list_done(&words.limits);
+        return code;
+}

@@ -1,0 +1,167 @@
+#include "control/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "control/source/files.h"
+#include "control/source/watch.h"
+#include "snapshot/pin_changes.h"
+
+struct control {
+        struct control_options options;
+        struct translation *current; /* what serves; NULL before the first */
+        struct file_watch *watch;
+        uint64_t generation;
+        bool source_is_bad;
+};
+
+static uint64_t now_us(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+struct change_count {
+        struct control *control;
+        uint64_t added, removed;
+};
+
+static void on_pin_change(bool added, const struct pin *pin, struct slice source, void *self)
+{
+        struct change_count *count = self;
+        uint64_t told = count->added + count->removed;
+        *(added ? &count->added : &count->removed) += 1;
+        if (told >= EVENT_PIN_CHANGES_MAX)
+                return;
+        struct pin_change_facts facts = {
+                .generation = count->control->generation,
+                .added = added,
+                .kind = pin->kind == PIN_SPKI ? SLICE("spki") : SLICE("cert"),
+                .digest = pin->digest,
+                .name = pin->name,
+                .owner = pin->owner,
+                .object = source,
+        };
+        event_pin_change(count->control->options.sink, &facts);
+}
+
+static void tell_generation(struct control *control, const struct translation *next,
+                            uint64_t began_us)
+{
+        const struct snapshot *snapshot = next->snapshot;
+        struct change_count count = {.control = control};
+        size_t listeners = 0;
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                listeners += snapshot->ports[i].listener_count;
+        snapshot_pin_changes(control->current ? control->current->snapshot : NULL, snapshot, &count,
+                             on_pin_change);
+        struct generation_facts facts = {
+                .generation = snapshot->generation,
+                .digest = snapshot->digest,
+                .sources = slice_of(control->options.paths[0]),
+                .listeners = listeners,
+                .routes = snapshot->route_count,
+                .pins = snapshot->pin_count,
+                .pins_added = count.added,
+                .pins_removed = count.removed,
+                .build_us = now_us() - began_us,
+        };
+        event_generation(control->options.sink, &facts);
+}
+
+/* Objects to a generation that everything is ready for; published whole or not at all. */
+static bool publish(struct control *control, const struct objects *objects, uint64_t began_us,
+                    struct error *err)
+{
+        const struct control_options *options = &control->options;
+        struct translation *next;
+        struct translate_request request = {.objects = objects,
+                                            .previous = control->current,
+                                            .generation = control->generation + 1,
+                                            .now = (int64_t)time(NULL),
+                                            .require_pinning = options->require_pinning};
+        if (!translate(&request, &next, err))
+                return false;
+        next->snapshot->generation = request.generation;
+        if (!tls_contexts_build(next->snapshot, options->workers, options->tls_hooks, err) ||
+            !options->hooks->on_prepare(next->snapshot, err, options->self)) {
+                translation_free(next);
+                return false;
+        }
+        control->generation = request.generation;
+        tell_generation(control, next, began_us);
+        publisher_publish(options->publisher, snapshot_ref(next->snapshot));
+        translation_free(control->current);
+        control->current = next;
+        options->hooks->on_published(next, options->self);
+        return true;
+}
+
+static bool read_and_publish(struct control *control, struct error *err)
+{
+        const struct control_options *options = &control->options;
+        struct objects *objects;
+        uint64_t began_us = now_us();
+        if (!source_files_read(options->paths, options->path_count, &objects, err))
+                return false;
+        bool ok = publish(control, objects, began_us, err);
+        if (ok && control->watch)
+                file_watch_follow(control->watch, objects);
+        objects_free(objects);
+        return ok;
+}
+
+static void tell_source(struct control *control, struct slice text)
+{
+        struct source_facts facts = {.generation = control->generation,
+                                     .source = slice_of(control->options.paths[0]),
+                                     .text = text};
+        if (text.len > 0)
+                event_source_error(control->options.sink, &facts);
+        else if (control->source_is_bad)
+                event_source_recovered(control->options.sink, &facts);
+        control->source_is_bad = text.len > 0;
+        control->options.hooks->on_source_error(text, control->options.self);
+}
+
+static void on_files_changed(void *self)
+{
+        struct control *control = self;
+        struct error err = {.text = ""};
+        bool ok = read_and_publish(control, &err);
+        tell_source(control, ok ? SLICE_NONE : slice_of(err.text));
+        snapshot_reap();
+        event_sink_turn(control->options.sink);
+}
+
+void control_reload(struct control *control)
+{
+        on_files_changed(control);
+}
+
+bool control_start(const struct control_options *options, struct control **out, struct error *err)
+{
+        struct control *control = NEW(struct control);
+        control->options = *options;
+        control->watch = file_watch_open(options->loop, options->paths, options->path_count,
+                                         control, on_files_changed);
+        if (!read_and_publish(control, err)) {
+                control_stop(control);
+                return false;
+        }
+        event_sink_turn(options->sink);
+        *out = control;
+        return true;
+}
+
+void control_stop(struct control *control)
+{
+        if (!control)
+                return;
+        file_watch_close(control->watch);
+        translation_free(control->current);
+        free(control);
+}
