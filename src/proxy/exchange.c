@@ -152,7 +152,6 @@ bool exchange_request_retry(struct exchange *exchange)
         exchange->in.eof = false;
         exchange->record.retries++;
         exchange->state = EXCHANGE_CONNECTING;
-        counter_add(&event_sink_counters(exchange->start.env->sink)->upstream_retries, 1);
         upstream_lease_fresh(&exchange->lease, exchange->start.env->pool, exchange->backend,
                              &upstream_side, exchange);
         return true;
