@@ -188,13 +188,13 @@ static bool prepare(struct run *run, struct error *err)
 
 static bool start(struct run *run, struct error *err)
 {
+        if (!prepare(run, err) || !wall_in(run, err) || !observer_begin(run->observer, err))
+                return false;
         struct admin_options admin = {.address = run->options->admin,
                                       .probe_address = run->options->probe,
                                       .hub = run->hub,
-                                      .state = run->state};
-        if (!prepare(run, err) || !wall_in(run, err) || !observer_begin(run->observer, err))
-                return false;
-        admin.observer = run->observer;
+                                      .state = run->state,
+                                      .observer = run->observer};
         if (!(run->admin = admin_start(&admin, err)))
                 return false;
         if (!proxy_start(run->proxy, err))

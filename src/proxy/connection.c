@@ -16,7 +16,8 @@ enum {
 };
 
 static const unsigned connection_may_become[] = {
-        [CONNECTION_HANDSHAKING] = BIT(CONNECTION_SERVING) | BIT(CONNECTION_CLOSED),
+        [CONNECTION_HANDSHAKING] =
+                BIT(CONNECTION_SERVING) | BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
         [CONNECTION_SERVING] =
                 BIT(CONNECTION_DRAINING) | BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
         [CONNECTION_DRAINING] = BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
@@ -138,7 +139,8 @@ void connection_end(struct connection *connection, const char *why)
                 handshake_done(connection->handshake);
                 free(connection->handshake);
                 connection->handshake = NULL;
-        } else {
+        } else if (connection->port_key.text.len >
+                   0) { /* it has served: refusals have told theirs */
                 connection_report_end(connection);
         }
         connection_move(connection, CONNECTION_CLOSED);
@@ -222,6 +224,18 @@ static void serve_begin(struct connection *connection)
                 connection_ready(connection);
 }
 
+/* An alert that a reset overtakes tells the client nothing: where one was sent, linger. */
+static void refuse(struct connection *connection, enum reason reason)
+{
+        if (reason_alert(reason) == 0) {
+                connection_end(connection, "refused");
+                return;
+        }
+        SSL_free(connection->ssl);
+        connection->ssl = NULL;
+        connection_linger(connection, "refused");
+}
+
 /* Decided: one event, whatever the answer (I44). */
 static void handshake_end(struct connection *connection, enum reason reason, bool admitted)
 {
@@ -234,15 +248,16 @@ static void handshake_end(struct connection *connection, enum reason reason, boo
                 handshake_report(handshake, connection->ssl, worker->sink, REASON_AUDIT_FULL, false,
                                  false);
         }
-        if (!admitted) {
-                connection_end(connection, "refused");
-                return;
-        }
         handshake_list_remove(connection);
-        connection_take_evidence(connection);
+        if (admitted)
+                connection_take_evidence(connection);
         handshake_done(handshake);
         free(handshake);
         connection->handshake = NULL;
+        if (!admitted) {
+                refuse(connection, reason);
+                return;
+        }
         serve_begin(connection);
         connection_ready(connection);
 }
