@@ -1,5 +1,7 @@
 #include "cli/check.h"
 
+#include <string.h>
+
 #include "base/buffer.h"
 #include "text/json.h"
 #include "text/utf8.h"
@@ -18,18 +20,23 @@ static void put_visible(FILE *out, struct slice text)
         buffer_done(&shown);
 }
 
-/*   ok    Programmed             Programmed: is served
- *   FAIL  ResolvedRefs           InvalidCertificateRef: …
+/*   ok    Programmed    True   Programmed: is served
+ *   FAIL  ResolvedRefs  False  InvalidCertificateRef: …
  */
 static void conditions_print(const struct condition_list *list, FILE *out)
 {
+        int width = 0;
+        for (size_t i = 0; i < list->count; i++) {
+                int len = (int)strlen(list->items[i].type);
+                width = len > width ? len : width;
+        }
         for (size_t i = 0; i < list->count; i++) {
                 const struct condition *c = &list->items[i];
                 const char *mark = condition_is_bad(c)       ? "FAIL"
                                    : condition_is_warning(c) ? "warn"
                                                              : "ok";
-                fprintf(out, "  %-4s  %s=%s  %s", mark, c->type, c->holds ? "True" : "False",
-                        c->reason);
+                fprintf(out, "  %-4s  %-*s  %-5s  %s", mark, width, c->type,
+                        c->holds ? "True" : "False", c->reason);
                 if (c->message.len) {
                         fputs(": ", out);
                         put_visible(out, c->message);

@@ -36,22 +36,20 @@ const struct server_certificate *certificate_resolve(struct work *w, const struc
         *reason = "InvalidCertificateRef";
         switch (data_ref_resolve(w, referrer, ref, BIT(KIND_SECRET), &target)) {
         case REF_WRONG_KIND:
-                *message = tell(w, "certificateRefs: %.*s is not supported, wants a Secret",
-                                SLICE_ARG(target.id));
+                *message = tell(w, "%.*s is not supported, wants a Secret", SLICE_ARG(target.id));
                 return NULL;
         case REF_NOT_PERMITTED:
                 *reason = "RefNotPermitted";
-                *message = tell(w, "certificateRefs: no ReferenceGrant permits %.*s",
-                                SLICE_ARG(target.id));
+                *message = tell(w, "no ReferenceGrant permits %.*s", SLICE_ARG(target.id));
                 return NULL;
         case REF_MISSING:
-                *message = tell(w, "certificateRefs: %.*s does not exist", SLICE_ARG(target.id));
+                *message = tell(w, "%.*s does not exist", SLICE_ARG(target.id));
                 return NULL;
         case REF_FOUND:
                 break;
         }
         const struct server_certificate *known = map_find(&w->certificate_index, target.id);
         if (!known && !(known = certificate_build(w, &target, &fault)))
-                *message = tell(w, "certificateRefs: %.*s: %s", SLICE_ARG(target.id), fault.text);
+                *message = tell(w, "%.*s: %s", SLICE_ARG(target.id), fault.text);
         return known;
 }

@@ -273,6 +273,11 @@ static void scopes_build(struct work *w, const struct gateway_work *gateway,
         policy->scopes = policy->scope_count ? scopes : NULL;
 }
 
+static bool pins_required(const struct work *w, const struct gateway_work *gateway)
+{
+        return w->request->require_pinning || gateway->api->requires_pinning;
+}
+
 static void pinning_say(struct client_work *client, bool holds, const char *reason,
                         struct slice message)
 {
@@ -287,28 +292,29 @@ static void pinning_say(struct client_work *client, bool holds, const char *reas
 static void pinning_tell(struct work *w, const struct gateway_work *gateway,
                          struct client_work *client, const struct client_policy *policy)
 {
+        bool required = pins_required(w, gateway);
         if (!client->validation) {
                 pinning_say(client, false, "NoClientCertificateValidation",
                             SLICE("a policy demands pins, but spec.tls.frontend validates no "
                                   "client on this port, so nobody is admitted"));
                 return;
         }
-        if (policy->scope_count == 0 && !policy->refuses_all)
+        if (policy->scope_count == 0 && !required)
                 return;
         size_t pins = client_policy_pin_count(policy, LISTENER_UNKNOWN);
-        if (policy->scope_count && !policy->cas)
+        if (!policy->cas)
                 pinning_say(client, false, "NoValidCACertificate", client->refusal_message);
-        else if (policy->scope_count == 0 && policy->cas)
+        else if (policy->scope_count == 0)
                 pinning_say(client, false, "NoPins",
                             SLICE("pins are required and there are none, so nobody is admitted"));
-        else if (policy->refuses_all && policy->scope_count)
+        else if (policy->refuses_all)
                 pinning_say(client, false, "NoUsablePin",
                             tell(w, "%.*s, so nobody is admitted", SLICE_ARG(policy->refuses_why)));
         else if (policy->mode == ALLOW_INSECURE_FALLBACK)
                 pinning_say(client, false, "InsecureFallback",
                             SLICE("mode AllowInsecureFallback admits who is not pinned, without "
                                   "identity"));
-        else if (policy->scope_count) {
+        else {
                 char hex[DIGEST_HEX_SIZE];
                 bool faults = gateway->policy && gateway->policy->fault_count;
                 pinning_say(client, true, faults ? "InvalidPin" : "Enforced",
@@ -334,8 +340,7 @@ static void client_build(struct work *w, const struct gateway_work *gateway,
                 refuse(w, policy, "a policy demands pins where no client is validated");
         }
         scopes_build(w, gateway, client, policy);
-        bool required = w->request->require_pinning || gateway->api->requires_pinning;
-        if (required && policy->scope_count == 0)
+        if (pins_required(w, gateway) && policy->scope_count == 0)
                 refuse(w, policy, "pins are required and there are none");
         client_policy_seal(policy);
         client->policy = policy;

@@ -97,7 +97,9 @@ static void certificates_check(struct work *w, const struct gateway *gateway,
                 if (certificate)
                         listener->certificates[listener->certificate_count++] = certificate;
                 else
-                        listener_ref_fault(listener, reason, message);
+                        listener_ref_fault(
+                                listener, reason,
+                                tell(w, "tls.certificateRefs[%zu]: %.*s", i, SLICE_ARG(message)));
         }
 }
 
@@ -210,14 +212,14 @@ static bool listener_tell(struct work *w, struct listener_work *listener, bool *
         bool accepted = accepted_tell(w, listener);
         bool bare = listener->protocol_known && listener->protocol == PORT_HTTPS &&
                     listener->certificate_count == 0;
-        *programmed = accepted && !bare && !listener->port_taken;
+        *programmed = accepted && !bare && listener->unbound.len == 0;
         if (*programmed)
                 condition_set(conditions, "Programmed", true, "Programmed", SLICE("is served"));
         else if (accepted)
                 condition_set(conditions, "Programmed", false, "Invalid",
                               bare ? SLICE("has no usable certificate, so its handshakes are "
                                            "refused")
-                                   : SLICE("an older Gateway holds the address and port"));
+                                   : listener->unbound);
         if (listener->client)
                 client_tell(listener);
         if (!listener->refs_broken)
@@ -242,7 +244,9 @@ static void backend_certificate_tell(struct work *w, const struct gateway_work *
                       certificate ? "ResolvedRefs"
                       : forbidden ? "RefNotPermitted"
                                   : "InvalidClientCertificateRef",
-                      certificate ? SLICE("all references are resolved") : message);
+                      certificate ? message
+                                  : tell(w, "tls.backend.clientCertificateRef: %.*s",
+                                         SLICE_ARG(message)));
 }
 
 static void extras_tell(struct work *w, struct gateway_work *gateway)

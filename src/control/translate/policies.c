@@ -88,8 +88,8 @@ static void faults_note(struct work *w, struct policy_work *policy, const struct
         for (size_t i = 0; i < faults->count && i < PIN_FAULTS_KEPT; i++)
                 lines = tell(w, "%.*s%s%zu", SLICE_ARG(lines), i ? ", " : "", faults->kept[i].line);
         fault_note(policy, "InvalidPin",
-                   tell(w, "%.*s: %zu bad %s (line %.*s%s), which match nobody; the first: %s",
-                        SLICE_ARG(id), faults->count, faults->count == 1 ? "entry" : "entries",
+                   tell(w, "%.*s: %zu bad %s nobody (line %.*s%s); the first: %s", SLICE_ARG(id),
+                        faults->count, faults->count == 1 ? "entry matches" : "entries match",
                         SLICE_ARG(lines), faults->count > PIN_FAULTS_KEPT ? ", …" : "",
                         faults->kept[0].text));
 }

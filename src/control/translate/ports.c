@@ -196,7 +196,13 @@ static void port_bind(struct work *w, struct gateway_work *gateway, const struct
                                         SLICE_ARG(port.text), SLICE_ARG(holder->gateway));
         for (size_t i = 0; i < gateway->api->listeners.count; i++)
                 if (gateway->listeners[i].api->port == port.number)
-                        gateway->listeners[i].port_taken = true;
+                        gateway->listeners[i].unbound = gateway->address_message;
+}
+
+static void unbound_all(struct gateway_work *gateway, struct slice why)
+{
+        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+                gateway->listeners[i].unbound = why;
 }
 
 static bool port_is_first(const struct gateway_work *gateway, size_t index)
@@ -211,9 +217,14 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
 {
         struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
         size_t count = 0;
-        if (node_find(gateway->api->infrastructure, "parametersRef") ||
-            !addresses_read(w, gateway, addresses, &count))
+        if (node_find(gateway->api->infrastructure, "parametersRef")) {
+                unbound_all(gateway, SLICE("the Gateway is not accepted, so nothing is bound"));
                 return;
+        }
+        if (!addresses_read(w, gateway, addresses, &count) || count == 0) {
+                unbound_all(gateway, gateway->address_message);
+                return;
+        }
         for (size_t i = 0; i < gateway->api->listeners.count; i++) {
                 if (!port_is_first(gateway, i))
                         continue;

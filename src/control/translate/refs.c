@@ -49,8 +49,9 @@ enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
         else if (slice_is(ref->kind, "ConfigMap"))
                 kind = KIND_CONFIG_MAP;
         struct slice namespace = ref->namespace.len ? ref->namespace : from->namespace;
-        target->id = tell(w, "%.*s %.*s/%.*s", SLICE_ARG(ref->kind), SLICE_ARG(namespace),
-                          SLICE_ARG(ref->name));
+        target->id =
+                tell(w, "%.*s%s%.*s %.*s/%.*s", SLICE_ARG(ref->group), ref->group.len ? "/" : "",
+                     SLICE_ARG(ref->kind), SLICE_ARG(namespace), SLICE_ARG(ref->name));
         if (ref->group.len || kind == KIND_COUNT || !(kinds & BIT(kind)))
                 return REF_WRONG_KIND;
         if (!reference_permitted(w->objects, from, kind, namespace, ref->name))

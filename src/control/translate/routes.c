@@ -218,6 +218,19 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
                                         : SLICE("all references are resolved"));
 }
 
+/* Another controller's Gateway is its business; one that nobody has is probably misspelt. */
+static void parent_lost(struct work *w, const struct http_route *route,
+                        const struct parent_ref *parent, size_t index)
+{
+        struct slice namespace =
+                parent->namespace.len ? parent->namespace : route->object.namespace;
+        bool there = objects_find(w->objects, KIND_GATEWAY, namespace, parent->name) != NULL;
+        w->lost |= !there;
+        work_warn(w, "%.*s: parentRefs[%zu]: Gateway %.*s/%.*s %s", SLICE_ARG(route->object.id),
+                  index, SLICE_ARG(namespace), SLICE_ARG(parent->name),
+                  there ? "is not ours" : "does not exist");
+}
+
 void routes_attach(struct work *w)
 {
         for (size_t i = 0; i < w->route_count; i++) {
@@ -232,10 +245,7 @@ void routes_attach(struct work *w)
                         if (gateway)
                                 parent_attach(w, route, parent, &statuses[count++], gateway);
                         else if (slice_is(parent->kind, "Gateway"))
-                                work_warn(w,
-                                          "%.*s: parentRefs[%zu]: no Gateway of ours is called "
-                                          "%.*s",
-                                          SLICE_ARG(api->object.id), p, SLICE_ARG(parent->name));
+                                parent_lost(w, api, parent, p);
                 }
                 route->status->parents.items = statuses;
                 route->status->parents.count = count;

@@ -179,7 +179,7 @@ bool translate(const struct translate_request *request, struct translation **out
                 translation_free(translation);
                 return false;
         }
-        translation->good = statuses_good(translation);
+        translation->good = statuses_good(translation) && !w.lost;
         snapshot_seal(translation->snapshot);
         *out = translation;
         return true;

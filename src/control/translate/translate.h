@@ -27,7 +27,7 @@ struct translation {
         LIST(struct object_status) statuses; /* Gateways, routes, policies, classes; by age */
         LIST(struct slice)
         warnings;  /* of objects that nothing refers to or that refer to nothing */
-        bool good; /* no condition of any object is bad */
+        bool good; /* no condition is bad, and no route names a Gateway that nobody has */
         struct set_cache *cache;
 };
 

@@ -27,7 +27,7 @@ struct listener_work {
         bool protocol_known;
         bool conflicted; /* with another listener of its Gateway: none of them serves */
         bool refs_broken;
-        bool port_taken; /* an older Gateway holds the port */
+        struct slice unbound; /* why no socket is; empty: one is */
         const struct server_certificate **certificates;
         size_t certificate_count;
         VEC(struct attachment) routes;
@@ -113,6 +113,7 @@ struct work {
         VEC(const struct server_certificate *) certificates;
         struct map certificate_index; /* Secret's id to its certificate */
         VEC(struct slice) warnings;
+        bool lost; /* something refers to a Gateway that is not there */
         /* Sets that are built anew each time: let go when the snapshot holds them. */
         VEC(struct pin_set *) pin_sets;
         VEC(struct ca_set *) ca_sets;

@@ -1,0 +1,170 @@
+/* Golden twins: what objects become and what they are told. Each case is a folder TOPIC/CASE with
+ * in.yaml, read together with common.yaml (certificates, Services), and two twins:
+ *
+ *      snapshot.txt  the canonical text of the snapshot
+ *      status.yaml   every object's status, and warnings; or the error that keeps the former
+ *                    generation in place
+ *
+ * translate_test FOLDER [--update]. Read the difference before you update. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/must.h"
+#include "control/source/files.h"
+#include "control/translate/translate.h"
+#include "text/yaml_print.h"
+
+enum {
+        TWIN_BYTES_MAX = 1 << 20,
+        NOW = 1790000000, /* in September 2026 */
+};
+
+struct run {
+        bool update;
+        int cases, failures;
+};
+
+static void twin_check(struct run *run, const char *name, const char *file, struct slice is)
+{
+        static char was[TWIN_BYTES_MAX];
+        FILE *in = fopen(file, "r");
+        size_t len = in ? fread(was, 1, sizeof(was), in) : 0;
+        if (in)
+                fclose(in);
+        if (in && slice_equal(slice_from(was, len), is))
+                return;
+        if (run->update) {
+                FILE *out = fopen(file, "w");
+                must(out && fwrite(is.data, 1, is.len, out) == is.len && fclose(out) == 0);
+                printf("%s/%s: updated\n", name, file);
+                return;
+        }
+        char got[] = "/tmp/pingate-twin-XXXXXX";
+        int fd = mkstemp(got);
+        must(fd >= 0 && write(fd, is.data, is.len) == (ssize_t)is.len && close(fd) == 0);
+        printf("%s/%s differs:\n", name, file);
+        fflush(stdout);
+        char command[256];
+        snprintf(command, sizeof(command), "diff -u %s %s", in ? file : "/dev/null", got);
+        if (system(command) < 0)
+                printf("(diff can't be run)\n");
+        unlink(got);
+        run->failures++;
+}
+
+static void statuses_print(const struct translation *translation, struct buffer *out)
+{
+        struct arena arena;
+        arena_init(&arena, 64 * 1024);
+        for (size_t i = 0; i < translation->statuses.count; i++) {
+                must(i == 0 || buffer_append(out, SLICE("---\n")));
+                must(node_print_yaml(
+                        object_status_tree(&translation->statuses.items[i], SLICE_NONE, &arena),
+                        out));
+        }
+        for (size_t i = 0; i < translation->warnings.count; i++)
+                must(buffer_printf(out, "# warning: %.*s\n",
+                                   SLICE_ARG(translation->warnings.items[i])));
+        must(buffer_printf(out, "# good: %s\n", translation->good ? "yes" : "no"));
+        arena_done(&arena);
+}
+
+/* The same objects again, with the former translation at hand: sets are taken over, and nothing
+ * may come out differently for it. */
+static void again_check(struct run *run, const char *name, const struct objects *objects,
+                        const struct translation *first)
+{
+        struct translate_request request = {
+                .objects = objects, .previous = first, .generation = 2, .now = NOW};
+        struct translation *second;
+        struct error err;
+        must(translate(&request, &second, &err));
+        if (!digest_equal(&first->snapshot->digest, &second->snapshot->digest)) {
+                printf("%s: a second translation gives another digest\n", name);
+                run->failures++;
+        }
+        translation_free(second);
+}
+
+static void twins_check(struct run *run, const char *name, const struct objects *objects)
+{
+        struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
+        struct translation *translation;
+        struct error err;
+        struct buffer status;
+        struct arena arena;
+        must(translate(&request, &translation, &err));
+        arena_init(&arena, 64 * 1024);
+        buffer_init(&status, TWIN_BYTES_MAX);
+        statuses_print(translation, &status);
+        twin_check(run, name, "status.yaml", buffer_slice(&status));
+        twin_check(run, name, "snapshot.txt", snapshot_print(translation->snapshot, &arena));
+        again_check(run, name, objects, translation);
+        buffer_done(&status);
+        arena_done(&arena);
+        translation_free(translation);
+        snapshot_reap();
+}
+
+static void case_run(struct run *run, const char *topic, const char *name)
+{
+        const char *paths[] = {"../../common.yaml", "in.yaml"};
+        char path[600];
+        struct objects *objects;
+        struct error err;
+        snprintf(path, sizeof(path), "%s/%s", topic, name);
+        must(chdir(path) == 0);
+        run->cases++;
+        if (source_files_read(paths, COUNT_OF(paths), &objects, &err)) {
+                twins_check(run, path, objects);
+                objects_free(objects);
+        } else {
+                struct arena arena;
+                arena_init(&arena, 4096);
+                twin_check(run, path, "status.yaml",
+                           arena_printf(&arena, "# error: %s\n", err.text));
+                arena_done(&arena);
+        }
+        must(chdir("../..") == 0);
+}
+
+static int entry_is_folder(const struct dirent *entry)
+{
+        struct stat about;
+        return entry->d_name[0] != '.' && stat(entry->d_name, &about) == 0 &&
+               S_ISDIR(about.st_mode);
+}
+
+static int entry_is_visible(const struct dirent *entry)
+{
+        return entry->d_name[0] != '.';
+}
+
+int main(int argc, char **argv)
+{
+        struct run run = {.update = argc == 3 && strcmp(argv[2], "--update") == 0};
+        struct dirent **topics, **cases;
+        if (argc < 2 || chdir(argv[1]) != 0) {
+                fprintf(stderr, "usage: translate_test FOLDER [--update]\n");
+                return 2;
+        }
+        int topic_count = scandir(".", &topics, entry_is_folder, alphasort);
+        for (int t = 0; t < topic_count; t++) {
+                int count = scandir(topics[t]->d_name, &cases, entry_is_visible, alphasort);
+                for (int c = 0; c < count; c++) {
+                        case_run(&run, topics[t]->d_name, cases[c]->d_name);
+                        free(cases[c]);
+                }
+                if (count >= 0)
+                        free(cases);
+                free(topics[t]);
+        }
+        if (topic_count >= 0)
+                free(topics);
+        printf("%d cases, %d failures\n", run.cases, run.failures);
+        return run.cases > 0 && run.failures == 0 ? 0 : 1;
+}
