@@ -159,10 +159,7 @@ static void break_body(struct client_h1 *h1)
                 h1->connection->broken = true;
                 return;
         }
-        struct http_fault fault = h1->body.fault;
-        exchange_close(h1->exchange);
-        h1->exchange = NULL;
-        refuse(h1, &fault);
+        exchange_request_broken(h1->exchange, &h1->body.fault);
 }
 
 static bool take_body(struct client_h1 *h1, struct slice *in)

@@ -73,12 +73,13 @@ void exchange_turn_later(struct exchange *exchange)
 /* ---- deadlines ---- */
 
 /* Before the head: who is late, the client with its body or the backend? Behind it: a client that
- * does not pull is its connection's affair. */
+ * does not pull is its connection's affair, as long as the whole is in time. */
 static void on_late(struct deadline *deadline)
 {
         struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
         const struct exchange_in *in = &exchange->in;
-        if (exchange->state == EXCHANGE_RELAYING && in->bytes.len > in->taken) {
+        bool whole_late = *exchange->start.env->now_ms >= exchange->ends_ms;
+        if (exchange->state == EXCHANGE_RELAYING && in->bytes.len > in->taken && !whole_late) {
                 exchange_deadline_renew(exchange);
                 return;
         }
@@ -86,15 +87,17 @@ static void on_late(struct deadline *deadline)
             exchange_request_is_sent(exchange))
                 exchange_fail(exchange, 408, "request_body_timeout");
         else
-                exchange_fail(exchange, 504, "backend_timeout");
+                exchange_fail(exchange, 504, whole_late ? "request_timeout" : "backend_timeout");
 }
 
 void exchange_deadline_renew(struct exchange *exchange)
 {
         const struct exchange_env *env = exchange->start.env;
-        uint64_t wait_ms = exchange->state == EXCHANGE_RELAYING ? env->body_progress_ms_max
-                                                                : env->request_ms_max;
-        deadline_set(env->wheel, &exchange->deadline, *env->now_ms + wait_ms, on_late);
+        uint64_t at_ms =
+                *env->now_ms + (exchange->state == EXCHANGE_RELAYING ? env->body_progress_ms_max
+                                                                     : env->response_ms_max);
+        deadline_set(env->wheel, &exchange->deadline,
+                     at_ms < exchange->ends_ms ? at_ms : exchange->ends_ms, on_late);
 }
 
 /* ---- the backend's side ---- */
@@ -179,6 +182,7 @@ static struct exchange *exchange_new(const struct exchange_start *start)
         exchange->out.ended = start->end;
         exchange->record.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
         exchange->record.started_ns = uv_hrtime();
+        exchange->ends_ms = *start->env->now_ms + start->env->request_ms_max;
         exchange->record.request_id = request_id_make(exchange);
         exchange->limits = http_limits_default();
         buffer_init(&exchange->out.bytes, EXCHANGE_OUT_BYTES_MAX);

@@ -33,9 +33,10 @@ struct exchange_env {
         struct wheel *wheel;
         struct upstream_pool *pool;
         struct event_sink *sink;
-        const uint64_t *now_ms;                        /* the loop's monotonic time */
-        const struct slice *date;                      /* IMF-fixdate, kept by the worker */
-        uint64_t request_ms_max, body_progress_ms_max; /* I34 */
+        const uint64_t *now_ms;   /* the loop's monotonic time */
+        const struct slice *date; /* IMF-fixdate, kept by the worker */
+        /* I34: from head to the last byte; silence before the response's head; behind it. */
+        uint64_t request_ms_max, response_ms_max, body_progress_ms_max;
         uint64_t *random_state;
 };
 
@@ -81,6 +82,9 @@ struct exchange *exchange_open_fault(const struct exchange_start *start,
                                      const struct http_fault *fault);
 void exchange_request_data(struct exchange *exchange, struct slice data);
 void exchange_request_end(struct exchange *exchange, struct header_list *trailers);
+/* The rest of the request can't be read: the backend never takes it for complete, and the client
+ * gets the fault's status if it has no head yet, else an ABORT. Hand in nothing after this. */
+void exchange_request_broken(struct exchange *exchange, const struct http_fault *fault);
 /* As on_pull of http/h2.h; *trailers may be set with END. */
 enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
                            const struct header_list **trailers);

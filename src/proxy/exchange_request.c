@@ -179,3 +179,9 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
         }
         send_now(exchange);
 }
+
+void exchange_request_broken(struct exchange *exchange, const struct http_fault *fault)
+{
+        if (!exchange_request_unread(exchange))
+                exchange_fail(exchange, fault->status, fault->token);
+}

@@ -80,11 +80,11 @@ struct exchange {
         struct exchange_news news;
         struct exchange_record record;
         struct task task;
+        uint64_t ends_ms; /* whatever moves */
         struct deadline deadline;
         bool *gone; /* set by exchange_close while a turn calls back; else NULL */
 };
 
-/* ---- exchange.c ---- */
 void exchange_turn_later(struct exchange *exchange);
 /* Puts the deadline off, after anything moved. */
 void exchange_deadline_renew(struct exchange *exchange);

@@ -245,6 +245,7 @@ static void init_env(struct worker *worker)
                 .now_ms = &worker->now_ms,
                 .date = &worker->date,
                 .request_ms_max = worker->limits->request_ms,
+                .response_ms_max = worker->limits->response_ms,
                 .body_progress_ms_max = worker->limits->body_progress_ms,
                 .random_state = &worker->random_state,
         };

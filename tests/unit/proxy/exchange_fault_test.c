@@ -181,6 +181,50 @@ static void a_body_unlike_its_length_never_ends_as_a_message(void **state)
         }
 }
 
+static void a_request_that_breaks_off_is_never_sent_as_complete(void **state)
+{
+        static struct harness h;
+        const struct http_fault fault = {400, "chunk_size"};
+        const struct step silent[] = {{"abc\r\n", "", false}};
+        const struct script scripts[] = {{silent, 1}};
+        (void)state;
+        harness_init(&h, scripts, 1);
+        harness_open(&h, "POST /good HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        exchange_request_data(h.exchange, SLICE("abc"));
+        harness_until(&h, &h.backend.peers[0].step, 1);
+        exchange_request_broken(h.exchange, &fault);
+        harness_finish(&h);
+        assert_int_equal(h.final.status, 400);
+        while (!h.backend.peers[0].ended)
+                uv_run(&h.loop, UV_RUN_ONCE);
+        struct slice seen = buffer_slice(&h.backend.peers[0].seen);
+        assert_null(memmem(seen.data, seen.len, "\r\n0\r\n", 5));
+        harness_close(&h);
+        assert_true(slice_is(harness_record(&h).fault, "chunk_size"));
+        assert_true(event_ring_is_empty(event_hub_ring(h.hub, 0, false)));
+        harness_done(&h);
+}
+
+static void a_backend_that_drips_is_cut_when_the_whole_is_late(void **state)
+{
+        static struct harness h;
+        const struct step head[] = {{"\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", false}};
+        const struct script scripts[] = {{head, 1}};
+        (void)state;
+        harness_init(&h, scripts, 1);
+        harness_open(&h, get);
+        while (!h.aborted && !h.end) {
+                uv_run(&h.loop, UV_RUN_ONCE);
+                if (h.head_count > 0 && h.backend.peers[0].open)
+                        send(h.backend.peers[0].fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+        assert_true(h.aborted);
+        assert_true(h.now_ms - h.started_ms >= h.env.request_ms_max);
+        harness_close(&h);
+        assert_true(slice_is(harness_record(&h).fault, "request_timeout"));
+        harness_done(&h);
+}
+
 static void a_client_that_goes_takes_the_backend_connection_along(void **state)
 {
         static struct harness h;
@@ -256,6 +300,8 @@ int main(void)
                 cmocka_unit_test(a_client_whose_body_does_not_come_is_408),
                 cmocka_unit_test(an_answer_while_the_body_still_comes_reaches_the_client),
                 cmocka_unit_test(a_body_unlike_its_length_never_ends_as_a_message),
+                cmocka_unit_test(a_request_that_breaks_off_is_never_sent_as_complete),
+                cmocka_unit_test(a_backend_that_drips_is_cut_when_the_whole_is_late),
                 cmocka_unit_test(a_client_that_goes_takes_the_backend_connection_along),
                 cmocka_unit_test(closing_is_safe_at_every_moment),
                 cmocka_unit_test(closing_inside_a_callback_is_safe),

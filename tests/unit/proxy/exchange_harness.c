@@ -300,7 +300,8 @@ static void env_make(struct harness *h)
                                        .sink = h->sink,
                                        .now_ms = &h->now_ms,
                                        .date = &date,
-                                       .request_ms_max = 500,
+                                       .request_ms_max = 3000,
+                                       .response_ms_max = 500,
                                        .body_progress_ms_max = 500,
                                        .random_state = &h->random};
         h->client = (struct exchange_client){
