@@ -60,6 +60,7 @@ static struct http_limits limits_of(const struct limits *limits)
 static void next_request(struct client_h1 *h1)
 {
         arena_reset(&h1->arena);
+        h1->head = (struct request_head){0}; /* it pointed into the arena */
         h1->phase = H1_HEAD;
         h1->unconsumed = 0;
         h1->in_head = h1->head_sent = h1->chunked = h1->answered = h1->continued = false;
@@ -118,7 +119,8 @@ static void begin(struct client_h1 *h1)
         body_reader_init(&h1->body, h1->head.framing, h1->head.content_length, &h1->limits,
                          &h1->arena);
         struct exchange_start start = start_of(h1, end);
-        connection_deadline(connection, connection->worker->limits->request_ms);
+        if (connection->state == CONNECTION_SERVING) /* a drain's grace is not prolonged */
+                connection_deadline(connection, connection->worker->limits->request_ms);
         h1->exchange = exchange_open(&start);
         if (end)
                 exchange_request_end(h1->exchange, NULL);
@@ -306,6 +308,10 @@ static void finish(struct client_h1 *h1)
 void client_h1_turn(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
+        if (connection->cut && h1->phase == H1_HEAD) {
+                connection_linger(connection, "cut");
+                return;
+        }
         if (!connection_flush(connection) || connection->broken || !read_on(h1)) {
                 connection_end(connection, "peer_closed");
                 return;
@@ -323,7 +329,7 @@ void client_h1_turn(struct client_h1 *h1)
                         connection_ready(connection);
         }
         bool idle = h1->phase == H1_HEAD && connection->in.len == 0;
-        if (idle && connection->state == CONNECTION_DRAINING) {
+        if (idle && connection->state == CONNECTION_DRAINING && connection->requests > 0) {
                 connection_linger(connection, "drained");
                 return;
         }

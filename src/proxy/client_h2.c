@@ -85,7 +85,7 @@ static struct arena *on_stream_open(int32_t id, void *self)
 {
         struct client_h2 *h2 = self;
         struct connection *connection = h2->connection;
-        if (connection->state != CONNECTION_SERVING && h2->final_goaway)
+        if (connection->cut || (connection->state != CONNECTION_SERVING && h2->final_goaway))
                 return NULL;
         struct stream *stream = NEW(struct stream);
         stream->h2 = h2;
@@ -115,9 +115,14 @@ static void on_request(int32_t id, struct request_head *head, bool end, void *se
 {
         struct client_h2 *h2 = self;
         struct stream *stream = stream_find(h2, id);
+        if (h2->connection->cut) { /* meanwhile, between the head's first frame and its last */
+                h2_reset(h2->session, id, H2_REFUSED_STREAM);
+                return;
+        }
         struct exchange_start start = start_of(stream, head, end);
         /* Only requests count as activity: a peer that pings holds nothing open. */
-        connection_deadline(h2->connection, h2->connection->worker->limits->request_ms);
+        if (h2->connection->state == CONNECTION_SERVING)
+                connection_deadline(h2->connection, h2->connection->worker->limits->request_ms);
         stream->exchange = exchange_open(&start);
 }
 
@@ -253,7 +258,8 @@ void client_h2_turn(struct client_h2 *h2)
                 connection_linger(connection, h2->over ? "over_budget" : "ended");
                 return;
         }
-        if (h2->draining && written && h2->stream_count == 0) {
+        bool asked = connection->requests > 0 || connection->cut;
+        if (h2->draining && written && h2->stream_count == 0 && asked) {
                 if (h2->final_goaway) {
                         connection_linger(connection, "drained");
                         return;

@@ -221,7 +221,7 @@ static void serve_begin(struct connection *connection)
         }
         connection_deadline(connection, connection->worker->limits->idle_ms);
         if (connection->worker->draining)
-                connection_ready(connection);
+                connection_drain(connection);
 }
 
 /* An alert that a reset overtakes tells the client nothing: where one was sent, linger. */
@@ -245,6 +245,7 @@ static void handshake_end(struct connection *connection, enum reason reason, boo
                               worker->strict_audit)) {
                 /* Who can't be recorded does not come in. */
                 admitted = false;
+                reason = REASON_AUDIT_FULL;
                 handshake_report(handshake, connection->ssl, worker->sink, REASON_AUDIT_FULL, false,
                                  false);
         }
@@ -260,6 +261,11 @@ static void handshake_end(struct connection *connection, enum reason reason, boo
         }
         serve_begin(connection);
         connection_ready(connection);
+}
+
+void connection_abort(struct connection *connection, enum reason reason)
+{
+        handshake_end(connection, reason, false);
 }
 
 static enum reason completed_reason(const struct handshake *handshake)
@@ -398,14 +404,15 @@ static bool tls_begin(struct connection *connection)
         handshake->connection = connection->id;
         connection->client.scheme = SLICE("https");
         handshake_list_add(connection);
-        counter_add(&worker->counters->handshakes_started, 1);
         connection->ssl =
                 SSL_new(tls_context_find(worker->snapshot, worker->index, connection->port_index));
         if (!connection->ssl || SSL_set_fd(connection->ssl, connection->fd) != 1)
                 return false;
         SSL_set_accept_state(connection->ssl);
-        return handshake_begin(handshake, connection->ssl, worker->snapshot,
-                               connection->port_index);
+        if (!handshake_begin(handshake, connection->ssl, worker->snapshot, connection->port_index))
+                return false;
+        counter_add(&worker->counters->handshakes_started, 1);
+        return true;
 }
 
 void connection_open(struct worker *worker, size_t port_index, int fd, const struct sockaddr *peer)

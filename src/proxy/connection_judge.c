@@ -137,6 +137,9 @@ static void connection_cut(struct connection *connection, const char *why)
 {
         if (!connection->why)
                 connection->why = why;
+        connection->cut = true;
+        if (connection->state == CONNECTION_LINGERING)
+                return;
         counter_add(&connection->worker->counters->connections_cut, 1);
         if (connection->state == CONNECTION_SERVING)
                 connection_move(connection, CONNECTION_DRAINING);
@@ -188,20 +191,25 @@ void connections_expire(struct worker *worker)
         }
 }
 
+void connection_drain(struct connection *connection)
+{
+        if (connection->state != CONNECTION_SERVING)
+                return;
+        connection->why = "drained";
+        connection_move(connection, CONNECTION_DRAINING);
+        connection_deadline(connection, connection->worker->limits->drain_grace_ms);
+        if (connection->h1)
+                client_h1_drain(connection->h1);
+        if (connection->h2)
+                client_h2_drain(connection->h2);
+        connection_ready(connection);
+}
+
 void connections_drain(struct worker *worker)
 {
         for (struct connection *at = worker->connections, *next; at; at = next) {
                 next = at->next;
-                if (at->state != CONNECTION_SERVING)
-                        continue;
-                at->why = "drained";
-                connection_move(at, CONNECTION_DRAINING);
-                connection_deadline(at, worker->limits->drain_grace_ms);
-                if (at->h1)
-                        client_h1_drain(at->h1);
-                if (at->h2)
-                        client_h2_drain(at->h2);
-                connection_ready(at);
+                connection_drain(at);
         }
 }
 
@@ -209,7 +217,10 @@ void connections_close(struct worker *worker)
 {
         for (struct connection *at = worker->connections, *next; at; at = next) {
                 next = at->next;
-                connection_end(at, "stopped");
+                if (at->state == CONNECTION_HANDSHAKING)
+                        connection_abort(at, REASON_TIMEOUT);
+                else
+                        connection_end(at, "stopped");
         }
 }
 

@@ -52,7 +52,8 @@ struct connection {
         /* The same by name, copied: what it is found by in a later generation. */
         struct port port_key;
         struct listener listener_key;
-        bool gone; /* port or listener left the configuration */
+        bool gone; /* port or listener left the configuration: port and listener point nowhere */
+        bool cut;  /* gone, or its client no longer passes: not one more request is taken (I40) */
 
         /* Its evidence (I40). */
         struct arena arena;         /* identity headers, names: once a connection */
@@ -99,6 +100,11 @@ bool connection_judge(struct connection *connection);
 /* Copies the names of its port and listener. */
 void connection_take_names(struct connection *connection);
 void connection_report_end(const struct connection *connection);
+
+/* No keep-alive any more; who has not asked anything yet may ask once (I45). */
+void connection_drain(struct connection *connection);
+/* Ends a handshake that is under way, for want of time or room. */
+void connection_abort(struct connection *connection, enum reason reason);
 
 /* The clients: made when serving begins, freed with the connection. *_turn does all that can be
  * done now; *_drain lets it end after what is in flight. */

@@ -1,6 +1,7 @@
 #include "tls/context.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -51,6 +52,45 @@ static const struct listener *first_served(const struct port *port)
                         return &port->listeners[i];
         }
         return NULL;
+}
+
+static int key_type(const struct snapshot *snapshot, const struct server_certificate *source)
+{
+        return EVP_PKEY_get_base_id(certificate_find(snapshot, source)->key);
+}
+
+static bool is_named(const struct snapshot *snapshot, const struct server_certificate *source,
+                     const char *server_name)
+{
+        X509 *leaf = certificate_find(snapshot, source)->leaf;
+        return server_name && X509_check_host(leaf, server_name, 0, 0, NULL) == 1;
+}
+
+/* libssl holds one certificate for each type of key: the first that bears the server name, or the
+ * first. */
+static bool is_chosen(const struct snapshot *snapshot, const struct listener *listener,
+                      size_t index, const char *server_name)
+{
+        const struct server_certificate *const *all = listener->certificates;
+        int type = key_type(snapshot, all[index]);
+        bool named = is_named(snapshot, all[index], server_name);
+        for (size_t i = 0; i < listener->certificate_count; i++) {
+                if (i == index || key_type(snapshot, all[i]) != type)
+                        continue;
+                bool better = is_named(snapshot, all[i], server_name);
+                if ((better && !named) || (better == named && i < index))
+                        return false;
+        }
+        return true;
+}
+
+static bool has_choice(const struct snapshot *snapshot, const struct listener *listener)
+{
+        for (size_t i = 0; i < listener->certificate_count; i++) {
+                if (!is_chosen(snapshot, listener, i, NULL))
+                        return true;
+        }
+        return false;
 }
 
 /* Everything that I14, I15 and I18 forbid, off; buffers only while bytes wait. */
@@ -106,6 +146,8 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         const struct listener *first = first_served(port);
         for (size_t i = 0; first && i < first->certificate_count; i++) {
                 const struct server_certificate *wanted = first->certificates[i];
+                if (!is_chosen(snapshot, first, i, NULL))
+                        continue;
                 if (!tls_certificate_load(certificate_find(snapshot, wanted), ctx, NULL, err))
                         return error_wrap(err, "%.*s", SLICE_ARG(wanted->source));
         }
@@ -159,10 +201,13 @@ struct trust_store *tls_trust_store_find(const struct snapshot *snapshot, size_t
 bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct port *port,
                       const struct listener *listener)
 {
-        if (listener == first_served(port))
+        const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+        if (listener == first_served(port) && (!server_name || !has_choice(snapshot, listener)))
                 return true;
         SSL_certs_clear(ssl);
         for (size_t i = 0; i < listener->certificate_count; i++) {
+                if (!is_chosen(snapshot, listener, i, server_name))
+                        continue;
                 const struct tls_certificate *certificate =
                         certificate_find(snapshot, listener->certificates[i]);
                 if (!tls_certificate_load(certificate, NULL, ssl, NULL)) {
