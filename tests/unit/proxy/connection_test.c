@@ -1,0 +1,170 @@
+/* What becomes of open connections, through real workers and sockets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "world.h"
+
+static const char get[] = "GET / HTTP/1.1\r\nHost: first.example\r\n\r\n";
+
+static void a_connection_is_kept_for_the_next_request(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_non_null(strstr(response, "pingate-client-verify: SUCCESS"));
+        assert_non_null(strstr(response, "client-cert: :"));
+        line_close(&line);
+        assert_int_equal(counter_get(&world_counters(world)->connections_opened), 1);
+        world_stop(world);
+}
+
+static void a_removed_pin_ends_the_open_connection(void **state)
+{
+        (void)state;
+        struct world_config config = {.pins = true};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct pki_cert other = world_client(world, &(struct pki_spec){.subject = "other"});
+        char response[16384];
+        struct line line, kept;
+        config.pinned[0] = robot;
+        config.pinned[1] = other;
+        world_publish(world, &config);
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_true(line_open(world, &(struct call){.with = &other}, &kept));
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_int_equal(line_ask(&kept, get, response, sizeof(response)), 200);
+        config.pinned[0] = other;
+        config.pinned[1] = (struct pki_cert){0};
+        world_publish(world, &config);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 0);
+        assert_int_equal(line_ask(&kept, get, response, sizeof(response)), 200);
+        assert_int_equal(world_backend_hits(world), 3);
+        assert_int_equal(world_call(world, &(struct call){.with = &robot}), -46);
+        line_close(&line);
+        line_close(&kept);
+        world_stop(world);
+}
+
+static void a_port_that_goes_takes_its_connections_along(void **state)
+{
+        (void)state;
+        struct world_config config = {0};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        config.no_port = true;
+        world_publish(world, &config);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 0);
+        line_close(&line);
+        config.no_port = false;
+        world_publish(world, &config); /* and comes back */
+        assert_int_equal(world_call(world, &(struct call){.with = &robot}), 200);
+        world_stop(world);
+}
+
+static void a_client_without_identity_never_gets_one_later(void **state)
+{
+        (void)state;
+        struct world_config config = {.mode = ALLOW_INSECURE_FALLBACK, .pins = true};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_non_null(strstr(response, "pingate-client-verify: FAILED:"));
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_non_null(strstr(response, "pingate-client-verify: FAILED:"));
+        assert_null(strstr(response, "pingate-client-name"));
+        line_close(&line);
+        world_stop(world);
+}
+
+static void bytes_behind_a_refused_request_are_never_parsed(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_int_equal(line_ask(&line,
+                                  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n"
+                                  "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                                  response, sizeof(response)),
+                         400);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 0);
+        assert_int_equal(world_backend_hits(world), 0);
+        line_close(&line);
+        world_stop(world);
+}
+
+static void draining_answers_who_was_accepted_before(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        while (counter_get(&world_counters(world)->connections_serving) == 0)
+                usleep(1000);
+        world_drain_begin(world);
+        while (counter_get(&world_counters(world)->connections_draining) == 0)
+                usleep(1000);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_non_null(strstr(response, "onnection: close"));
+        line_close(&line);
+        world_drain(world);
+        world_stop(world);
+}
+
+static void a_plain_port_serves_without_identity(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){.plain = 1});
+        char response[4096] = "";
+        size_t len = 0;
+        int fd = world_connect(world);
+        static const char ask[] = "GET / HTTP/1.1\r\nHost: first.example\r\nConnection: close\r\n"
+                                  "Pingate-Client-Name: robot\r\n\r\n";
+        assert_int_equal(write(fd, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+        for (ssize_t n; (n = read(fd, response + len, sizeof(response) - 1 - len)) > 0;)
+                len += (size_t)n;
+        response[len] = '\0';
+        assert_memory_equal(response, "HTTP/1.1 200", 12);
+        assert_null(strstr(response, "client-name"));
+        close(fd);
+        world_stop(world);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_connection_is_kept_for_the_next_request),
+                cmocka_unit_test(a_removed_pin_ends_the_open_connection),
+                cmocka_unit_test(a_port_that_goes_takes_its_connections_along),
+                cmocka_unit_test(a_client_without_identity_never_gets_one_later),
+                cmocka_unit_test(bytes_behind_a_refused_request_are_never_parsed),
+                cmocka_unit_test(draining_answers_who_was_accepted_before),
+                cmocka_unit_test(a_plain_port_serves_without_identity),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
