@@ -73,8 +73,7 @@ static bool play_all(const struct demo_world *world, const struct demo_backend *
                 {"pinned", &world->pinned, REASON_ACCEPTED},
                 {"pinned key, renewed certificate", &world->renewed, REASON_ACCEPTED},
                 {"trusted, but not pinned", &world->unpinned, REASON_NOT_PINNED},
-                {"pinned key, but signed by somebody else's CA", &world->untrusted,
-                 REASON_UNTRUSTED},
+                {"pinned key, signed by somebody else's CA", &world->untrusted, REASON_UNTRUSTED},
                 {"pinned key, but expired", &world->expired, REASON_EXPIRED},
                 {"no certificate", NULL, REASON_NO_CERTIFICATE},
         };

@@ -58,6 +58,16 @@ static SSL_CTX *context_new(const struct demo_call *call)
         return NULL;
 }
 
+/* OpenSSL 3.0 receives TLS 1.3's certificate_required, but has no word for it. */
+static const char *alert_name(int alert)
+{
+        enum {
+                CERTIFICATE_REQUIRED = 116
+        };
+        return alert == CERTIFICATE_REQUIRED ? "certificate required"
+                                             : SSL_alert_desc_string_long(alert);
+}
+
 /* An alert may come in the handshake or, in TLS 1.3, with the first read after it. */
 static void note_alert(struct demo_outcome *outcome)
 {
@@ -67,7 +77,7 @@ static void note_alert(struct demo_outcome *outcome)
                     reason <= SSL_AD_REASON_OFFSET + 255) {
                         outcome->alert = reason - SSL_AD_REASON_OFFSET;
                         snprintf(outcome->alert_text, sizeof(outcome->alert_text), "%s",
-                                 SSL_alert_desc_string_long(outcome->alert));
+                                 alert_name(outcome->alert));
                 }
         }
 }

@@ -176,7 +176,7 @@ static void become_gateway(const struct demo_world *world)
                 dup2(fd, STDERR_FILENO);
         }
         execl("/proc/self/exe", "pingate", "run", "-c", config, "--admin", admin, "--workers", "1",
-              "--audit-log", audit, "--access-log", access, (char *)NULL);
+              "--drain-delay", "0s", "--audit-log", audit, "--access-log", access, (char *)NULL);
         fprintf(stderr, "pingate: /proc/self/exe: %s\n", strerror(errno));
         _exit(127);
 }
