@@ -28,6 +28,13 @@ void arena_done(struct arena *arena)
         arena_init(arena, arena->chunk_bytes);
 }
 
+void arena_wipe(struct arena *arena)
+{
+        for (struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->older)
+                explicit_bzero(chunk->bytes, chunk->size);
+        arena_done(arena);
+}
+
 void arena_reset(struct arena *arena)
 {
         while (arena->chunks && arena->chunks->older) {

@@ -21,7 +21,8 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t chunk_bytes);
 void arena_done(struct arena *arena);
-void arena_reset(struct arena *arena);               /* empties it, keeps the first chunk */
+void arena_wipe(struct arena *arena);  /* arena_done for one that held secrets (I43) */
+void arena_reset(struct arena *arena); /* empties it, keeps the first chunk */
 void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned for any type, never NULL */
 struct slice arena_slice(struct arena *arena, struct slice s); /* a copy, with a NUL behind it */
 char *arena_text(struct arena *arena, struct slice s);         /* the same as a C string */

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/must.h"
-#include "base/secret.h"
-#include "control/api/core.h"
 #include "control/api/kinds.h"
 #include "control/api/rules.h"
 #include "text/time.h"
@@ -63,37 +61,16 @@ struct objects *objects_new(void)
         return objects;
 }
 
-static void node_wipe(const struct node *node)
-{
-        secret_wipe((void *)(uintptr_t)node->text.data, node->text.len);
-        for (size_t i = 0; i < node->child_count; i++)
-                node_wipe(node->children[i]);
-}
-
-static void secrets_wipe(struct objects *objects)
-{
-        vec_each (object, &objects->kinds[KIND_SECRET]) {
-                const struct key_value *secret = (const struct key_value *)*object;
-                for (size_t i = 0; i < secret->data.count; i++)
-                        secret_wipe((void *)(uintptr_t)secret->data.items[i].value.data,
-                                    secret->data.items[i].value.len);
-                const struct node *data = node_find((*object)->node, "data");
-                if (data)
-                        node_wipe(data);
-        }
-}
-
 void objects_free(struct objects *objects)
 {
         if (!objects)
                 return;
-        secrets_wipe(objects);
         for (size_t i = 0; i < KIND_COUNT; i++)
                 vec_done(&objects->kinds[i]);
         map_done(&objects->by_id);
         vec_done(&objects->warnings);
         vec_done(&objects->files);
-        arena_done(&objects->arena);
+        arena_wipe(&objects->arena);
         free(objects);
 }
 

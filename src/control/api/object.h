@@ -43,6 +43,12 @@ struct side_file {
         struct slice fault; /* empty: it was read */
 };
 
+/* A file or folder that was looked at, and what it was like before it was read. */
+struct seen_file {
+        struct slice path;
+        uint64_t stamp;
+};
+
 struct object_list {
         struct object **items;
         size_t count, capacity;
@@ -53,12 +59,12 @@ struct objects {
         struct object_list kinds[KIND_COUNT]; /* in the order read */
         struct map by_id;
         VEC(struct slice) warnings;
-        VEC(struct slice) files; /* every file and folder that was looked at, to be watched */
-        bool from_files;         /* File pin sets are allowed */
+        VEC(struct seen_file) files;
+        bool from_files; /* File pin sets are allowed */
 };
 
 struct objects *objects_new(void);
-void objects_free(struct objects *objects); /* wipes what Secrets held; NULL is fine */
+void objects_free(struct objects *objects); /* wiped, as Secrets are in it; NULL is fine */
 
 /* One document, or a List of them. Kinds that are nothing of ours are passed over with a warning;
  * kinds that restrict and are not supported are refused. */

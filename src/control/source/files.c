@@ -10,8 +10,13 @@
 
 #include "base/secret.h"
 #include "control/api/policy.h"
+#include "control/source/stamp.h"
 #include "text/json.h"
 #include "text/yaml.h"
+
+enum {
+        READ_TURNS_MAX = 4
+};
 
 /* --- bytes --- */
 
@@ -73,6 +78,13 @@ static bool file_read(const char *path, size_t max, struct slice *out, struct er
         return ok;
 }
 
+/* Stamped before it is read: what changes while it is read is noticed at the end. */
+static void file_note(struct objects *objects, struct slice path)
+{
+        struct seen_file file = {path, path_stamp(path.data)};
+        vec_push(&objects->files, file);
+}
+
 /* --- documents --- */
 
 static bool documents_add(struct objects *objects, struct slice text, const char *file,
@@ -96,7 +108,7 @@ static bool object_file_read(struct objects *objects, struct slice path, struct 
 {
         const char *file = arena_text(&objects->arena, path);
         struct slice text;
-        vec_push(&objects->files, slice_of(file));
+        file_note(objects, slice_of(file));
         if (objects->files.count > SOURCE_FILES_MAX)
                 return error_set(err, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
         if (!file_read(file, SOURCE_FILE_BYTES_MAX, &text, err))
@@ -129,7 +141,7 @@ static bool folder_read(struct objects *objects, const char *path, struct error 
 {
         struct dirent **entries;
         struct slice folder = arena_slice(&objects->arena, slice_of(path));
-        vec_push(&objects->files, folder);
+        file_note(objects, folder);
         int count = scandir(path, &entries, entry_is_ours, alphasort);
         if (count < 0)
                 return error_set_errno(err, "%s: can't be listed", path);
@@ -160,7 +172,7 @@ static const struct side_file *side_file_read(struct objects *objects, struct sl
         struct error fault;
         struct slice text;
         file->path = path;
-        vec_push(&objects->files, path);
+        file_note(objects, path);
         if (file_read(path.data, PIN_FILE_BYTES_MAX, &text, &fault)) {
                 file->text = arena_slice(&objects->arena, text);
                 bytes_free(&text);
@@ -193,26 +205,50 @@ static void pin_files_read(struct objects *objects)
         map_done(&by_path);
 }
 
+/* --- all of it --- */
+
+static bool paths_read(struct objects *objects, const char *const *paths, size_t count,
+                       struct error *err)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct stat about;
+                bool standard_input = strcmp(paths[i], "-") == 0;
+                if (!standard_input && stat(paths[i], &about) != 0)
+                        return error_set_errno(err, "%s", paths[i]);
+                bool is_folder = !standard_input && S_ISDIR(about.st_mode);
+                if (is_folder ? !folder_read(objects, paths[i], err)
+                              : !object_file_read(objects, slice_of(paths[i]), err))
+                        return false;
+        }
+        pin_files_read(objects);
+        return true;
+}
+
+static bool changed_meanwhile(const struct objects *objects)
+{
+        vec_each (file, &objects->files)
+                if (path_stamp(file->path.data) != file->stamp)
+                        return true;
+        return false;
+}
+
+/* Files of two generations read together (a volume's ..data swapped half-way) say what nobody
+ * wrote. Where they never rest, the last reading counts: see watch.h. */
 bool source_files_read(const char *const *paths, size_t count, struct objects **out,
                        struct error *err)
 {
-        struct objects *objects = objects_new();
-        objects->from_files = true;
-        bool ok = true;
-        for (size_t i = 0; ok && i < count; i++) {
-                struct stat about;
-                if (strcmp(paths[i], "-") != 0 && stat(paths[i], &about) != 0)
-                        ok = error_set_errno(err, "%s", paths[i]);
-                else if (strcmp(paths[i], "-") != 0 && S_ISDIR(about.st_mode))
-                        ok = folder_read(objects, paths[i], err);
+        for (int turn = 1;; turn++) {
+                struct objects *objects = objects_new();
+                objects->from_files = true;
+                bool ok = paths_read(objects, paths, count, err);
+                if (turn < READ_TURNS_MAX && changed_meanwhile(objects)) {
+                        objects_free(objects);
+                        continue;
+                }
+                if (ok)
+                        *out = objects;
                 else
-                        ok = object_file_read(objects, slice_of(paths[i]), err);
+                        objects_free(objects);
+                return ok;
         }
-        if (!ok) {
-                objects_free(objects);
-                return false;
-        }
-        pin_files_read(objects);
-        *out = objects;
-        return true;
 }

@@ -1,13 +1,12 @@
 #include "control/source/watch.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/must.h"
 #include "base/vec.h"
+#include "control/source/stamp.h"
 
 enum {
         LOOK_MS = 250,       /* between looks while nothing happens */
@@ -45,66 +44,13 @@ struct file_watch {
 
 /* --- a look --- */
 
-static uint64_t mix(uint64_t so_far, const void *bytes, size_t len)
-{
-        uint64_t parts[2] = {so_far, hash_bytes(bytes, len)};
-        return hash_bytes(parts, sizeof(parts));
-}
-
-static uint64_t stat_mix(uint64_t so_far, const char *path, bool *is_folder)
-{
-        struct stat about;
-        *is_folder = false;
-        so_far = mix(so_far, path, strlen(path));
-        if (stat(path, &about) != 0) {
-                int why = errno;
-                return mix(so_far, &why, sizeof(why));
-        }
-        *is_folder = S_ISDIR(about.st_mode);
-        uint64_t facts[] = {about.st_dev,
-                            about.st_ino,
-                            about.st_mode,
-                            *is_folder ? 0 : (uint64_t)about.st_size,
-                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_sec,
-                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_nsec,
-                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_sec,
-                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_nsec};
-        return mix(so_far, facts, sizeof(facts));
-}
-
-static int entry_is_visible(const struct dirent *entry)
-{
-        return entry->d_name[0] != '.';
-}
-
-static uint64_t path_mix(uint64_t so_far, const char *path)
-{
-        bool is_folder;
-        so_far = stat_mix(so_far, path, &is_folder);
-        if (!is_folder)
-                return so_far;
-        struct dirent **entries;
-        int count = scandir(path, &entries, entry_is_visible, alphasort);
-        for (int i = 0; i < count; i++) {
-                char file[4096];
-                bool inner;
-                int len = snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
-                if (len > 0 && (size_t)len < sizeof(file))
-                        so_far = stat_mix(so_far, file, &inner);
-                free(entries[i]);
-        }
-        if (count >= 0)
-                free(entries);
-        return so_far;
-}
-
 static uint64_t look(const struct file_watch *watch)
 {
         uint64_t all = 1;
         for (size_t i = 0; i < watch->path_count; i++)
-                all = path_mix(all, watch->paths[i]);
+                all = stamp_mix(all, path_stamp(watch->paths[i]));
         vec_each (path, &watch->beside)
-                all = path_mix(all, *path);
+                all = stamp_mix(all, path_stamp(*path));
         return all;
 }
 
@@ -263,7 +209,7 @@ void file_watch_follow(struct file_watch *watch, const struct objects *objects)
 {
         size_t before = watch->beside.count;
         vec_each (file, &objects->files) {
-                char *path = memory_dup(file->data, file->len);
+                char *path = memory_dup(file->path.data, file->path.len);
                 if (within_paths(watch, path) ||
                     listed(watch->beside.items, watch->beside.count, path)) {
                         free(path);

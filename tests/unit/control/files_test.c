@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -148,6 +150,53 @@ static void a_pin_file_outside_the_folder_is_refused(void **state)
         read_fails(folder_path, "spec.pinSetRefs[0].name");
 }
 
+/* A file between two others that takes a while to read. */
+static void slow_write(const char *name)
+{
+        FILE *file = fopen(folder_file(name), "w");
+        assert_non_null(file);
+        fputs("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: slow}\nspec:\n", file);
+        for (int i = 0; i < 50000; i++)
+                fprintf(file, "- {a: %d, b: [1, 2, 3]}\n", i);
+        fclose(file);
+}
+
+/* Waits until a.yaml was read and closed, then replaces a.yaml and z.yaml. */
+static pid_t writer_start(void)
+{
+        int events = inotify_init1(IN_CLOEXEC);
+        assert_true(inotify_add_watch(events, folder_file("a.yaml"), IN_CLOSE_NOWRITE) >= 0);
+        pid_t writer = fork();
+        if (writer == 0) {
+                char event[512];
+                if (read(events, event, sizeof(event)) < 0)
+                        _exit(1);
+                folder_write("new-a", NAMESPACE("two-a"));
+                folder_write("new-z", NAMESPACE("two-z"));
+                rename(folder_file("new-a"), folder_file("a.yaml"));
+                rename(folder_file("new-z"), folder_file("z.yaml"));
+                _exit(0);
+        }
+        close(events);
+        return writer;
+}
+
+static void files_that_change_while_they_are_read_are_read_again(void **state)
+{
+        (void)state;
+        folder_write("a.yaml", NAMESPACE("one-a"));
+        slow_write("m.yaml");
+        folder_write("z.yaml", NAMESPACE("one-z"));
+        pid_t writer = writer_start();
+        struct objects *objects = read_ok(folder_path);
+        int status;
+        assert_int_equal(waitpid(writer, &status, 0), writer);
+        assert_int_equal(status, 0);
+        assert_non_null(objects_find(objects, KIND_NAMESPACE, SLICE_NONE, SLICE("two-a")));
+        assert_non_null(objects_find(objects, KIND_NAMESPACE, SLICE_NONE, SLICE("two-z")));
+        objects_free(objects);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_open_test, folder_close_test)
@@ -161,6 +210,7 @@ int main(void)
                 IN_FOLDER(a_pin_file_is_found_beside_the_configuration_that_names_it),
                 IN_FOLDER(a_pin_file_that_is_missing_is_a_fault_of_its_policy_only),
                 IN_FOLDER(a_pin_file_outside_the_folder_is_refused),
+                IN_FOLDER(files_that_change_while_they_are_read_are_read_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

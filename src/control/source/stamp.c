@@ -1,0 +1,67 @@
+#include "control/source/stamp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/map.h"
+
+static uint64_t mix(uint64_t so_far, const void *bytes, size_t len)
+{
+        return stamp_mix(so_far, hash_bytes(bytes, len));
+}
+
+static uint64_t stat_stamp(const char *path, bool *is_folder)
+{
+        struct stat about;
+        uint64_t stamp = hash_bytes(path, strlen(path));
+        *is_folder = false;
+        if (stat(path, &about) != 0) {
+                int why = errno;
+                return mix(stamp, &why, sizeof(why));
+        }
+        *is_folder = S_ISDIR(about.st_mode);
+        /* A folder's own times also change with files that are nothing of ours. */
+        uint64_t facts[] = {about.st_dev,
+                            about.st_ino,
+                            about.st_mode,
+                            *is_folder ? 0 : (uint64_t)about.st_size,
+                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_sec,
+                            *is_folder ? 0 : (uint64_t)about.st_mtim.tv_nsec,
+                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_sec,
+                            *is_folder ? 0 : (uint64_t)about.st_ctim.tv_nsec};
+        return mix(stamp, facts, sizeof(facts));
+}
+
+static int entry_is_visible(const struct dirent *entry)
+{
+        return entry->d_name[0] != '.';
+}
+
+uint64_t path_stamp(const char *path)
+{
+        bool is_folder, inner;
+        uint64_t stamp = stat_stamp(path, &is_folder);
+        struct dirent **entries;
+        int count = is_folder ? scandir(path, &entries, entry_is_visible, alphasort) : -1;
+        for (int i = 0; i < count; i++) {
+                char file[4096];
+                int len = snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
+                if (len > 0 && (size_t)len < sizeof(file))
+                        stamp = stamp_mix(stamp, stat_stamp(file, &inner));
+                free(entries[i]);
+        }
+        if (count >= 0)
+                free(entries);
+        return stamp;
+}
+
+uint64_t stamp_mix(uint64_t so_far, uint64_t stamp)
+{
+        uint64_t parts[2] = {so_far, stamp};
+        return hash_bytes(parts, sizeof(parts));
+}

@@ -1,0 +1,8 @@
+/* What stat says of a file, and of a folder's entries, as one number: another number means that
+ * something changed. Symbolic links are followed, so a Kubernetes volume's ..data swap counts. */
+#pragma once
+
+#include <stdint.h>
+
+uint64_t path_stamp(const char *path);
+uint64_t stamp_mix(uint64_t so_far, uint64_t stamp);
