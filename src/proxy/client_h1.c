@@ -12,6 +12,7 @@ enum {
         OUT_BYTES_WANTED = 64 * 1024,     /* answers are pulled up to here while the peer is slow */
         UNCONSUMED_BYTES_MAX = 64 * 1024, /* of a request body that the backend has not taken */
         READS_A_TURN = 8,
+        PULLS_A_TURN = 16,
         PULL_BYTES = 16 * 1024, /* one TLS record */
 };
 
@@ -38,6 +39,7 @@ struct client_h1 {
         bool answered;  /* the answer is complete */
         bool keep_alive;
         bool continued; /* 100 Continue was sent */
+        bool filled;    /* pulling stopped because enough waits to be written */
 };
 
 static void on_head(struct exchange *exchange, const struct response_head *head, bool end,
@@ -207,7 +209,7 @@ static void take(struct client_h1 *h1, struct slice *in)
 static bool wants_input(const struct client_h1 *h1)
 {
         if (h1->phase == H1_HEAD)
-                return true;
+                return !h1->connection->cut;
         return h1->phase == H1_BODY && h1->unconsumed < UNCONSUMED_BYTES_MAX;
 }
 
@@ -255,8 +257,10 @@ static void answer(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
         char *scratch = connection->worker->scratch;
-        while (h1->exchange && h1->head_sent && !h1->answered &&
-               connection->out.len < OUT_BYTES_WANTED && !connection->broken) {
+        h1->filled = true;
+        for (int i = 0; i < PULLS_A_TURN && h1->exchange && h1->head_sent && !h1->answered &&
+                        connection->out.len < OUT_BYTES_WANTED && !connection->broken;
+             i++) {
                 const struct header_list *trailers = NULL;
                 size_t len = PULL_BYTES;
                 char size_line[CHUNK_HEAD_MAX];
@@ -264,8 +268,10 @@ static void answer(struct client_h1 *h1)
                  * record. */
                 char *data = scratch + CHUNK_HEAD_MAX;
                 enum h2_pull pulled = exchange_pull(h1->exchange, data, &len, &trailers);
-                if (pulled == H2_PULL_LATER)
+                if (pulled == H2_PULL_LATER) {
+                        h1->filled = false;
                         return;
+                }
                 if (pulled == H2_PULL_ABORT) {
                         connection->broken = true;
                         return;
@@ -305,6 +311,20 @@ static void finish(struct client_h1 *h1)
                 connection_ready(connection);
 }
 
+/* One write for all that came together in this turn: head and body share a record. */
+static bool write_on(struct client_h1 *h1)
+{
+        struct connection *connection = h1->connection;
+        answer(h1);
+        if (connection->broken || !connection_flush(connection))
+                return false;
+        /* It was full and the peer took it all: there may be more to pull. */
+        if (h1->exchange && h1->head_sent && !h1->answered && h1->filled &&
+            connection->out.len == 0)
+                connection_ready(connection);
+        return true;
+}
+
 void client_h1_turn(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
@@ -312,24 +332,21 @@ void client_h1_turn(struct client_h1 *h1)
                 connection_linger(connection, "cut");
                 return;
         }
-        if (!connection_flush(connection) || connection->broken || !read_on(h1)) {
+        if (connection->broken || !read_on(h1) || !write_on(h1)) {
                 connection_end(connection, "peer_closed");
                 return;
         }
-        answer(h1);
-        if (connection->broken || !connection_flush(connection)) {
-                connection_end(connection, "broken");
-                return;
-        }
-        if (h1->answered) {
+        if (h1->answered && h1->exchange) {
                 finish(h1);
-                if (!connection->h1 || connection->state == CONNECTION_LINGERING)
+                if (!connection_is_open(connection) || connection->state == CONNECTION_LINGERING)
                         return;
                 if (wants_input(h1) && connection->ssl && SSL_has_pending(connection->ssl))
                         connection_ready(connection);
         }
+        /* Drained connections wait for one more request until the grace ends: it may be on its way.
+         */
         bool idle = h1->phase == H1_HEAD && connection->in.len == 0;
-        if (idle && connection->state == CONNECTION_DRAINING && connection->requests > 0) {
+        if (idle && connection->cut) {
                 connection_linger(connection, "drained");
                 return;
         }

@@ -137,6 +137,8 @@ static void connection_cut(struct connection *connection, const char *why)
 {
         if (!connection->why)
                 connection->why = why;
+        if (connection->cut)
+                return;
         connection->cut = true;
         if (connection->state == CONNECTION_LINGERING)
                 return;

@@ -150,7 +150,8 @@ class Gateway:
             [BINARY, "run", "-c", str(self.config), "--admin", f"127.0.0.1:{self.admin_port}",
              "--workers", str(workers), "--audit-log", str(self.audit_log),
              "--access-log", str(self.access_log),
-             *([] if "--drain-delay" in options else ["--drain-delay", "0s"]), *options],
+             *([] if "--drain-delay" in options else ["--drain-delay", "0s", "--limit", "drain-grace-ms=2000"]),
+             *options],
             stdout=self.stderr, stderr=self.stderr, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
         if wait:
             eventually(self.ready, lambda: "ready: " + self.stderr_file.read_text())
@@ -175,13 +176,19 @@ class Gateway:
 
     def generation(self):
         status, text = self.admin("/status")
-        return json.loads(text).get("generation", 0) if status == 200 else 0
+        return json.loads(text)["generation"]["number"] if status == 200 else 0
+
+    def serving(self):
+        """The oldest generation that a worker serves."""
+        text = self.admin("/metrics")[1]
+        return min((int(float(line.split()[-1])) for line in text.splitlines()
+                    if line.startswith("pingate_worker_generation")), default=0)
 
     def swap(self, name, text):
         """Changes a file and waits until every worker serves the new generation."""
         before = self.generation()
         self.write(name, text)
-        eventually(lambda: self.generation() > before and self.ready(), "a new generation serves")
+        eventually(lambda: self.serving() > before and self.ready(), "every worker serves a new generation")
 
     def audit(self, kind=None):
         if not self.audit_log.exists():
