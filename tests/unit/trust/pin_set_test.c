@@ -1,0 +1,344 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "test_pki.h"
+#include "trust/certificate.h"
+#include "trust/hash.h"
+#include "trust/pin_set.h"
+
+enum {
+        MILLION = 1000000,
+        BYTES_A_PIN_MAX = 64,
+};
+
+#define A "df6ff7aa01234567890abcdeffedcba9876543210f1e2d3c4b5a69788796a5b4"
+#define B "11111111111111111111111111111111111111111111111111111111111111aa"
+#define C "2222222222222222222222222222222222222222222222222222222222222222"
+
+static struct pin_set *set_of(const char *pins_txt)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        pin_set_builder_add_text(builder, slice_of(pins_txt));
+        return pin_set_build(builder);
+}
+
+static struct digest digest_of(const char *hex)
+{
+        struct digest digest;
+        assert_true(pin_text_parse(slice_of(hex), PIN_SPKI, &digest, NULL));
+        return digest;
+}
+
+static enum pin_presence find(const struct pin_set *set, enum pin_kind kind, const char *hex,
+                              int64_t now, struct pin_match *match)
+{
+        struct digest digest = digest_of(hex);
+        struct pin_match unused;
+        return pin_set_find(set, kind, &digest, now, match ? match : &unused);
+}
+
+static void an_empty_set_matches_nobody(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("# nothing\n\n   \t\n#spki:" A "\n");
+        assert_int_equal(pin_set_count(set), 0);
+        assert_int_equal(pin_set_faults(set)->count, 0);
+        assert_int_equal(find(set, PIN_SPKI, A, 0, NULL), PIN_ABSENT);
+        assert_int_equal(find(set, PIN_CERTIFICATE, A, 0, NULL), PIN_ABSENT);
+        pin_set_unref(set);
+}
+
+static void a_hash_never_matches_as_the_other_kind(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("spki:" A "\ncert:" B "\n");
+        assert_int_equal(find(set, PIN_SPKI, A, 0, NULL), PIN_OPEN);
+        assert_int_equal(find(set, PIN_CERTIFICATE, A, 0, NULL), PIN_ABSENT);
+        assert_int_equal(find(set, PIN_CERTIFICATE, B, 0, NULL), PIN_OPEN);
+        assert_int_equal(find(set, PIN_SPKI, B, 0, NULL), PIN_ABSENT);
+        pin_set_unref(set);
+}
+
+/* Adds a certificate's pins and asks for another's: 1 for a match. */
+static int matches(enum pin_kind listed, struct digest pin, enum pin_kind asked, struct digest want)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        struct pin entry = {.kind = listed,
+                            .digest = pin,
+                            .not_before = PIN_ALWAYS_FROM,
+                            .not_after = PIN_ALWAYS_UNTIL};
+        struct pin_match match;
+        pin_set_builder_add(builder, &entry, 1);
+        struct pin_set *set = pin_set_build(builder);
+        int found = pin_set_find(set, asked, &want, PKI_NOW, &match) == PIN_OPEN;
+        pin_set_unref(set);
+        return found;
+}
+
+static void a_renewed_certificate_with_its_key_matches_by_spki_only(void **state)
+{
+        (void)state;
+        struct pki_cert root = pki_make(NULL, &(struct pki_spec){.subject = "root", .ca = true});
+        struct pki_cert leaf = pki_make(&root, &(struct pki_spec){.serial = 77});
+        struct pki_cert renewed = pki_make(&root, &(struct pki_spec){.with_key = leaf.key});
+        /* Same subject, serial, issuer and so the same AKI; another key. */
+        struct pki_cert twin = pki_make(&root, &(struct pki_spec){.serial = 77});
+        struct digest spki = certificate_spki_digest(leaf.x509),
+                      cert = certificate_digest(leaf.x509);
+        assert_int_equal(matches(PIN_SPKI, spki, PIN_SPKI, certificate_spki_digest(renewed.x509)),
+                         1);
+        assert_int_equal(
+                matches(PIN_CERTIFICATE, cert, PIN_CERTIFICATE, certificate_digest(renewed.x509)),
+                0);
+        assert_int_equal(matches(PIN_SPKI, spki, PIN_SPKI, certificate_spki_digest(twin.x509)), 0);
+        assert_int_equal(
+                matches(PIN_CERTIFICATE, cert, PIN_CERTIFICATE, certificate_digest(twin.x509)), 0);
+        /* The two lists swapped. */
+        assert_int_equal(matches(PIN_CERTIFICATE, spki, PIN_SPKI, spki), 0);
+        assert_int_equal(matches(PIN_SPKI, cert, PIN_CERTIFICATE, cert), 0);
+        assert_int_equal(matches(PIN_CERTIFICATE, spki, PIN_CERTIFICATE, cert), 0);
+        assert_int_equal(matches(PIN_SPKI, cert, PIN_SPKI, spki), 0);
+        pki_done();
+}
+
+static void a_window_is_open_from_its_start_until_before_its_end(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("spki:" A " name=n not-before=1970-01-01T00:01:40Z "
+                                     "not-after=1970-01-01T00:03:20Z\n");
+        struct pin_match match;
+        assert_int_equal(find(set, PIN_SPKI, A, 99, &match), PIN_CLOSED);
+        assert_int_equal(find(set, PIN_SPKI, A, 100, &match), PIN_OPEN);
+        assert_int_equal(match.not_before, 100);
+        assert_int_equal(match.not_after, 200);
+        assert_true(slice_is(match.name, "n"));
+        assert_int_equal(find(set, PIN_SPKI, A, 199, &match), PIN_OPEN);
+        assert_int_equal(find(set, PIN_SPKI, A, 200, &match), PIN_CLOSED);
+        pin_set_unref(set);
+}
+
+static void one_digest_matches_while_any_of_its_windows_is_open(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of(
+                "spki:" A
+                " name=first not-before=1970-01-01T00:00:10Z not-after=1970-01-01T00:00:20Z\n"
+                "spki:" A
+                " name=third not-before=1970-01-01T00:00:15Z not-after=1970-01-01T00:00:40Z\n"
+                "spki:" A " name=last not-before=1970-01-01T00:01:00Z\n");
+        static const struct {
+                int64_t now;
+                enum pin_presence presence;
+                const char *name;
+        } rows[] = {{9, PIN_CLOSED, "last"},          {10, PIN_OPEN, "first"},
+                    {15, PIN_OPEN, "third"},          {19, PIN_OPEN, "third"},
+                    {39, PIN_OPEN, "third"},          {40, PIN_CLOSED, "last"},
+                    {59, PIN_CLOSED, "last"},         {60, PIN_OPEN, "last"},
+                    {INT64_MAX - 1, PIN_OPEN, "last"}};
+        assert_int_equal(pin_set_count(set), 3);
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                struct pin_match match;
+                assert_int_equal(find(set, PIN_SPKI, A, rows[i].now, &match), rows[i].presence);
+                assert_true(slice_is(match.name, rows[i].name));
+        }
+        pin_set_unref(set);
+}
+
+static void a_bad_line_is_named_and_the_others_stay_in_force(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *line, *says;
+        } rows[] = {
+                {"spki:", "empty"},
+                {"spki", "starts with"},
+                {"SPKI:" A, "starts with"},
+                {A, "starts with"},
+                {"spki: " A, "empty"},
+                {"cert:" A "00", "33 bytes"},
+                {"spki:2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "20 bytes: this is SHA-1"},
+                {"spki:" A " name=", "name has 0 characters"},
+                {"spki:" A " name=-a", "name: byte 0x2d"},
+                {"spki:" A " name=a name=b", "name stands twice"},
+                {"spki:" A " owner=", "owner has 0 characters"},
+                {"spki:" A " nmae=x", "unknown field"},
+                {"spki:" A " name", "unknown field"},
+                {"spki:" A " Name=x", "unknown field"},
+                {"spki:" A " not-before=tomorrow", "not-before: "},
+                {"spki:" A " not-after=2026-13-01T00:00:00Z", "not-after: "},
+                {"spki:" A " not-before=2027-01-01T00:00:00Z not-after=2026-01-01T00:00:00Z", ""},
+                {"spki:" A " not-before=2027-01-01T00:00:00Z not-after=2027-01-01T00:00:00Z", ""},
+                {"spki:" A " " B, "unknown field"},
+                {"cert:sha256 " A, ""},
+                {"spki:" A "\rx", "white space"},
+                {"deny:" A, "starts with"},
+        };
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                char text[512];
+                snprintf(text, sizeof(text), "cert:%s\n%s\nspki:%s", C, rows[i].line, B);
+                struct pin_set *set = set_of(text);
+                const struct pin_faults *faults = pin_set_faults(set);
+                if (faults->count != 1 || pin_set_count(set) != 2)
+                        fail_msg("%s: %zu faults, %zu pins", rows[i].line, faults->count,
+                                 pin_set_count(set));
+                assert_int_equal(faults->kept[0].line, 2);
+                if (!strstr(faults->kept[0].text, rows[i].says) || !faults->kept[0].text[0])
+                        fail_msg("%s: %s", rows[i].line, faults->kept[0].text);
+                assert_int_equal(find(set, PIN_SPKI, A, 0, NULL), PIN_ABSENT);
+                assert_int_equal(find(set, PIN_CERTIFICATE, A, 0, NULL), PIN_ABSENT);
+                assert_int_equal(find(set, PIN_SPKI, B, 0, NULL), PIN_OPEN);
+                pin_set_unref(set);
+        }
+}
+
+static void all_faults_are_counted_and_the_first_sixteen_described(void **state)
+{
+        (void)state;
+        struct pin_set_builder *builder = pin_set_builder_new();
+        for (size_t i = 0; i < 1000; i++)
+                pin_set_builder_add_text(builder, SLICE("spki:nonsense"));
+        struct pin_set *set = pin_set_build(builder);
+        assert_int_equal(pin_set_faults(set)->count, 1000);
+        assert_int_equal(pin_set_count(set), 0);
+        for (size_t i = 0; i < PIN_FAULTS_KEPT; i++)
+                assert_true(pin_set_faults(set)->kept[i].text[0] != '\0');
+        pin_set_unref(set);
+}
+
+static void the_digest_is_of_the_pins_and_not_of_their_writing(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("spki:" A " name=x owner=o\ncert:" B "\n");
+        static const struct {
+                const char *text;
+                bool same;
+        } rows[] = {
+                {"cert:" B "\r\n\t spki:" A "\towner=o name=x # comment\r\ncert:" B "\n", true},
+                {"spki:" A " name=y owner=o\ncert:" B "\n", false},
+                {"spki:" A " name=x owner=p\ncert:" B "\n", false},
+                {"spki:" A " name=x owner=o\nspki:" B "\n", false},
+                {"cert:" A " name=x owner=o\nspki:" B "\n", false},
+                {"spki:" A " name=x owner=o\n", false},
+                {"spki:" A " name=x owner=o not-after=2030-01-01T00:00:00Z\ncert:" B "\n", false},
+                {"", false},
+        };
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                struct pin_set *other = set_of(rows[i].text);
+                assert_int_equal(pin_set_faults(other)->count, 0);
+                if (digest_equal(pin_set_digest(set), pin_set_digest(other)) != rows[i].same)
+                        fail_msg("row %zu: %s", i, rows[i].text);
+                pin_set_unref(other);
+        }
+        pin_set_unref(set);
+}
+
+static struct digest numbered(uint64_t number)
+{
+        return sha256(slice_from(&number, sizeof(number)));
+}
+
+static struct pin_set *million(bool named)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        for (uint64_t i = 0; i < MILLION; i++) {
+                char name[32];
+                snprintf(name, sizeof(name), "device-%u", (unsigned)i);
+                struct pin pin = {.kind = i % 4 == 0 ? PIN_CERTIFICATE : PIN_SPKI,
+                                  .digest = numbered(i),
+                                  .name = named ? slice_of(name) : SLICE_NONE,
+                                  .not_before = PIN_ALWAYS_FROM,
+                                  .not_after = PIN_ALWAYS_UNTIL};
+                pin_set_builder_add(builder, &pin, i + 1);
+        }
+        return pin_set_build(builder);
+}
+
+static void a_million_pins_are_all_found_and_no_other(void **state)
+{
+        (void)state;
+        struct pin_set *set = million(false);
+        struct pin_match match;
+        assert_int_equal(pin_set_count(set), MILLION);
+        assert_int_equal(pin_set_faults(set)->count, 0);
+        for (uint64_t i = 0; i < MILLION + 100000; i++) {
+                struct digest digest = numbered(i);
+                enum pin_kind kind = i % 4 == 0 ? PIN_CERTIFICATE : PIN_SPKI;
+                enum pin_kind other = kind == PIN_SPKI ? PIN_CERTIFICATE : PIN_SPKI;
+                enum pin_presence wanted = i < MILLION ? PIN_OPEN : PIN_ABSENT;
+                if (pin_set_find(set, kind, &digest, 0, &match) != wanted ||
+                    pin_set_find(set, other, &digest, 0, &match) != PIN_ABSENT)
+                        fail_msg("pin %u", (unsigned)i);
+        }
+        assert_true(pin_set_bytes(set) <= (size_t)MILLION * BYTES_A_PIN_MAX);
+        pin_set_unref(set);
+}
+
+static void a_million_named_pins_stay_within_64_bytes_each(void **state)
+{
+        (void)state;
+        struct pin_set *set = million(true);
+        struct pin_match match;
+        struct digest digest = numbered(999999);
+        assert_int_equal(pin_set_find(set, PIN_SPKI, &digest, 0, &match), PIN_OPEN);
+        assert_true(slice_is(match.name, "device-999999"));
+        print_message("%.1f bytes a pin, names included\n", (double)pin_set_bytes(set) / MILLION);
+        assert_true(pin_set_bytes(set) <= (size_t)MILLION * BYTES_A_PIN_MAX);
+        pin_set_unref(set);
+}
+
+/* A hostile list shares its first bytes: it still sorts and finds. */
+static void digests_that_share_their_first_bytes_are_found(void **state)
+{
+        (void)state;
+        struct pin_set_builder *builder = pin_set_builder_new();
+        struct pin pin = {.not_before = PIN_ALWAYS_FROM, .not_after = PIN_ALWAYS_UNTIL};
+        struct pin_match match;
+        for (unsigned i = 1; i <= 50000; i++) {
+                memset(pin.digest.bytes, 7, DIGEST_BYTES);
+                memcpy(pin.digest.bytes + DIGEST_BYTES - sizeof(i), &i, sizeof(i));
+                pin_set_builder_add(builder, &pin, i);
+        }
+        struct pin_set *set = pin_set_build(builder);
+        assert_int_equal(pin_set_count(set), 50000);
+        for (unsigned i = 0; i <= 50001; i++) {
+                memcpy(pin.digest.bytes + DIGEST_BYTES - sizeof(i), &i, sizeof(i));
+                assert_int_equal(pin_set_find(set, PIN_SPKI, &pin.digest, 0, &match),
+                                 i >= 1 && i <= 50000 ? PIN_OPEN : PIN_ABSENT);
+        }
+        pin_set_unref(set);
+}
+
+static void exact_duplicates_are_one_pin(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("spki:" A " name=x\nspki:" A " name=x\nspki:" A " name=y\n");
+        assert_int_equal(pin_set_count(set), 2);
+        pin_set_unref(set);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_empty_set_matches_nobody),
+                cmocka_unit_test(a_hash_never_matches_as_the_other_kind),
+                cmocka_unit_test(a_renewed_certificate_with_its_key_matches_by_spki_only),
+                cmocka_unit_test(a_window_is_open_from_its_start_until_before_its_end),
+                cmocka_unit_test(one_digest_matches_while_any_of_its_windows_is_open),
+                cmocka_unit_test(a_bad_line_is_named_and_the_others_stay_in_force),
+                cmocka_unit_test(all_faults_are_counted_and_the_first_sixteen_described),
+                cmocka_unit_test(the_digest_is_of_the_pins_and_not_of_their_writing),
+                cmocka_unit_test(a_million_pins_are_all_found_and_no_other),
+                cmocka_unit_test(a_million_named_pins_stay_within_64_bytes_each),
+                cmocka_unit_test(digests_that_share_their_first_bytes_are_found),
+                cmocka_unit_test(exact_duplicates_are_one_pin),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
