@@ -83,12 +83,15 @@ static void a_client_without_identity_never_gets_one_later(void **state)
         struct world_config config = {.mode = ALLOW_INSECURE_FALLBACK, .pins = true};
         struct world *world = world_start(&config);
         struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct pki_cert other = world_client(world, &(struct pki_spec){.subject = "other"});
         char response[16384];
         struct line line;
+        config.pinned[0] = other;
+        world_publish(world, &config);
         assert_true(line_open(world, &(struct call){.with = &robot}, &line));
         assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
         assert_non_null(strstr(response, "pingate-client-verify: FAILED:"));
-        config.pinned[0] = robot;
+        config.pinned[1] = robot;
         world_publish(world, &config);
         assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
         assert_non_null(strstr(response, "pingate-client-verify: FAILED:"));
