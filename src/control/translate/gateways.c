@@ -82,6 +82,11 @@ static void certificates_check(struct work *w, const struct gateway *gateway,
                                struct listener_work *listener)
 {
         const struct listener_tls *tls = listener->api->tls;
+        for (size_t i = 0; tls && i < tls->options.count; i++)
+                work_warn(w,
+                          "%.*s: listener %.*s: tls.options: %.*s is not known and has no effect",
+                          SLICE_ARG(gateway->object.id), SLICE_ARG(listener->api->name),
+                          SLICE_ARG(tls->options.items[i].key));
         if (!tls || tls->certificate_refs.count == 0) {
                 listener_ref_fault(listener, "InvalidCertificateRef",
                                    SLICE("tls.certificateRefs names no certificate"));

@@ -4,6 +4,10 @@
 #include "control/translate/refs.h"
 #include "control/translate/sets.h"
 
+enum {
+        EXPIRED_WALK_MAX = 65536
+};
+
 static int by_age(const void *a, const void *b)
 {
         const struct policy_work *left = a, *right = b;
@@ -94,6 +98,17 @@ static void faults_note(struct work *w, struct policy_work *policy, const struct
                         faults->kept[0].text));
 }
 
+/* Only of sets that a walk costs little of: the count is advice, and a translation follows every
+ * endpoint that comes and goes. */
+static size_t expired_count(const struct pin_set *set, int64_t now)
+{
+        size_t at = 0, expired = 0;
+        struct pin pin;
+        while (pin_set_count(set) <= EXPIRED_WALK_MAX && pin_set_next(set, &at, &pin))
+                expired += pin.not_after <= now;
+        return expired;
+}
+
 static void pins_build(struct work *w, struct policy_work *policy)
 {
         const struct client_certificate_policy *api = policy->api;
@@ -110,8 +125,10 @@ static void pins_build(struct work *w, struct policy_work *policy)
                 policy->sets[policy->set_count++] = set;
                 faults_note(w, policy, set, id);
         }
-        for (size_t i = 0; i < policy->set_count; i++)
+        for (size_t i = 0; i < policy->set_count; i++) {
                 policy->pin_count += pin_set_count(policy->sets[i]);
+                policy->expired_count += expired_count(policy->sets[i], w->request->now);
+        }
         if (policy->pin_count == 0 && policy->ref_reason)
                 policy->ref_message = tell(w, "%.*s; no usable pin is left, so nobody is admitted",
                                            SLICE_ARG(policy->ref_message));
@@ -220,7 +237,11 @@ static void target_tell(struct work *w, const struct policy_work *policy,
                                          : SLICE("all references are resolved"));
         if (target->outcome == TARGET_ATTACHED)
                 enforced_tell(w, policy, target->gateway, conditions);
-        if (policy->pin_count == 1)
+        if (policy->expired_count)
+                condition_set(conditions, CONDITION_WARNING, true, "ExpiredPins",
+                              tell(w, "%zu of %zu pins are past their not-after and match nobody",
+                                   policy->expired_count, policy->pin_count));
+        else if (policy->pin_count == 1)
                 condition_set(conditions, CONDITION_WARNING, true, "SolePin",
                               SLICE("there is one pin and no backup: the day its key is replaced, "
                                     "nobody gets in"));

@@ -67,6 +67,7 @@ struct policy_work {
         struct policy_target *targets; /* one for each of the API's */
         struct pin_set **sets; /* one for each source; the cache or w->pin_sets holds them */
         size_t set_count, pin_count, fault_count;
+        size_t expired_count;   /* of the pins, those whose window is over */
         const char *ref_reason; /* NULL: all resolved and usable */
         struct slice ref_message;
 };

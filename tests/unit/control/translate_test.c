@@ -1,0 +1,209 @@
+/* What golden twins can't show: what a second translation takes over from the first, and that a
+ * change of one object changes what it should and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control/translate/translate.h"
+#include "text/yaml.h"
+
+#define SPKI_A "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="
+#define SPKI_B "yUT4IsW/MLtiyOU6wOe7adzrB7DAA3M2CEitBLKH8dc="
+
+static const char gateway_yaml[] =
+        "---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\n"
+        "kind: Gateway\n"
+        "metadata: {name: edge, namespace: edge}\n"
+        "spec:\n"
+        "  gatewayClassName: pingate\n"
+        "  listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: "
+        "tls}]}}]\n"
+        "  tls: {frontend: {default: {validation: {caCertificateRefs: [{group: '', kind: "
+        "ConfigMap, name: corp-ca, namespace: shared}]}}}}\n"
+        "---\n"
+        "apiVersion: pingate.dev/v1alpha1\n"
+        "kind: ClientCertificatePolicy\n"
+        "metadata: {name: partners, namespace: edge}\n"
+        "spec:\n"
+        "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
+        "  pinSetRefs: [{group: '', kind: ConfigMap, name: one}, {group: '', kind: ConfigMap, name: "
+        "two}]\n";
+
+static const char grant_yaml[] =
+        "---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\n"
+        "kind: ReferenceGrant\n"
+        "metadata: {name: g, namespace: shared}\n"
+        "spec: {from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: edge}], "
+        "to: [{group: '', kind: ConfigMap}]}\n";
+
+struct text {
+        char bytes[32768];
+        size_t len;
+};
+
+static void add(struct text *text, const char *more)
+{
+        size_t len = strlen(more);
+        assert_true(text->len + len < sizeof(text->bytes));
+        memcpy(text->bytes + text->len, more, len + 1);
+        text->len += len;
+}
+
+static void add_pins(struct text *text, const char *name, const char *pins)
+{
+        char object[512];
+        snprintf(object, sizeof(object),
+                 "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: edge}\n"
+                 "data: {pins.txt: \"%s\"}\n",
+                 name, pins);
+        add(text, object);
+}
+
+/* ConfigMap shared/corp-ca and the rest, from the golden twins' common.yaml. */
+static void add_common(struct text *text)
+{
+        char bytes[16384];
+        FILE *file = fopen(COMMON_YAML, "r");
+        assert_non_null(file);
+        size_t len = fread(bytes, 1, sizeof(bytes) - 1, file);
+        fclose(file);
+        bytes[len] = '\0';
+        add(text, bytes);
+}
+
+static void text_make(struct text *text, const char *one, const char *two)
+{
+        text->len = 0;
+        add_common(text);
+        add(text, gateway_yaml);
+        add_pins(text, "one", one);
+        add_pins(text, "two", two);
+}
+
+static struct translation *translate_text(const struct text *text,
+                                          const struct translation *previous)
+{
+        struct objects *objects = objects_new();
+        struct yaml_docs docs;
+        struct error err;
+        struct translation *out = NULL;
+        if (!yaml_parse(&objects->arena, slice_from(text->bytes, text->len), "edge.yaml", &docs,
+                        &err))
+                fail_msg("%s", err.text);
+        for (size_t i = 0; i < docs.count; i++)
+                if (!objects_add(objects, docs.items[i], &err))
+                        fail_msg("%s", err.text);
+        struct translate_request request = {
+                .objects = objects, .previous = previous, .generation = 7, .now = 1790000000};
+        assert_true(translate(&request, &out, &err));
+        objects_free(objects);
+        return out;
+}
+
+static const struct client_policy *client_of(const struct translation *translation)
+{
+        assert_int_equal(translation->snapshot->port_count, 1);
+        return translation->snapshot->ports[0].client;
+}
+
+static void unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew(void **state)
+{
+        (void)state;
+        struct text text;
+        text_make(&text, "spki:" SPKI_A, "spki:" SPKI_B);
+        add(&text, grant_yaml);
+        struct translation *first = translate_text(&text, NULL);
+        text_make(&text, "spki:" SPKI_A, "# nobody any more");
+        add(&text, grant_yaml);
+        struct translation *second = translate_text(&text, first);
+        const struct client_policy *before = client_of(first), *after = client_of(second);
+        assert_int_equal(before->scope_count, 1);
+        assert_ptr_equal(before->cas, after->cas);
+        assert_ptr_equal(before->scopes[0].sets[0], after->scopes[0].sets[0]);
+        assert_ptr_not_equal(before->scopes[0].sets[1], after->scopes[0].sets[1]);
+        assert_int_equal(client_policy_pin_count(before, 0), 2);
+        assert_int_equal(client_policy_pin_count(after, 0), 1);
+        assert_false(digest_equal(&before->digest, &after->digest));
+        translation_free(first);
+        snapshot_reap();
+        assert_int_equal(client_policy_pin_count(after, 0), 1); /* the sets live on */
+        translation_free(second);
+        snapshot_reap();
+}
+
+static void a_revoked_grant_closes_the_port_at_once(void **state)
+{
+        (void)state;
+        struct text text;
+        text_make(&text, "spki:" SPKI_A, "spki:" SPKI_B);
+        add(&text, grant_yaml);
+        struct translation *first = translate_text(&text, NULL);
+        assert_false(client_of(first)->refuses_all);
+        text_make(&text, "spki:" SPKI_A, "spki:" SPKI_B);
+        struct translation *second = translate_text(&text, first);
+        assert_true(client_of(second)->refuses_all);
+        assert_null(client_of(second)->cas);
+        translation_free(first);
+        translation_free(second);
+        snapshot_reap();
+}
+
+static void the_same_objects_in_another_order_mean_the_same(void **state)
+{
+        (void)state;
+        struct text text;
+        text_make(&text, "spki:" SPKI_A, "spki:" SPKI_B);
+        add(&text, grant_yaml);
+        struct translation *first = translate_text(&text, NULL);
+        text.len = 0;
+        add_pins(&text, "two", "# comment\\nspki:" SPKI_B);
+        add_pins(&text, "one", "spki:" SPKI_A);
+        add(&text, grant_yaml);
+        add(&text, gateway_yaml);
+        add(&text, "---\n");
+        add_common(&text);
+        struct translation *second = translate_text(&text, NULL);
+        assert_true(digest_equal(&first->snapshot->digest, &second->snapshot->digest));
+        translation_free(first);
+        translation_free(second);
+        snapshot_reap();
+}
+
+static void the_snapshot_outlives_its_translation_and_its_objects(void **state)
+{
+        (void)state;
+        struct text text;
+        struct arena arena;
+        text_make(&text, "spki:" SPKI_A, "spki:" SPKI_B);
+        add(&text, grant_yaml);
+        struct translation *translation = translate_text(&text, NULL);
+        struct snapshot *snapshot = snapshot_ref(translation->snapshot);
+        arena_init(&arena, 4096);
+        struct slice before = snapshot_print(snapshot, &arena);
+        translation_free(translation);
+        snapshot_reap();
+        assert_true(slice_equal(before, snapshot_print(snapshot, &arena)));
+        assert_int_equal(snapshot->generation, 7);
+        arena_done(&arena);
+        snapshot_unref(snapshot);
+        snapshot_reap();
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew),
+                cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
+                cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
+                cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
