@@ -46,22 +46,19 @@ static void check_time(struct pinnable *out, X509 *x509, int64_t now)
         } else if (now < out->not_before) {
                 snprintf(why, sizeof(why), "valid only from %s", time_print(out->not_before, time));
                 add_fault(out, REASON_NOT_YET_VALID, why);
-        } else if (now > out->not_after) {
+        } else if (now >= out->not_after) {
                 snprintf(why, sizeof(why), "since %s", time_print(out->not_after, time));
                 add_fault(out, REASON_EXPIRED, why);
         }
 }
 
-/* What OpenSSL's strict mode demands of a leaf and can say only with its issuer at hand. */
-static void check_strict(struct pinnable *out, X509 *x509)
+/* What the judge would only find on the way to a CA. */
+static void check_issuer(struct pinnable *out, X509 *x509)
 {
-        bool self_issued = X509_get_extension_flags(x509) & EXFLAG_SI;
         if (X509_NAME_entry_count(X509_get_issuer_name(x509)) == 0)
                 add_fault(out, REASON_PATH_INVALID, "the issuer's name is empty");
-        if (self_issued)
-                add_fault(out, REASON_UNTRUSTED, "it is self-issued: no CA answers for it");
-        else if (!X509_get0_authority_key_id(x509))
-                add_fault(out, REASON_PATH_INVALID, "authorityKeyIdentifier is missing");
+        if (X509_get_extension_flags(x509) & EXFLAG_SS)
+                add_fault(out, REASON_UNTRUSTED, "it signed itself: no CA answers for it");
 }
 
 static bool take_certificate(struct pinnable *out, struct slice octets, int64_t now,
@@ -85,7 +82,7 @@ static bool take_certificate(struct pinnable *out, struct slice octets, int64_t 
         enum reason use = leaf_use_check(leaf, USE_CLIENT_AUTH, why);
         if (use != REASON_ACCEPTED)
                 add_fault(out, use, why);
-        check_strict(out, leaf);
+        check_issuer(out, leaf);
         check_time(out, leaf, now);
         chain_free(chain);
         return good;
