@@ -250,5 +250,7 @@ int explain_batch(const char *file, enum judge_profile profile)
                 good = error_set_errno(&err, "standard output");
         arena_done(&arena);
         free(text);
-        return good ? EXIT_OK : cli_fail(&err);
+        if (!good)
+                cli_fail(&err);
+        return good ? EXIT_OK : EXIT_USAGE;
 }
