@@ -46,24 +46,50 @@ static int64_t slice_port(const struct endpoint_slice *slice, const struct servi
         return 0;
 }
 
+/* The EndpointSlices of one Service, in the order read. */
+struct slice_chain {
+        const struct endpoint_slice *slice;
+        struct slice_chain *next, *last; /* last: of the first only */
+};
+
+void slices_index(struct work *w)
+{
+        vec_each (object, &w->objects->kinds[KIND_ENDPOINT_SLICE]) {
+                const struct endpoint_slice *slice = (const struct endpoint_slice *)*object;
+                if (slice->service.len == 0)
+                        continue;
+                struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG((*object)->namespace),
+                                        SLICE_ARG(slice->service));
+                struct slice_chain *link = ARENA_NEW(&w->out->arena, struct slice_chain);
+                struct slice_chain *first = map_find(&w->slice_index, key);
+                link->slice = slice;
+                if (first) {
+                        first->last->next = link;
+                        first->last = link;
+                } else {
+                        link->last = link;
+                        map_set(&w->slice_index, key, link);
+                }
+        }
+}
+
 static void endpoints_collect(struct work *w, const struct service *service,
                               const struct service_port *port, struct backend *backend)
 {
         VEC(struct endpoint) endpoints = {0};
-        vec_each (object, &w->objects->kinds[KIND_ENDPOINT_SLICE]) {
-                const struct endpoint_slice *slice = (const struct endpoint_slice *)*object;
-                if (!slice_equal(slice->service, service->object.name) ||
-                    !slice_equal((*object)->namespace, service->object.namespace))
-                        continue;
-                int64_t number = slice_port(slice, port);
-                for (size_t i = 0; number && i < slice->endpoints.count; i++) {
-                        const struct endpoint_entry *entry = &slice->endpoints.items[i];
+        struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG(service->object.namespace),
+                                SLICE_ARG(service->object.name));
+        const struct slice_chain *link = map_find(&w->slice_index, key);
+        for (; link; link = link->next) {
+                int64_t number = slice_port(link->slice, port);
+                for (size_t i = 0; number && i < link->slice->endpoints.count; i++) {
+                        const struct endpoint_entry *entry = &link->slice->endpoints.items[i];
                         /* All addresses of an entry are one endpoint; the first stands for it. */
-                        if (entry->ready && entry->addresses.count) {
-                                struct endpoint endpoint =
-                                        endpoint_of(w, entry->addresses.items[0], number);
-                                vec_push(&endpoints, endpoint);
-                        }
+                        if (!entry->ready || entry->addresses.count == 0)
+                                continue;
+                        struct endpoint endpoint =
+                                endpoint_of(w, entry->addresses.items[0], number);
+                        vec_push(&endpoints, endpoint);
                 }
         }
         struct endpoint *frozen;

@@ -92,6 +92,7 @@ static bool stages_run(struct work *w, struct error *err)
         classes_tell(w);
         gateways_collect(w);
         policies_collect(w);
+        slices_index(w);
         routes_collect(w);
         for (size_t i = 0; i < w->gateway_count; i++) {
                 struct gateway_work *gateway = &w->gateways[i];
@@ -155,6 +156,7 @@ static void work_done(struct work *w)
         vec_done(&w->pin_sets);
         vec_done(&w->ca_sets);
         map_done(&w->backend_index);
+        map_done(&w->slice_index);
         map_done(&w->certificate_index);
         free(w->gateways);
         free(w->policies);

@@ -111,6 +111,7 @@ struct work {
         VEC(struct port) ports;
         VEC(struct backend) backends;
         struct map backend_index; /* name to index + 1 */
+        struct map slice_index;   /* "namespace/service" to its EndpointSlices */
         VEC(const struct server_certificate *) certificates;
         struct map certificate_index; /* Secret's id to its certificate */
         VEC(struct slice) warnings;
@@ -125,6 +126,7 @@ void gateways_collect(struct work *w);
 void listeners_check(struct work *w, struct gateway_work *gateway);
 void policies_collect(struct work *w); /* after gateways_collect */
 void clients_build(struct work *w, struct gateway_work *gateway);
+void slices_index(struct work *w);
 void routes_collect(struct work *w);
 void routes_attach(struct work *w);
 bool ports_build(struct work *w, struct error *err);
