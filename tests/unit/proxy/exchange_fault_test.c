@@ -274,6 +274,37 @@ static void closing_inside_a_callback_is_safe(void **state)
         harness_done(&h);
 }
 
+static void a_name_for_this_machine_is_refused_unless_allowed(void **state)
+{
+        static struct harness h = {.no_local_names = true};
+        (void)state;
+        harness_init(&h, NULL, 0);
+        harness_open(&h, "GET /name HTTP/1.1\r\nHost: a\r\n\r\n");
+        harness_finish(&h);
+        assert_int_equal(h.final.status, 503);
+        assert_int_equal(h.backend.peer_count, 0);
+        harness_close(&h);
+        assert_true(slice_is(harness_record(&h).fault, "backend_name_unresolved"));
+        harness_done(&h);
+}
+
+static void a_kept_connection_ends_when_nobody_uses_it(void **state)
+{
+        static struct harness h = {.idle_ms_max = 100};
+        const struct step well[] = {{"\r\n\r\n", OK_REPLY, false}};
+        const struct script scripts[] = {{well, 1}};
+        (void)state;
+        harness_init(&h, scripts, 1);
+        harness_open(&h, get);
+        harness_finish(&h);
+        harness_close(&h);
+        assert_int_equal(counter_get(&event_sink_counters(h.sink)->upstream_idle), 1);
+        while (!h.backend.peers[0].ended)
+                uv_run(&h.loop, UV_RUN_ONCE);
+        assert_int_equal(counter_get(&event_sink_counters(h.sink)->upstream_idle), 0);
+        harness_done(&h);
+}
+
 static void a_message_that_could_not_be_read_is_answered_and_logged(void **state)
 {
         static struct harness h;
@@ -305,6 +336,8 @@ int main(void)
                 cmocka_unit_test(a_client_that_goes_takes_the_backend_connection_along),
                 cmocka_unit_test(closing_is_safe_at_every_moment),
                 cmocka_unit_test(closing_inside_a_callback_is_safe),
+                cmocka_unit_test(a_name_for_this_machine_is_refused_unless_allowed),
+                cmocka_unit_test(a_kept_connection_ends_when_nobody_uses_it),
                 cmocka_unit_test(a_message_that_could_not_be_read_is_answered_and_logged),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,7 +292,9 @@ static void env_make(struct harness *h)
         options.now_ms = &h->now_ms;
         options.counters = event_sink_counters(h->sink);
         options.random_state = &h->random;
-        options.local_names = true;
+        options.local_names = !h->no_local_names;
+        if (h->idle_ms_max > 0)
+                options.idle_ms_max = h->idle_ms_max;
         h->pool = upstream_pool_open(&options);
         h->env = (struct exchange_env){.loop = &h->loop,
                                        .wheel = &h->wheel,
@@ -312,7 +314,8 @@ void harness_init(struct harness *h, const struct script *scripts, size_t count)
 {
         struct event_hub_options options = {.workers = 1};
         struct error err;
-        *h = (struct harness){.random = 99};
+        *h = (struct harness){
+                .random = 99, .no_local_names = h->no_local_names, .idle_ms_max = h->idle_ms_max};
         assert_int_equal(uv_loop_init(&h->loop), 0);
         h->now_ms = h->started_ms = uv_now(&h->loop);
         wheel_init(&h->wheel, h->now_ms);

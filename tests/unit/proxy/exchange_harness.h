@@ -66,6 +66,10 @@ struct backend_peer {
 /* ---- the client side of the exchange ---- */
 
 struct harness {
+        /* Set before harness_init; zero is what most tests want. */
+        bool no_local_names;
+        uint64_t idle_ms_max;
+
         uv_loop_t loop;
         uv_timer_t ticker;
         struct wheel wheel;
