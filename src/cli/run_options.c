@@ -48,62 +48,75 @@ static bool words_read(const struct run_words *words, struct run_options *option
         return true;
 }
 
+enum {
+        RUN_OPTIONS = 12
+};
+
+/* One row an option: the parser and its help. */
+static void table_fill(struct cli_option table[static RUN_OPTIONS], struct run_options *options,
+                       struct run_words *words)
+{
+        const struct cli_option rows[RUN_OPTIONS] = {
+                {.name = "config",
+                 .letter = 'c',
+                 .value = "PATH",
+                 .list = &words->paths,
+                 .help = "file or folder of YAML or JSON, watched; may be repeated"},
+                {.name = "admin",
+                 .value = "ADDR",
+                 .text = &options->admin,
+                 .help = "address of metrics, status, refusals and probes; off: none (" ADMIN_ADDRESS_DEFAULT
+                         ")"},
+                {.name = "probe-addr",
+                 .value = "ADDR",
+                 .text = &options->probe,
+                 .help = "address of /metrics, /healthz and /readyz alone"},
+                {.name = "workers",
+                 .value = "N",
+                 .number = &words->workers,
+                 .number_max = 256,
+                 .help = "worker threads; one a processor by default"},
+                {.name = "audit-log",
+                 .value = "PATH|-|off",
+                 .text = &options->audit_log,
+                 .help = "where every handshake and every change is recorded; standard output by default"},
+                {.name = "access-log",
+                 .value = "PATH|-|off",
+                 .text = &options->access_log,
+                 .help = "one line a request; off by default"},
+                {.name = "audit",
+                 .value = "strict|lossy",
+                 .text = &words->audit,
+                 .help = "strict: who can't be recorded is not let in; lossy (default): a gap is recorded"},
+                {.name = "require-pinning",
+                 .flag = &options->require_pinning,
+                 .help = "ports that validate clients but have no pins refuse every handshake"},
+                {.name = "drain-delay",
+                 .value = "DURATION",
+                 .text = &words->drain_delay,
+                 .help = "after SIGTERM: how long listeners stay open while /readyz fails (5s)"},
+                {.name = "user",
+                 .value = "NAME",
+                 .text = &options->user,
+                 .help = "become this user once ports and logs are open"},
+                {.name = "limit",
+                 .value = "NAME=VALUE",
+                 .list = &words->limits,
+                 .help = "set a limit of those below; may be repeated"},
+                {.name = "no-sandbox",
+                 .flag = &options->no_sandbox,
+                 .help = "without seccomp, Landlock and dropped capabilities, for debugging"},
+        };
+        memcpy(table, rows, sizeof(rows));
+}
+
 int cli_run(int argc, char **argv)
 {
         struct run_options options = {
                 .admin = ADMIN_ADDRESS_DEFAULT, .audit_log = "-", .access_log = "off"};
         struct run_words words = {.audit = "lossy", .drain_delay = "5s"};
-        const struct cli_option table[] = {
-                {.name = "config",
-                 .letter = 'c',
-                 .value = "PATH",
-                 .list = &words.paths,
-                 .help = "file or folder of YAML or JSON, watched; may be repeated"},
-                {.name = "admin",
-                 .value = "ADDR",
-                 .text = &options.admin,
-                 .help = "address of metrics, status, refusals and probes; off: none (" ADMIN_ADDRESS_DEFAULT
-                         ")"},
-                {.name = "probe-addr",
-                 .value = "ADDR",
-                 .text = &options.probe,
-                 .help = "address of /metrics, /healthz and /readyz alone"},
-                {.name = "workers",
-                 .value = "N",
-                 .number = &words.workers,
-                 .number_max = 256,
-                 .help = "worker threads; one a processor by default"},
-                {.name = "audit-log",
-                 .value = "PATH|-|off",
-                 .text = &options.audit_log,
-                 .help = "where every handshake and every change is recorded; standard output by default"},
-                {.name = "access-log",
-                 .value = "PATH|-|off",
-                 .text = &options.access_log,
-                 .help = "one line a request; off by default"},
-                {.name = "audit",
-                 .value = "strict|lossy",
-                 .text = &words.audit,
-                 .help = "strict: who can't be recorded is not let in; lossy (default): a gap is recorded"},
-                {.name = "require-pinning",
-                 .flag = &options.require_pinning,
-                 .help = "ports that validate clients but have no pins refuse every handshake"},
-                {.name = "drain-delay",
-                 .value = "DURATION",
-                 .text = &words.drain_delay,
-                 .help = "after SIGTERM: how long listeners stay open while /readyz fails (5s)"},
-                {.name = "user",
-                 .value = "NAME",
-                 .text = &options.user,
-                 .help = "become this user once ports and logs are open"},
-                {.name = "limit",
-                 .value = "NAME=VALUE",
-                 .list = &words.limits,
-                 .help = "set a limit of those below; may be repeated"},
-                {.name = "no-sandbox",
-                 .flag = &options.no_sandbox,
-                 .help = "without seccomp, Landlock and dropped capabilities, for debugging"},
-        };
+        struct cli_option table[RUN_OPTIONS];
+        table_fill(table, &options, &words);
         const struct cli_command command = {
                 .name = "run",
                 .summary = "Run the gateway",

@@ -241,13 +241,13 @@ static void handshake_end(struct connection *connection, enum reason reason, boo
 {
         struct worker *worker = connection->worker;
         struct handshake *handshake = connection->handshake;
-        if (!handshake_report(handshake, connection->ssl, worker->sink, reason, admitted,
-                              worker->strict_audit)) {
+        struct handshake_outcome outcome = {reason, admitted, worker->strict_audit};
+        if (!handshake_report(handshake, connection->ssl, worker->sink, &outcome)) {
                 /* Who can't be recorded does not come in. */
                 admitted = false;
                 reason = REASON_AUDIT_FULL;
-                handshake_report(handshake, connection->ssl, worker->sink, REASON_AUDIT_FULL, false,
-                                 false);
+                outcome = (struct handshake_outcome){.reason = reason};
+                handshake_report(handshake, connection->ssl, worker->sink, &outcome);
         }
         handshake_list_remove(connection);
         if (admitted)

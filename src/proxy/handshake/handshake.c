@@ -161,7 +161,7 @@ static struct leaf_facts leaf_facts(const struct handshake *handshake)
 }
 
 bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
-                      enum reason reason, bool admitted, bool strict)
+                      const struct handshake_outcome *outcome)
 {
         const struct verdict *verdict = handshake->verdict;
         const struct listener *listener = handshake->listener;
@@ -169,9 +169,9 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
         unsigned alpn_len = 0;
         SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
         struct handshake_facts facts = {
-                .reason = reason,
-                .admitted = admitted,
-                .verified = admitted && verdict && verdict->verified,
+                .reason = outcome->reason,
+                .admitted = outcome->admitted,
+                .verified = outcome->admitted && verdict && verdict->verified,
                 .peer = handshake->peer,
                 .gateway = handshake->port->gateway,
                 .listener = listener ? listener->name : SLICE_NONE,
@@ -187,7 +187,7 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .connection = handshake->connection,
                 .duration_us = now_us() - handshake->started_us,
         };
-        if (!strict) {
+        if (!outcome->strict) {
                 event_handshake_lossy(sink, &facts);
                 return true;
         }

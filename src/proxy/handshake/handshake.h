@@ -45,9 +45,15 @@ bool handshake_complete(struct handshake *handshake, SSL *ssl, struct snapshot *
                         int64_t now);
 /* Why SSL_do_handshake failed, from what callbacks noted and OpenSSL's error queue (emptied). */
 enum reason handshake_failure(struct handshake *handshake, SSL *ssl);
+struct handshake_outcome {
+        enum reason reason;
+        bool admitted;
+        bool strict; /* an admission that can't be recorded is not to be one */
+};
+
 /* The audit record. False under strict audit: its ring is full and nothing was recorded. */
 bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
-                      enum reason reason, bool admitted, bool strict);
+                      const struct handshake_outcome *outcome);
 
 /* The same port in another generation, by address, protocol and Gateway. False: it is gone. */
 bool port_find(const struct snapshot *snapshot, const struct port *like, size_t *index);
