@@ -1,6 +1,7 @@
 /* GatewayClass and Gateway, as far as HTTP and HTTPS listeners go. */
 #pragma once
 
+#include "control/api/allowed_routes.h"
 #include "control/api/object.h"
 #include "trust/pin.h"
 
@@ -61,35 +62,6 @@ struct gateway_tls {
         const struct node *node;
         struct backend_tls *backend;
         struct frontend *frontend;
-};
-
-struct label_requirement {
-        const struct node *node;
-        struct slice key, operator;
-        LIST(struct slice) values;
-};
-
-struct label_selector {
-        const struct node *node;
-        struct text_map match_labels;
-        LIST(struct label_requirement) match_expressions;
-};
-
-struct route_namespaces {
-        const struct node *node;
-        struct slice from; /* All, Selector, Same */
-        struct label_selector *selector;
-};
-
-struct route_kind {
-        const struct node *node;
-        struct slice group, kind;
-};
-
-struct allowed_routes {
-        const struct node *node;
-        struct route_namespaces *namespaces; /* NULL: Same */
-        LIST(struct route_kind) kinds;       /* none: what the protocol allows */
 };
 
 struct listener_tls {

@@ -2,7 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "control/translate/work.h"
+#include "control/translate/stages.h"
 #include "http/identity_headers.h"
 
 enum {

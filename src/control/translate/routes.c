@@ -1,7 +1,7 @@
 /* Which route serves on which listener, and what the route is told about each of its parents. */
 #include <stdlib.h>
 
-#include "control/translate/work.h"
+#include "control/translate/stages.h"
 #include "route/host_match.h"
 
 /* How far a parentRef came; the last gate passed gives the reason (gateway-api.md, section 7). */

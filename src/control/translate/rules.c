@@ -1,6 +1,6 @@
 /* HTTPRoute rules to the router's form. What the router can't do makes its rule refuse (500): a
  * rule that is passed over would hand its requests to a wider one. */
-#include "control/translate/work.h"
+#include "control/translate/stages.h"
 
 static void unsupported(struct work *w, struct route_work *route, struct route_rule *rule,
                         size_t index, struct slice what)

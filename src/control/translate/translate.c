@@ -3,7 +3,7 @@
 #include <stdarg.h>
 
 #include "control/translate/sets.h"
-#include "control/translate/work.h"
+#include "control/translate/stages.h"
 
 struct slice freeze(struct work *w, struct slice text)
 {
