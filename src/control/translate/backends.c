@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 
 static bool address_parse(struct slice text, uint16_t port, struct sockaddr_storage *out)

@@ -1,5 +1,6 @@
 /* Listener certificateRefs to certificates and keys that belong together, each Secret once. */
 #include "base/must.h"
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 #include "trust/key_pair.h"
 

@@ -1,6 +1,7 @@
 /* Who may come in by an HTTPS port: its CAs, its pins and its mode, as one client_policy. The unit
  * is the port, never the server name. Whatever was demanded and can't be had refuses. */
 #include "base/must.h"
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 #include "control/translate/sets.h"
 #include "text/pem.h"

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 #include "route/host_match.h"
 

@@ -1,6 +1,7 @@
 /* ClientCertificatePolicies: their pins, which Gateway each holds on, and what each is told. */
 #include <stdlib.h>
 
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 #include "control/translate/sets.h"
 

@@ -1,3 +1,4 @@
+#include "control/translate/stages.h"
 #include "control/translate/refs.h"
 
 static bool grant_names_from(const struct reference_grant *grant, const struct object *from)

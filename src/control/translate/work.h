@@ -10,8 +10,6 @@
 #include "control/api/route.h"
 #include "control/translate/translate.h"
 
-struct gateway_work;
-
 /* One route on one listener. */
 struct attachment {
         const struct route_work *route;
