@@ -6,16 +6,30 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/connection_state.h"
+#include "proxy/handshake/shown.h"
 
-static struct slice leaf_der(const struct connection *connection, struct arena *scratch)
+static struct identity identity_of_verified(const struct connection *connection,
+                                            struct arena *scratch)
 {
-        unsigned char *der = NULL;
-        int len = i2d_X509(connection->chain->leaf, &der);
-        if (len <= 0)
-                return SLICE_NONE;
-        struct slice copy = arena_slice(scratch, slice_from(der, (size_t)len));
-        OPENSSL_free(der);
-        return copy;
+        const struct verdict *verdict = connection->verdict;
+        unsigned forward = connection->listener->forward;
+        struct shown shown;
+        shown_read(connection->chain, verdict, (forward & ~(unsigned)IDENTITY_CLIENT_CERT) != 0,
+                   scratch, &shown);
+        return (struct identity){
+                .verify = IDENTITY_SUCCESS,
+                .forward = forward,
+                .name = slice_of(verdict->pin_name),
+                .leaf = shown.leaf,
+                .leaf_digest = verdict->leaf,
+                .chain = shown.chain,
+                .chain_count = shown.chain_count,
+                .subject = shown.subject,
+                .uris = shown.uris,
+                .uri_count = shown.uri_count,
+                .dns_names = shown.dns_names,
+                .dns_name_count = shown.dns_name_count,
+        };
 }
 
 /* Built once from the verified leaf alone, so every request says the same bytes (I25, I26). */
@@ -26,12 +40,7 @@ static void identity_build(struct connection *connection)
         struct identity identity = {.verify = IDENTITY_NONE};
         arena_init(&scratch, 4096);
         if (verdict->verified) {
-                identity = (struct identity){.verify = IDENTITY_SUCCESS,
-                                             .forward = connection->listener->forward,
-                                             .name = slice_of(verdict->pin_name),
-                                             .leaf = leaf_der(connection, &scratch),
-                                             .leaf_digest = verdict->leaf,
-                                             .subject = slice_of(verdict->subject)};
+                identity = identity_of_verified(connection, &scratch);
         } else if (connection->chain) {
                 identity.verify = IDENTITY_FAILED;
                 identity.reason = slice_of(reason_token(verdict->reason));

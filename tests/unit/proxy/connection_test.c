@@ -100,6 +100,43 @@ static void a_client_without_identity_never_gets_one_later(void **state)
         world_stop(world);
 }
 
+static size_t count_of(const char *text, const char *part)
+{
+        size_t count = 0;
+        for (const char *at = text; (at = strstr(at, part)); at++)
+                count++;
+        return count;
+}
+
+static void only_the_verified_path_is_shown_to_backends(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){.forward = 7});
+        struct pki_cert issuing =
+                world_client(world, &(struct pki_spec){.subject = "issuing", .ca = true});
+        struct pki_spec spec = world_valid((struct pki_spec){
+                .subject = "robot", .san = "URI:spiffe://test/robot,DNS:robot.test"});
+        struct pki_cert robot = pki_make(&issuing, &spec);
+        struct pki_cert other = world_client(world, &(struct pki_spec){.subject = "other"});
+        char response[16384];
+        struct line line;
+        struct call call = {.with = &robot, .chain = pki_stack(2, other.x509, issuing.x509)};
+        assert_true(line_open(world, &call, &line));
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        const char *chain = strstr(response, "client-cert-chain: :");
+        assert_non_null(chain);
+        char chain_line[8192];
+        size_t len = strcspn(chain, "\r");
+        memcpy(chain_line, chain, len);
+        chain_line[len] = '\0';
+        assert_int_equal(count_of(chain_line, ":, :"), 0); /* one certificate: the issuing CA's */
+        assert_non_null(strstr(response, "Subject=\"CN=robot\""));
+        assert_non_null(strstr(response, "URI=spiffe://test/robot"));
+        assert_non_null(strstr(response, "DNS=robot.test"));
+        line_close(&line);
+        world_stop(world);
+}
+
 static void bytes_behind_a_refused_request_are_never_parsed(void **state)
 {
         (void)state;
@@ -165,6 +202,7 @@ int main(void)
                 cmocka_unit_test(a_removed_pin_ends_the_open_connection),
                 cmocka_unit_test(a_port_that_goes_takes_its_connections_along),
                 cmocka_unit_test(a_client_without_identity_never_gets_one_later),
+                cmocka_unit_test(only_the_verified_path_is_shown_to_backends),
                 cmocka_unit_test(bytes_behind_a_refused_request_are_never_parsed),
                 cmocka_unit_test(draining_answers_who_was_accepted_before),
                 cmocka_unit_test(a_plain_port_serves_without_identity),
