@@ -128,6 +128,7 @@ void connection_end(struct connection *connection, const char *why)
         if (!connection->why)
                 connection->why = why;
         deadline_clear(&connection->deadline);
+        deadline_clear(&connection->stall);
         if (connection->is_ready)
                 ready_list_remove(connection);
         client_h1_free(connection->h1);
@@ -437,10 +438,28 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
         connection_ready(connection);
 }
 
+static void on_stalled(struct deadline *deadline)
+{
+        connection_end(CONTAINER_OF(deadline, struct connection, stall), "stalled");
+}
+
+/* Who asks for much and reads nothing holds an exchange and a backend: not for long. */
+static void watch_stall(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (connection->out.len == 0)
+                deadline_clear(&connection->stall);
+        else if (connection->progressed || !deadline_is_set(&connection->stall))
+                deadline_set(&worker->wheel, &connection->stall,
+                             worker->now_ms + worker->limits->body_progress_ms, on_stalled);
+        connection->progressed = false;
+}
+
 void connection_watch(struct connection *connection)
 {
         if (!connection_is_open(connection))
                 return;
+        watch_stall(connection);
         int events = connection->want_read ? UV_READABLE : 0;
         if (connection->out.len > 0 ||
             (connection->state == CONNECTION_HANDSHAKING && !connection->want_read))

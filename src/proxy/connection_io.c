@@ -63,6 +63,7 @@ static bool write_all(struct connection *connection, struct slice *bytes)
                 if (sent == IO_MORE)
                         return true;
                 *bytes = slice_skip(*bytes, (size_t)sent);
+                connection->progressed = true;
         }
         return true;
 }

@@ -40,6 +40,7 @@ struct connection {
         SSL *ssl;                    /* NULL on a plain port */
         struct handshake *handshake; /* NULL once decided */
         struct deadline deadline;
+        struct deadline stall; /* runs while bytes wait for a peer that takes none (I34) */
         uint64_t id, opened_ms, requests;
         struct event_address peer;
 
@@ -68,6 +69,7 @@ struct connection {
         /* Bytes on their way; empty buffers hold no memory. */
         struct buffer in, out;
         bool want_read, read_blocked_on_write, broken;
+        bool progressed; /* the peer took bytes since connection_watch looked */
 
         struct client_h1 *h1; /* one of the two while serving */
         struct client_h2 *h2;

@@ -176,6 +176,26 @@ static void draining_answers_who_was_accepted_before(void **state)
         world_stop(world);
 }
 
+static void who_does_not_read_the_answer_is_let_go(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        const struct worker_counters *counters = world_counters(world);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        static const char ask[] = "GET /endless HTTP/1.1\r\nHost: first.example\r\n\r\n";
+        struct line line;
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_int_equal(SSL_write(line.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+        while (world_backend_hits(world) == 0)
+                usleep(1000);
+        for (int i = 0; counter_get(&counters->connections_serving) > 0; i++) {
+                assert_true(i < 5000);
+                usleep(1000);
+        }
+        line_close(&line);
+        world_stop(world);
+}
+
 static void a_plain_port_serves_without_identity(void **state)
 {
         (void)state;
@@ -205,6 +225,7 @@ int main(void)
                 cmocka_unit_test(only_the_verified_path_is_shown_to_backends),
                 cmocka_unit_test(bytes_behind_a_refused_request_are_never_parsed),
                 cmocka_unit_test(draining_answers_who_was_accepted_before),
+                cmocka_unit_test(who_does_not_read_the_answer_is_let_go),
                 cmocka_unit_test(a_plain_port_serves_without_identity),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,29 @@ static void accepted_and_refused_are_all_handshakes(void **state)
         world_stop(world);
 }
 
+static void at_the_cap_the_oldest_handshake_goes(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){.handshakes = 2});
+        const struct worker_counters *counters = world_counters(world);
+        int mute[4];
+        char byte;
+        for (size_t i = 0; i < COUNT_OF(mute); i++) {
+                mute[i] = world_connect(world);
+                while (counter_get(&counters->handshakes_started) <= i)
+                        usleep(1000);
+        }
+        assert_int_equal(read(mute[0], &byte, 1), 0);
+        assert_int_equal(read(mute[1], &byte, 1), 0);
+        assert_int_equal(counter_get(&counters->refused[REASON_OVER_CAPACITY]), 2);
+        assert_int_equal(counter_get(&counters->refused[REASON_TIMEOUT]), 0);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        assert_int_equal(call_with(world, &robot, TLS1_3_VERSION), 200);
+        for (size_t i = 0; i < COUNT_OF(mute); i++)
+                close(mute[i]);
+        world_stop(world);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -241,6 +264,7 @@ int main(void)
                 cmocka_unit_test(an_unknown_alpn_is_refused),
                 cmocka_unit_test(without_a_proof_of_the_key_a_pinned_certificate_is_nothing),
                 cmocka_unit_test(of_two_server_certificates_the_named_one_is_shown),
+                cmocka_unit_test(at_the_cap_the_oldest_handshake_goes),
                 cmocka_unit_test(accepted_and_refused_are_all_handshakes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,16 @@ static int bind_any(uint16_t *port, bool listens)
         return fd;
 }
 
+/* More than every buffer on the way takes. */
+static void answer_without_end(int fd)
+{
+        static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+        static const char zeros[65536];
+        ssize_t sent = send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL);
+        while (sent > 0)
+                sent = send(fd, zeros, sizeof(zeros), MSG_NOSIGNAL);
+}
+
 static void answer_one(struct backend_server *backend, int fd)
 {
         char request[8192];
@@ -67,6 +77,10 @@ static void answer_one(struct backend_server *backend, int fd)
                         break;
         }
         atomic_fetch_add(&backend->hits, 1);
+        if (strncmp(request, "GET /endless ", 13) == 0) {
+                answer_without_end(fd);
+                return;
+        }
         char answer[9000];
         int size = snprintf(answer, sizeof(answer),
                             "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
@@ -306,6 +320,9 @@ struct world *world_start(const struct world_config *config)
         world->limits = limits_default();
         world->limits.linger_ms = 200;
         world->limits.handshake_ms = 1000;
+        world->limits.body_progress_ms = 500;
+        if (config->handshakes)
+                world->limits.handshakes = config->handshakes;
         publisher_init(&world->publisher);
         world->hub = event_hub_new(&(struct event_hub_options){.workers = 1}, &err);
         world->proxy = proxy_new(&(struct proxy_options){.workers = 1,

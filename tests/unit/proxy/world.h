@@ -28,7 +28,8 @@ struct world_config {
         size_t server_count;
         unsigned forward; /* enum identity_forward */
         X509_CRL *crl;
-        uint16_t plain; /* not 0: the port is HTTP */
+        uint16_t plain;    /* not 0: the port is HTTP */
+        size_t handshakes; /* not 0: the cap on them; of the first configuration */
 };
 
 struct world;
