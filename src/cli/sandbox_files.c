@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,6 +48,23 @@ static bool allow_reading(int ruleset, const char *path)
         return added == 0;
 }
 
+/* A rule holds for a file's inode, and an editor's rename puts another one in its place: the folder
+ * must be readable, or the first change of the configuration would be the last. */
+static bool allow_reading_beside(int ruleset, const char *path)
+{
+        struct stat info;
+        char folder[PATH_MAX];
+        const char *slash = strrchr(path, '/');
+        size_t len = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+        if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+                return true;
+        if (len >= sizeof(folder))
+                return true;
+        memcpy(folder, path, len);
+        folder[len] = '\0';
+        return allow_reading(ruleset, slash ? folder : ".");
+}
+
 bool sandbox_restrict_files(const char *const *read_paths, size_t count)
 {
         int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
@@ -55,7 +74,8 @@ bool sandbox_restrict_files(const char *const *read_paths, size_t count)
         for (size_t i = 0; ok && i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
                 ok = allow_reading(ruleset, system_paths[i]);
         for (size_t i = 0; ok && i < count; i++)
-                ok = allow_reading(ruleset, read_paths[i]);
+                ok = allow_reading(ruleset, read_paths[i]) &&
+                     allow_reading_beside(ruleset, read_paths[i]);
         ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
         int saved = errno;
         close(ruleset);
