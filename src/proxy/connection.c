@@ -15,7 +15,7 @@ enum {
         OUT_BYTES_MAX = 512 * 1024
 };
 
-static const unsigned connection_may_become[] = {
+static const unsigned legal_moves[] = {
         [CONNECTION_HANDSHAKING] =
                 BIT(CONNECTION_SERVING) | BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
         [CONNECTION_SERVING] =
@@ -42,9 +42,14 @@ static struct counter *gauge_of(struct connection *connection, enum connection_s
         return NULL;
 }
 
+bool connection_may_move(enum connection_state from, enum connection_state to)
+{
+        return (legal_moves[from] & BIT(to)) != 0;
+}
+
 void connection_move(struct connection *connection, enum connection_state state)
 {
-        must(connection_may_become[connection->state] & BIT(state));
+        must(connection_may_move(connection->state, state));
         counter_sub(gauge_of(connection, connection->state), 1);
         connection->state = state;
         struct counter *gauge = gauge_of(connection, state);

@@ -19,6 +19,7 @@ enum connection_state {
         CONNECTION_LINGERING,   /* the last answer is written; what still comes is thrown away */
         CONNECTION_CLOSED,      /* only the loop still knows it */
 };
+bool connection_may_move(enum connection_state from, enum connection_state to);
 
 enum io {
         IO_MORE = -1,
@@ -34,18 +35,17 @@ struct connection {
         struct connection *next, **link;                      /* of all */
         struct connection *handshake_next, *handshake_former; /* of those handshaking, by age */
         struct connection *ready_next;                        /* of those that go on this turn */
-        bool is_ready, has_fd_events;
+        bool is_ready;
         int fd, poll_events;
         uv_poll_t poll;
         SSL *ssl;                    /* NULL on a plain port */
         struct handshake *handshake; /* NULL once decided */
-        struct deadline deadline;
-        struct deadline stall; /* runs while bytes wait for a peer that takes none (I34) */
+        struct deadline deadline,
+                stall; /* stall runs while bytes wait for a peer that takes none (I34) */
         uint64_t id, opened_ms, requests;
         struct event_address peer;
 
-        /* Where it belongs. Pointers are into the worker's snapshot and refreshed when it changes.
-         */
+        /* Where it belongs, in the worker's snapshot: refreshed when that changes. */
         size_t port_index;
         const struct port *port;
         const struct listener *listener; /* that SNI chose; NULL on a plain port */
@@ -68,8 +68,7 @@ struct connection {
 
         /* Bytes on their way; empty buffers hold no memory. */
         struct buffer in, out;
-        bool want_read, read_blocked_on_write, broken;
-        bool progressed; /* the peer took bytes since connection_watch looked */
+        bool want_read, broken, progressed; /* the latter: took bytes since connection_watch */
 
         struct client_h1 *h1; /* one of the two while serving */
         struct client_h2 *h2;

@@ -8,9 +8,25 @@
 
 #include <cmocka.h>
 
+#include "proxy/connection_state.h"
 #include "world.h"
 
 static const char get[] = "GET / HTTP/1.1\r\nHost: first.example\r\n\r\n";
+
+static void no_state_leads_back_to_serving(void **state)
+{
+        (void)state;
+        for (int from = CONNECTION_HANDSHAKING; from <= CONNECTION_CLOSED; from++) {
+                assert_int_equal(connection_may_move(from, CONNECTION_SERVING),
+                                 from == CONNECTION_HANDSHAKING);
+                assert_false(connection_may_move(from, CONNECTION_HANDSHAKING));
+                assert_int_equal(connection_may_move(from, CONNECTION_CLOSED),
+                                 from != CONNECTION_CLOSED);
+                assert_false(connection_may_move(CONNECTION_CLOSED, from));
+        }
+        assert_false(connection_may_move(CONNECTION_HANDSHAKING, CONNECTION_DRAINING));
+        assert_false(connection_may_move(CONNECTION_LINGERING, CONNECTION_DRAINING));
+}
 
 static void a_connection_is_kept_for_the_next_request(void **state)
 {
@@ -218,6 +234,7 @@ static void a_plain_port_serves_without_identity(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(no_state_leads_back_to_serving),
                 cmocka_unit_test(a_connection_is_kept_for_the_next_request),
                 cmocka_unit_test(a_removed_pin_ends_the_open_connection),
                 cmocka_unit_test(a_port_that_goes_takes_its_connections_along),
