@@ -1,5 +1,4 @@
-/* The insides of a connection, shared by connection*.c and the two client protocols; private to
- * proxy/. */
+/* The insides of a connection, for connection*.c and the two client protocols alone. */
 #pragma once
 
 #include <openssl/ssl.h>
