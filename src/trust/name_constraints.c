@@ -71,3 +71,46 @@ bool wildcard_is_excluded(STACK_OF(X509) * path, char why[static RULE_TEXT_SIZE]
                          "a wildcard DNS name stands for a name that a CA's constraints exclude");
         return excluded;
 }
+
+static size_t count_constraints(X509 *x509)
+{
+        if (X509_get_ext_by_NID(x509, NID_name_constraints, -1) < 0)
+                return 0;
+        NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(x509, NID_name_constraints, NULL, NULL);
+        int count = 0;
+        if (constraints && constraints->permittedSubtrees)
+                count += sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees);
+        if (constraints && constraints->excludedSubtrees)
+                count += sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees);
+        NAME_CONSTRAINTS_free(constraints);
+        return (size_t)count;
+}
+
+/* As OpenSSL counts: alternative names and the subject's entries. */
+static size_t count_names(X509 *x509)
+{
+        size_t count = (size_t)X509_NAME_entry_count(X509_get_subject_name(x509));
+        GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+        count += names ? (size_t)sk_GENERAL_NAME_num(names) : 0;
+        GENERAL_NAMES_free(names);
+        return count;
+}
+
+bool name_constraints_are_bounded(X509 *leaf, STACK_OF(X509) * others,
+                                  char why[static RULE_TEXT_SIZE])
+{
+        size_t constraints = 0;
+        for (int i = 0; i < sk_X509_num(others); i++)
+                constraints += count_constraints(sk_X509_value(others, i));
+        if (constraints == 0)
+                return true;
+        size_t names = count_names(leaf);
+        for (int i = 0; i < sk_X509_num(others); i++)
+                names += count_names(sk_X509_value(others, i));
+        if (names <= NAME_COMPARISONS_MAX / constraints)
+                return true;
+        snprintf(why, RULE_TEXT_SIZE,
+                 "%zu names against %zu name constraints are too many to compare", names,
+                 constraints);
+        return false;
+}

@@ -322,6 +322,11 @@ static enum reason run(const struct path_request *request, struct path *path,
         struct verification self = {.now = request->now};
         CLEANUP(store_ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
         CLEANUP(stack_free) STACK_OF(X509) *others = usable_others(request);
+        char why[RULE_TEXT_SIZE];
+        if (!name_constraints_are_bounded(request->chain->leaf, others, why)) {
+                say(detail, why, 0, NULL);
+                return REASON_NAME_CONSTRAINED;
+        }
         if (!ctx || !X509_STORE_CTX_init(ctx, trust_store_x509(request->store),
                                          request->chain->leaf, others))
                 return REASON_INTERNAL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/conf.h>
 #include <openssl/dsa.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -58,8 +59,11 @@ static EVP_PKEY *new_key(const char *kind)
 static void add_extension(X509 *x509, X509 *issuer, int nid, const char *value)
 {
         X509V3_CTX ctx;
+        CONF *empty = NCONF_new(NULL); /* certificatePolicies asks for one */
         X509V3_set_ctx(&ctx, issuer, x509, NULL, NULL, 0);
+        X509V3_set_nconf(&ctx, empty);
         X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+        NCONF_free(empty);
         must(extension != NULL);
         must(X509_add_ext(x509, extension, -1) == 1);
         X509_EXTENSION_free(extension);
@@ -82,6 +86,10 @@ static void add_extensions(X509 *x509, X509 *issuer, const struct pki_spec *spec
                 add_extension(x509, issuer, NID_subject_alt_name, spec->san);
         if (spec->name_constraints)
                 add_extension(x509, issuer, NID_name_constraints, spec->name_constraints);
+        if (spec->policies)
+                add_extension(x509, issuer, NID_certificate_policies, spec->policies);
+        if (spec->policy_mappings)
+                add_extension(x509, issuer, NID_policy_mappings, spec->policy_mappings);
         if (spec->policy_constraints)
                 add_extension(x509, issuer, NID_policy_constraints, spec->policy_constraints);
 }

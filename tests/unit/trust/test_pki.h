@@ -23,6 +23,7 @@ struct pki_spec {
         const char *eku;       /* NULL: clientAuth (leaves only) */
         const char *key_usage; /* NULL: digitalSignature, or the CA's */
         const char *san, *name_constraints, *policy_constraints;
+        const char *policies, *policy_mappings;
         long serial; /* 0: counted up */
 };
 
