@@ -36,7 +36,7 @@ enum field_kind {
         FIELD_TEXT,    /* struct slice; min and max are its length, max 0: 4096 */
         FIELD_NUMBER,  /* int64_t */
         FIELD_FLAG,    /* bool */
-        FIELD_TEXTS,   /* LIST(struct slice); item_min and item_max are each one's length */
+        FIELD_TEXTS,   /* LIST(struct slice); each of 1 to item_max characters */
         FIELD_MAP,     /* struct text_map */
         FIELD_OBJECT,  /* pointer to a struct of `shape`; NULL: absent */
         FIELD_OBJECTS, /* LIST(struct of `shape`) */

@@ -148,6 +148,23 @@ static const struct field filter_fields[] = {
 };
 static SHAPE(filter_shape, struct http_filter, filter_fields, .check = filter_check);
 
+/* The CEL rules of spec.rules[].filters, for the filters that we read. */
+static bool filters_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct http_rule *rule = value;
+        for (size_t i = 0; i < rule->filters.count; i++)
+                for (size_t j = 0; j < i; j++) {
+                        const struct http_filter *a = &rule->filters.items[i];
+                        const struct http_filter *b = &rule->filters.items[j];
+                        if (slice_equal(a->type, b->type) && (a->request || a->response))
+                                return decode_error(d, a->node, err,
+                                                    "type %.*s is that of item %zu, wants it only "
+                                                    "once",
+                                                    SLICE_ARG(a->type), j);
+                }
+        return true;
+}
+
 /* --- backends and rules --- */
 
 static bool backend_ref_check(struct decoder *d, void *value, struct error *err)
@@ -201,7 +218,7 @@ static const struct field rule_fields[] = {
         {"retry", FIELD_NODE, offsetof(struct http_rule, retry)},
         {"sessionPersistence", FIELD_NODE, offsetof(struct http_rule, session_persistence)},
 };
-static SHAPE(rule_shape, struct http_rule, rule_fields);
+static SHAPE(rule_shape, struct http_rule, rule_fields, .check = filters_check);
 
 /* --- the route --- */
 

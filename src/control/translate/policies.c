@@ -257,8 +257,12 @@ void policies_tell(struct work *w)
                 policy->status->parents.items =
                         ARENA_ARRAY(arena, struct parent_status, api->targets.count);
                 for (size_t t = 0; t < api->targets.count; t++) {
-                        if (policy->targets[t].outcome == TARGET_FOREIGN)
+                        if (policy->targets[t].outcome == TARGET_FOREIGN) {
+                                work_warn(w, "%.*s: targetRefs[%zu]: Gateway %.*s is not ours",
+                                          SLICE_ARG(api->object.id), t,
+                                          SLICE_ARG(api->targets.items[t].name));
                                 continue;
+                        }
                         struct parent_status *status =
                                 &policy->status->parents.items[policy->status->parents.count++];
                         *status = (struct parent_status){

@@ -73,9 +73,13 @@ static bool namespace_allowed(struct work *w, const struct gateway_work *gateway
         const struct object *object =
                 objects_find(w->objects, KIND_NAMESPACE, SLICE_NONE, namespace);
         /* Every namespace bears its name as a label (Kubernetes 1.21). */
-        struct text_pair name = {SLICE("kubernetes.io/metadata.name"), namespace};
-        struct text_map only_name = {&name, 1};
-        return selector_holds(from->selector, object ? &object->labels : &only_name);
+        size_t count = object ? object->labels.count : 0;
+        struct text_pair *labels = ARENA_ARRAY(&w->out->arena, struct text_pair, count + 1);
+        labels[0] = (struct text_pair){SLICE("kubernetes.io/metadata.name"), namespace};
+        for (size_t i = 0; i < count; i++)
+                labels[i + 1] = object->labels.items[i];
+        struct text_map all = {labels, count + 1};
+        return selector_holds(from->selector, &all);
 }
 
 /* --- attaching --- */

@@ -187,6 +187,9 @@ static void routes_keep_the_rules_of_their_crd(void **state)
                 {"rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: "
                  "{set: [{name: a, value: \"b\\r\\nc: d\"}]}}]}]",
                  "wants a header value"},
+                {"rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {}}, "
+                 "{type: RequestHeaderModifier, requestHeaderModifier: {}}]}]",
+                 "filters[1]: type RequestHeaderModifier is that of item 0"},
                 {"rules: [{backendRefs: [{name: a}]}]", "has no port"},
                 {"rules: [{backendRefs: [{name: a, port: 80, weight: -1}]}]", "is no weight"},
         };
