@@ -323,12 +323,28 @@ static void connection_turn(struct connection *connection)
                 serve_turn(connection);
 }
 
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static void poll_set(struct connection *connection, int events)
+{
+        connection->poll_events = events;
+        if (events)
+                uv_poll_start(&connection->poll, events, on_poll);
+        else
+                uv_poll_stop(&connection->poll);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
         struct connection *connection = handle->data;
-        (void)events;
-        if (status < 0)
+        if (status < 0) {
+                connection->poll_events = 0;
                 connection->broken = true;
+        } else if (events == UV_READABLE && !connection->want_read &&
+                   connection->state != CONNECTION_HANDSHAKING) {
+                poll_set(connection, connection->poll_events & ~UV_READABLE);
+                return;
+        }
         connection_turn(connection);
 }
 
@@ -460,6 +476,8 @@ static void watch_stall(struct connection *connection)
         connection->progressed = false;
 }
 
+/* Polling for reading when nothing is to be read costs nothing until something comes, and a change
+ * costs system calls: it is given up only once there was something (on_poll). */
 void connection_watch(struct connection *connection)
 {
         if (!connection_is_open(connection))
@@ -469,13 +487,10 @@ void connection_watch(struct connection *connection)
         if (connection->out.len > 0 ||
             (connection->state == CONNECTION_HANDSHAKING && !connection->want_read))
                 events |= UV_WRITABLE;
-        if (events == connection->poll_events)
+        bool writes_alike = ((events ^ connection->poll_events) & UV_WRITABLE) == 0;
+        if (writes_alike && (connection->poll_events & events) == events)
                 return;
-        connection->poll_events = events;
-        if (events)
-                uv_poll_start(&connection->poll, events, on_poll);
-        else
-                uv_poll_stop(&connection->poll);
+        poll_set(connection, events);
 }
 
 void connections_turn(struct worker *worker)

@@ -15,8 +15,8 @@ struct upstream_options upstream_options_default(void)
                 .connect_ms_max = 5000,
                 .idle_ms_max = 60000,
                 .dns_ttl_ms = 10000,
-                .idle_max = 256,
-                .idle_endpoint_max = 32,
+                .idle_max = 1024,
+                .idle_endpoint_max = 128,
         };
 }
 

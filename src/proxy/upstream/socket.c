@@ -171,11 +171,26 @@ static void on_connect_expired(struct deadline *deadline)
         lease_connect_failed(lease, UPSTREAM_CONNECT_TIMEOUT);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void poll_set(struct upstream_socket *socket, int events)
+{
+        if (events == socket->events)
+                return;
+        socket->events = events;
+        if (events == 0)
+                uv_poll_stop(&socket->poll);
+        else
+                must(uv_poll_start(&socket->poll, events, on_poll) == 0);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
         struct upstream_socket *socket = poll->data;
-        (void)status; /* what is wrong, reading or writing will say */
-        (void)events;
+        if (status < 0) /* what is wrong, reading or writing will say; libuv has stopped polling */
+                socket->events = 0;
+        else if ((events & socket->wanted) == 0)
+                poll_set(socket, socket->wanted); /* now it costs something to look */
         switch (socket->state) {
         case SOCKET_CONNECTING:
                 connect_done(socket);
@@ -191,15 +206,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         }
 }
 
+/* Polling for more than is wanted costs nothing until it happens, and a change costs system calls:
+ * reading is given up only once there was something to read (on_poll). */
 static void poll_for(struct upstream_socket *socket, int events)
 {
-        if (events == socket->events)
+        socket->wanted = events;
+        if ((socket->events & ~UV_READABLE) == (events & ~UV_READABLE) &&
+            (socket->events & events) == events)
                 return;
-        socket->events = events;
-        if (events == 0)
-                uv_poll_stop(&socket->poll);
-        else
-                must(uv_poll_start(&socket->poll, events, on_poll) == 0);
+        poll_set(socket, events);
 }
 
 void upstream_want(struct upstream_lease *lease, bool read, bool write)

@@ -31,6 +31,7 @@ struct upstream_socket {
         enum socket_state state;
         int fd;
         int events; /* that are polled for */
+        int wanted; /* that matter: a part of them */
         uv_poll_t poll;
         struct deadline deadline; /* to connect, or to be used again */
 };
