@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "http/body.h"
 #include "http/h1_write.h"
+#include "proxy/client.h"
 #include "proxy/connection_state.h"
 
 enum {

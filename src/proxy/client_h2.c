@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "http/h2.h"
+#include "proxy/client.h"
 #include "proxy/connection_state.h"
 
 enum {

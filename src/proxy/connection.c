@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "proxy/client.h"
 #include "proxy/connection_state.h"
 
 enum {

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "proxy/client.h"
 #include "proxy/connection_state.h"
 #include "proxy/handshake/shown.h"
 

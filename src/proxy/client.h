@@ -1,0 +1,18 @@
+/* The two protocols that a client connection can speak, as connection.c drives them. Private to
+ * proxy/. */
+#pragma once
+
+#include "proxy/connection_state.h"
+
+/* The clients: made when serving begins, freed with the connection. *_turn does all that can be
+ * done now; *_drain lets it end after what is in flight. */
+struct client_h1 *client_h1_new(struct connection *connection);
+void client_h1_free(struct client_h1 *h1);
+void client_h1_turn(struct client_h1 *h1);
+void client_h1_drain(struct client_h1 *h1);
+struct client_h2 *client_h2_new(struct connection *connection);
+void client_h2_free(struct client_h2 *h2);
+void client_h2_turn(struct client_h2 *h2);
+void client_h2_drain(struct client_h2 *h2);
+/* A start for an exchange on this connection, all but head, arena and end. */
+struct exchange_start connection_exchange(struct connection *connection);
