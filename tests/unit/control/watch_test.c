@@ -10,6 +10,11 @@
 #include "control/source/watch.h"
 #include "folder.h"
 
+enum {
+        TOLD_MS_MAX =
+                5000, /* 60 to 350 is usual; the rest is for a machine that does other things */
+};
+
 struct seen {
         uv_loop_t loop;
         uv_timer_t deadline;
@@ -62,7 +67,7 @@ static void seen_close(struct seen *seen)
         assert_int_equal(uv_loop_close(&seen->loop), 0);
 }
 
-static void a_file_written_anew_is_told_within_a_second(void **state)
+static void a_file_written_anew_is_told_once(void **state)
 {
         (void)state;
         struct seen seen;
@@ -71,7 +76,7 @@ static void a_file_written_anew_is_told_within_a_second(void **state)
         seen_open(&seen, paths, 1);
         assert_false(seen_within(&seen, 400));
         folder_write("edge.yaml", "a: 22\n");
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         assert_false(seen_within(&seen, 400));
         seen_close(&seen);
 }
@@ -85,7 +90,7 @@ static void an_atomic_rename_is_told(void **state)
         seen_open(&seen, paths, 1);
         folder_write(".edge.yaml.new", "a: 2\n");
         rename(folder_file(".edge.yaml.new"), folder_file("edge.yaml"));
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         seen_close(&seen);
 }
 
@@ -103,7 +108,7 @@ static void a_swap_of_the_data_link_of_a_kubernetes_volume_is_told(void **state)
         seen_open(&seen, paths, 1);
         assert_int_equal(symlink("..two", folder_file("..data_tmp")), 0);
         rename(folder_file("..data_tmp"), folder_file("..data"));
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         seen_close(&seen);
 }
 
@@ -114,9 +119,9 @@ static void a_new_and_a_deleted_file_of_a_folder_are_told(void **state)
         const char *paths[] = {folder_path};
         seen_open(&seen, paths, 1);
         folder_write("new.yaml", "a: 1\n");
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         unlink(folder_file("new.yaml"));
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         seen_close(&seen);
 }
 
@@ -140,10 +145,10 @@ static void a_pin_file_beside_the_configuration_is_followed(void **state)
         assert_true(source_files_read(paths, 1, &objects, &err));
         file_watch_follow(seen.watch, objects);
         objects_free(objects);
-        assert_true(seen_within(&seen, 1000)); /* it may have changed since it was read */
+        assert_true(seen_within(&seen, TOLD_MS_MAX)); /* it may have changed since it was read */
         assert_false(seen_within(&seen, 400));
         folder_write("pins/partners.txt", "# nobody\n");
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         seen_close(&seen);
 }
 
@@ -167,7 +172,7 @@ static void a_writer_that_never_rests_can_not_hide_a_change(void **state)
         seen_open(&seen, paths, 1);
         uv_timer_init(&seen.loop, &writer);
         uv_timer_start(&writer, on_write, 5, 5);
-        assert_true(seen_within(&seen, 1000));
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
         uv_close((uv_handle_t *)&writer, NULL);
         seen_close(&seen);
 }
@@ -176,7 +181,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_open_test, folder_close_test)
         const struct CMUnitTest tests[] = {
-                IN_FOLDER(a_file_written_anew_is_told_within_a_second),
+                IN_FOLDER(a_file_written_anew_is_told_once),
                 IN_FOLDER(an_atomic_rename_is_told),
                 IN_FOLDER(a_swap_of_the_data_link_of_a_kubernetes_volume_is_told),
                 IN_FOLDER(a_new_and_a_deleted_file_of_a_folder_are_told),
