@@ -181,21 +181,20 @@ static void linger_turn(struct connection *connection)
                 connection_end(connection, "peer_closed");
                 return;
         }
-        connection->want_read = true;
-        if (connection->out.len == 0 && connection->ssl)
+        bool told = connection->out.len == 0;
+        connection->want_read = told; /* else it would be woken for what it does not read yet */
+        if (told && connection->ssl)
                 SSL_shutdown(connection->ssl);
-        if (connection->out.len == 0)
+        if (told)
                 shutdown(connection->fd, SHUT_WR);
-        for (int i = 0; i < 4; i++) {
-                long got = connection->out.len > 0
-                                   ? IO_MORE
-                                   : read(connection->fd, worker->scratch, SCRATCH_BYTES);
-                if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR && got != IO_MORE)) {
+        for (int i = 0; told && i < 4; i++) {
+                ssize_t got = read(connection->fd, worker->scratch, SCRATCH_BYTES);
+                if (got < 0 && (errno == EAGAIN || errno == EINTR))
+                        break;
+                if (got <= 0) {
                         connection_end(connection, "ended");
                         return;
                 }
-                if (got < 0)
-                        break;
         }
         ERR_clear_error();
         connection_watch(connection);
