@@ -1,0 +1,124 @@
+"""README and manual say what the program does: the quick start runs as printed, and nothing that the
+program can say, count or be told is missing from the manual."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from support import gateway as gw
+from support.client import curl, handshake
+from support.net import free_port
+
+README = open(os.path.join(gw.ROOT, "README.md")).read()
+MANUAL_FILE = os.path.join(gw.ROOT, "docs", "manual.md")
+MANUAL = open(MANUAL_FILE).read() if os.path.exists(MANUAL_FILE) else ""
+COMMANDS = ("run", "check", "explain", "pin", "status", "secret", "demo", "version")
+
+
+def quick_start():
+    """The shell blocks in order; one that is to be refused must fail."""
+    section = README.split("## Quick start")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh( refused)?\n(.*?)```", section, re.S)
+    assert len(blocks) >= 7
+    return "\n".join(f"if\n{text.strip()}\nthen echo LET IN; exit 9; fi" if refused else text
+                     for refused, text in blocks)
+
+
+def test_the_quick_start_of_the_readme_runs_as_printed(tmp_path):
+    gateway, backend, admin = free_port(), free_port(), free_port()
+    script = (quick_start().replace("8443", str(gateway)).replace("3000", str(backend))
+              .replace("127.0.0.1:9180", f"127.0.0.1:{admin}"))
+    prelude = f"""set -euo pipefail
+trap 'kill $(jobs -p) || true; sleep 0.2; kill $(jobs -p) 2>/dev/null || true; wait' EXIT
+pingate() {{
+    case $1 in
+    run) exec '{gw.BINARY}' "$@" --admin 127.0.0.1:{admin} --drain-delay 0s ;;
+    status) '{gw.BINARY}' "$@" --admin 127.0.0.1:{admin} ;;
+    *) '{gw.BINARY}' "$@" ;;
+    esac
+}}
+"""
+    out = subprocess.run(["bash", "-c", prelude + script], cwd=tmp_path, capture_output=True, text=True, timeout=90,
+                         env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    said = out.stdout + out.stderr
+    assert out.returncode == 0, said
+    assert "pingate-client-verify: SUCCESS" in said
+    assert "pingate-client-name: acme-robot" in said
+    assert "alert certificate unknown" in said and "alert certificate required" in said
+    assert "not_pinned" in said and "to admit this client, pin: spki:" in said
+    audit = (tmp_path / "audit.log").read_text()
+    assert [json.loads(line)["reason"] for line in audit.splitlines() if '"event":"handshake"' in line] == [
+        "accepted", "not_pinned", "no_certificate"]
+
+
+def test_the_readme_links_to_files_that_exist():
+    for text, name in ((README, gw.ROOT), (MANUAL, os.path.dirname(MANUAL_FILE))):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert os.path.exists(os.path.join(name, target)), target
+
+
+def help_of(command):
+    return subprocess.run([gw.BINARY, command, "--help"], capture_output=True, text=True, timeout=30).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_manual_has_every_command_with_every_option(command):
+    assert command in subprocess.run([gw.BINARY, "help"], capture_output=True, text=True).stdout
+    part = re.search(rf"^### `pingate {command}\b.*?(?=^##)", MANUAL, re.S | re.M)
+    assert part, command
+    for option in re.findall(r"^  (?:-\w, |    )(--[\w-]+)", help_of(command), re.M):
+        assert option == "--help" or f"`{option}" in part.group(0) or f", {option}" in part.group(0), option
+
+
+def test_the_manual_has_every_limit_with_its_default():
+    limits = re.findall(r"^  ([a-z-]+) \((\d+)\): ", help_of("run"), re.M)
+    assert len(limits) >= 16
+    for name, default in limits:
+        assert re.search(rf"^\| `{name}` \| {default} \|", MANUAL, re.M), name
+
+
+def test_the_manual_has_every_reason_with_its_alert():
+    table = open(os.path.join(gw.ROOT, "src", "base", "reason.def")).read()
+    reasons = re.findall(r'^REASON\(\w+,\s+"(\w+)",\s+(\d+),', table, re.M)
+    assert len(reasons) > 25
+    for token, alert in reasons:
+        assert re.search(rf"^\| `{token}` \| {alert if alert != '0' else '—'}[ |(]", MANUAL, re.M), token
+
+
+@pytest.fixture(scope="module")
+def served(people, nginx, tmp_path_factory):
+    port = free_port()
+    text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
+            + gw.gateway([gw.https_listener("https", port)],
+                         default=gw.validation(pins=gw.pinning(spki=[people.pinned.spki_hash])))
+            + gw.backend(nginx.port) + gw.route())
+    gateway = gw.Gateway(tmp_path_factory.mktemp("docs"), {"edge.yaml": text})
+    assert curl(port, people.server_ca, people.pinned).status == 200
+    assert handshake(port, people.server_ca, people.unpinned) == 46
+    gateway.last_refusal("not_pinned")
+    yield gateway
+    gateway.stop()
+
+
+def test_the_manual_has_every_metric(served):
+    metrics = re.findall(r"^# TYPE (\w+) ", served.admin("/metrics")[1], re.M)
+    assert len(metrics) > 25
+    for metric in metrics:
+        assert f"`{metric}`" in MANUAL, metric
+
+
+def test_the_manual_has_every_field_of_the_records(served):
+    records = served.audit() + served.access()
+    assert {r["event"] for r in records} >= {"handshake", "request", "generation_published", "pin_changed"}
+    for record in records:
+        for field in record:
+            assert f"`{field}`" in MANUAL, (record["event"], field)
+
+
+def test_the_manual_has_every_event_and_admin_page(served):
+    table = open(os.path.join(gw.ROOT, "src", "event", "events.def")).read()
+    for token in re.findall(r'^EVENT\(\w+,\s+"(\w+)"', table, re.M):
+        assert f"`{token}`" in MANUAL, token
+    for page in ("/metrics", "/healthz", "/readyz", "/status", "/refusals"):
+        assert served.admin(page)[0] == 200 and f"`{page}`" in MANUAL, page
