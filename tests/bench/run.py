@@ -106,6 +106,33 @@ def print_table(table, servers):
             print(f"  {server.name:15} {spread(values):28}{ratio}")
 
 
+def one_load(server, people, mode, who, count, concurrency):
+    return ["taskset", "-c", CLIENT_CPU, LOAD, "--mode", mode, "--port", str(server.port), "--count", str(count),
+            "--concurrency", str(concurrency), "--identities", str(people.folder / f"{who}.pem")]
+
+
+def comes_in(server, people, who):
+    return subprocess.run(one_load(server, people, "full", who, 1, 1), capture_output=True).returncode == 0
+
+
+def one_pin_changed(server, people, pins):
+    """A pin is added to the file of a million; how long until its client comes in, and what others notice."""
+    quiet = load(server, people, "keepalive", count=30000, concurrency=16)[1]
+    assert not comes_in(server, people, "unpinned")
+    busy = subprocess.Popen(one_load(server, people, "keepalive", "pinned", 60000, 16), stdout=subprocess.PIPE, text=True)
+    text = pins.read_text() + f"spki:{people.unpinned.spki_hash}\n"
+    (pins.parent / "pins.new").write_text(text)
+    began = time.monotonic()
+    os.replace(pins.parent / "pins.new", pins)
+    while not comes_in(server, people, "unpinned"):
+        pass
+    took = time.monotonic() - began
+    result = json.loads(busy.communicate()[0])
+    print(f"one pin added among 1,000,000, from the rename to the first accepted handshake: {took * 1000:.0f} ms")
+    print(f"others' keep-alive requests meanwhile: p99 {result['p99_us']} us, {result['errors']} failed "
+          f"(quiet: p99 {quiet['p99_us']} us)")
+
+
 def million(folder, people, backend, size):
     count = 1_000_000
     pins = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(count)]
@@ -113,8 +140,7 @@ def million(folder, people, backend, size):
     rss_small = small.rss_kb()
     began = time.monotonic()
     large = Pingate(folder / "million", people, backend.port, pins=pins)
-    subprocess.run([LOAD, "--mode", "full", "--port", str(large.port), "--count", "1", "--concurrency", "1",
-                    "--identities", str(people.folder / "pinned.pem")], check=True, capture_output=True)
+    assert comes_in(large, people, "pinned")
     print(f"\nstart with 1,000,000 pins, to the first reply: {time.monotonic() - began:.2f} s")
     print(f"RSS for a pin among 1,000,000: {(large.rss_kb() - rss_small) * 1024 / count:.0f} bytes")
     one, many = [], []
@@ -123,8 +149,30 @@ def million(folder, people, backend, size):
         many.append(load(large, people, "full", count=800 * size)[0])
     print(f"full handshake + GET: 1 pin {spread(one)} us, 1,000,000 pins {spread(many)} us, "
           f"ratio {statistics.median(many) / statistics.median(one):.2f}")
+    one_pin_changed(large, people, folder / "million" / "pins.txt")
     small.stop()
     large.stop()
+
+
+def first_sight(folder, people, backend, repeats):
+    """Clients that were never seen: nothing is remembered. Caddy is given the CA alone: its list of leaf
+    certificates is searched one by one."""
+    count = 500
+    pins, crowds = [], []
+    for n in range(repeats):
+        crowd = [people.ca.issue(f"client-{n}-{i}") for i in range(count)]
+        (people.folder / f"crowd{n}.pem").write_text("".join(c.cert_pem + c.key_pem for c in crowd))
+        pins += [c.certificate_hash for c in crowd]
+        crowds.append(f"crowd{n}")
+    servers = [Pingate(folder / "sight", people, backend.port, pins=pins)]
+    try:
+        servers.append(Caddy(folder / "sight-caddy", people, backend.port, leafs=False))
+    except RuntimeError as e:
+        print(f"# caddy: {e}", file=sys.stderr)
+    print("\nfull handshake + GET, first sight of each client (server CPU us an operation)")
+    for server in servers:
+        print(f"  {server.name:15} " + spread([load(server, people, "full", who, count=count)[0] for who in crowds]))
+        server.stop()
 
 
 def versions():
@@ -158,6 +206,7 @@ def main():
         print("\nRSS an idle connection (bytes, 1,000 held after one GET each)")
         for server in servers:
             print(f"  {server.name:15} {idle_bytes(server, people):.0f}")
+        first_sight(folder, people, backend, options.repeats)
         million(folder, people, backend, options.size)
     finally:
         for server in servers + [backend]:

@@ -96,8 +96,9 @@ class Pingate(Server):
         self.admin_port = free_port()
         (folder / "pins.txt").write_text("".join(f"cert:{p}\n" for p in pins))
         spki = [people.pinned.spki_hash, people.by_intermediate.spki_hash]
-        policy = ""
+        policy, inline = "", gw.pinning(spki=spki)
         if pins:
+            inline = ""
             policy = ("---\napiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\n"
                       "metadata: {name: devices, namespace: edge}\nspec:\n"
                       "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
@@ -105,7 +106,7 @@ class Pingate(Server):
             (folder / "pins.txt").open("a").write("".join(f"spki:{p}\n" for p in spki))
         text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
                 + gw.gateway([gw.https_listener("https", self.port)],
-                             default=gw.validation(pins=gw.pinning(spki=spki)))
+                             default=gw.validation(pins=inline))
                 + gw.backend(backend_port) + gw.route() + policy)
         (folder / "edge.yaml").write_text(text)
         self.config = folder / "edge.yaml"
@@ -188,11 +189,11 @@ def _sink(server):
 class Caddy(Server):
     name = "caddy"
 
-    def __init__(self, folder, people, backend_port):
+    def __init__(self, folder, people, backend_port, leafs=True):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        leafs = folder / "leafs.pem"
-        leafs.write_text(people.pinned.cert_pem + people.by_intermediate.cert_pem)
+        trusted = "".join(f"            trusted_leaf_cert_file {c.cert_file}\n"
+                          for c in ((people.pinned, people.by_intermediate) if leafs else ()))
         (folder / "Caddyfile").write_text(f"""
 {{
     admin off
@@ -210,9 +211,7 @@ https://app.example.com:{self.port} {{
         client_auth {{
             mode require_and_verify
             trusted_ca_cert_file {people.ca.cert_file}
-            trusted_leaf_cert_file {people.pinned.cert_file}
-            trusted_leaf_cert_file {people.by_intermediate.cert_file}
-        }}
+{trusted}        }}
     }}
     reverse_proxy 127.0.0.1:{backend_port}
 }}
