@@ -98,29 +98,31 @@ static bool parse_field(struct slice word, unsigned *seen, struct pin *pin, stru
         }
 }
 
-static void add_line(struct pin_set_builder *builder, struct slice line, size_t number)
+/* err is room for a fault, lent for all lines: it is a kilobyte. */
+static void add_line(struct pin_set_builder *builder, struct slice line, size_t number,
+                     struct error *err)
 {
         struct pin pin = {.not_before = PIN_ALWAYS_FROM, .not_after = PIN_ALWAYS_UNTIL};
         struct slice word;
-        struct error err;
         unsigned seen = 0;
         if (!next_word(&line, &word))
                 return;
-        bool good = parse_hash(word, &line, &pin, &err);
+        bool good = parse_hash(word, &line, &pin, err);
         while (good && next_word(&line, &word))
-                good = parse_field(word, &seen, &pin, &err);
+                good = parse_field(word, &seen, &pin, err);
         if (good)
                 pin_set_builder_add(builder, &pin, number);
         else
-                pin_set_builder_fault(builder, number, err.text);
+                pin_set_builder_fault(builder, number, err->text);
 }
 
 void pin_set_builder_add_text(struct pin_set_builder *builder, struct slice pins_txt)
 {
         struct slice rest = pins_txt, line;
+        struct error err;
         for (size_t number = 1; slice_split(&rest, '\n', &line); number++) {
                 if (line.len > 0 && line.data[line.len - 1] == '\r')
                         line.len--;
-                add_line(builder, line, number);
+                add_line(builder, line, number, &err);
         }
 }

@@ -337,10 +337,25 @@ static bool parse_plain_base64(struct slice text, struct digest *out)
         return accept_digest(&digest, out, NULL);
 }
 
+/* The same for 64 hex digits. */
+static bool parse_plain_hex(struct slice text, struct digest *out)
+{
+        struct digest digest;
+        int faults = 0;
+        if (text.len != (size_t)2 * DIGEST_BYTES)
+                return false;
+        for (size_t i = 0; i < DIGEST_BYTES; i++) {
+                int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
+                faults |= high | low; /* negative where one is no digit */
+                digest.bytes[i] = (unsigned char)((unsigned)high << 4 | (unsigned)low);
+        }
+        return faults >= 0 && accept_digest(&digest, out, NULL);
+}
+
 bool pin_text_parse(struct slice text, enum pin_kind expected, struct digest *out,
                     struct error *err)
 {
-        if (parse_plain_base64(text, out))
+        if (parse_plain_base64(text, out) || parse_plain_hex(text, out))
                 return true;
         if (text.len == 0)
                 return error_set(err, ERROR_INPUT, "empty, wants a SHA-256");
