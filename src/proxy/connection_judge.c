@@ -94,7 +94,9 @@ void connection_take_names(struct connection *connection)
  * must still have the same. */
 static bool still_passes(const struct verdict *before, const struct verdict *now)
 {
-        return now->admitted && (!before->verified || now->verified);
+        if (!now->admitted || !before->verified)
+                return now->admitted;
+        return now->verified && strcmp(before->pin_name, now->pin_name) == 0;
 }
 
 bool connection_judge(struct connection *connection)
@@ -147,15 +149,14 @@ static void connection_cut(struct connection *connection, const char *why)
 {
         if (!connection->why)
                 connection->why = why;
-        if (connection->cut)
-                return;
         connection->cut = true;
-        if (connection->state == CONNECTION_LINGERING)
-                return;
+        connection->port = NULL; /* what serves next is not what it was let in by */
+        connection->listener = NULL;
         counter_add(&connection->worker->counters->connections_cut, 1);
-        if (connection->state == CONNECTION_SERVING)
+        if (connection->state == CONNECTION_SERVING) {
                 connection_move(connection, CONNECTION_DRAINING);
-        connection_deadline(connection, connection->worker->limits->drain_grace_ms);
+                connection_deadline(connection, connection->worker->limits->drain_grace_ms);
+        }
         if (connection->h1)
                 client_h1_drain(connection->h1);
         if (connection->h2)
@@ -163,14 +164,23 @@ static void connection_cut(struct connection *connection, const char *why)
         connection_ready(connection);
 }
 
+static void connection_judge_or_cut(struct connection *connection)
+{
+        if (connection_judge(connection))
+                return;
+        bool renamed = connection->verdict && connection->cut_reason == REASON_ACCEPTED;
+        connection_cut(connection, renamed ? "identity_changed" : "no_longer_admitted");
+}
+
 static void connection_adopt(struct connection *connection)
 {
-        if (connection->state == CONNECTION_HANDSHAKING || connection->state == CONNECTION_CLOSED)
+        bool serves =
+                connection->state == CONNECTION_SERVING || connection->state == CONNECTION_DRAINING;
+        if (!serves || connection->cut) /* a second cut would prolong the grace of the first */
                 return;
         /* The former snapshot may be gone by now: what is compared was copied at birth. */
         if (!connection_rebind(connection, &connection->port_key,
                                connection->ssl ? &connection->listener_key : NULL)) {
-                connection->gone = true;
                 connection_cut(connection, "listener_removed");
                 return;
         }
@@ -178,8 +188,8 @@ static void connection_adopt(struct connection *connection)
                                                !digest_equal(&connection->trust_digest,
                                                              &connection->port->client->digest));
         bool asked_anew = !connection->verdict && connection->port->client != NULL;
-        if ((changed || asked_anew) && !connection_judge(connection))
-                connection_cut(connection, "no_longer_admitted");
+        if (changed || asked_anew)
+                connection_judge_or_cut(connection);
 }
 
 void connections_adopt(struct worker *worker)
@@ -195,11 +205,11 @@ void connections_expire(struct worker *worker)
         int64_t now = (int64_t)time(NULL);
         for (struct connection *at = worker->connections, *next; at; at = next) {
                 next = at->next;
-                if (at->state != CONNECTION_SERVING || !at->verdict || at->gone)
+                if (at->state != CONNECTION_SERVING || !at->verdict)
                         continue;
                 bool over = now >= at->verdict->valid_until || now < at->verdict->valid_from;
-                if (over && !connection_judge(at))
-                        connection_cut(at, "no_longer_admitted");
+                if (over)
+                        connection_judge_or_cut(at);
         }
 }
 

@@ -52,8 +52,9 @@ struct connection {
         /* The same by name, copied: what it is found by in a later generation. */
         struct port port_key;
         struct listener listener_key;
-        bool gone; /* port or listener left the configuration: port and listener point nowhere */
-        bool cut;  /* gone, or its client no longer passes: not one more request is taken (I40) */
+        /* Its port or listener left the configuration, or its client no longer passes: not one more
+         * request is taken (I40), and port and listener are NULL. */
+        bool cut;
 
         /* Its evidence (I40). */
         struct arena arena;         /* identity headers, names: once a connection */

@@ -11,6 +11,7 @@ struct proxy {
         struct listener_set *listeners;
         struct worker **workers;
         size_t running;
+        bool draining;
 };
 
 struct proxy *proxy_new(const struct proxy_options *options)
@@ -24,6 +25,8 @@ struct proxy *proxy_new(const struct proxy_options *options)
 
 bool proxy_prepare(struct proxy *proxy, const struct snapshot *snapshot, struct error *err)
 {
+        if (proxy->draining) /* nobody would accept from new sockets */
+                return true;
         return listener_set_prepare(proxy->listeners, snapshot, err);
 }
 
@@ -69,6 +72,7 @@ size_t proxy_serving(const struct proxy *proxy, uint64_t generation)
 
 static void give_order(struct proxy *proxy, enum worker_order order)
 {
+        proxy->draining = true;
         for (size_t i = 0; i < proxy->running; i++)
                 worker_give_order(proxy->workers[i], order);
 }

@@ -113,10 +113,11 @@ static void follow_order(struct worker *worker)
 
 static void adopt(struct worker *worker)
 {
-        if (worker->draining || !publisher_adopt(worker->publisher, &worker->snapshot))
+        if (!publisher_adopt(worker->publisher, &worker->snapshot))
                 return;
         connections_adopt(worker); /* before new ones come in under the new generation */
-        if (!acceptors_adopt(worker->acceptors, worker->snapshot))
+        /* Draining, it accepts nothing, but who is out is out (I40). */
+        if (!worker->draining && !acceptors_adopt(worker->acceptors, worker->snapshot))
                 event_warningf(worker->sink, "worker", "a port of generation %llu has no socket",
                                (unsigned long long)worker->snapshot->generation);
         counter_set(&worker->counters->generation, worker->snapshot->generation);

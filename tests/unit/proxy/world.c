@@ -81,6 +81,11 @@ static void answer_one(struct backend_server *backend, int fd)
                 answer_without_end(fd);
                 return;
         }
+        if (strncmp(request, "GET /hold ", 10) == 0) {
+                while (read(fd, request, sizeof(request)) > 0)
+                        ;
+                return;
+        }
         char answer[9000];
         int size = snprintf(answer, sizeof(answer),
                             "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
@@ -147,7 +152,7 @@ static const struct pin_scope *scope_of(struct arena *arena, const struct world_
                 arena_init(&scratch, 4096);
                 struct pin pin = {.kind = PIN_CERTIFICATE,
                                   .digest = sha256(der_of(&scratch, config->pinned[i].x509)),
-                                  .name = SLICE("robot"),
+                                  .name = slice_of(config->pin_name ? config->pin_name : "robot"),
                                   .not_before = PIN_ALWAYS_FROM,
                                   .not_after = PIN_ALWAYS_UNTIL};
                 pin_set_builder_add(builder, &pin, i + 1);

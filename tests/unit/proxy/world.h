@@ -23,6 +23,7 @@ struct world_config {
         bool no_port;
         bool pins; /* a scope is there, with these leaves as certificate pins */
         struct pki_cert pinned[WORLD_PINS_MAX];
+        const char *pin_name;          /* of all of them; NULL: robot */
         const char *hostname;          /* of the only listener; NULL: every name */
         const struct pki_cert *server; /* NULL: the world's; more than one of them: count */
         size_t server_count;
@@ -34,6 +35,8 @@ struct world_config {
 
 struct world;
 struct world *world_start(const struct world_config *config);
+/* The backend answers every request with what it was asked, but GET /hold never and
+ * GET /endless without end. */
 void world_publish(struct world *world, const struct world_config *config);
 void world_stop(struct world *world);
 void world_drain_begin(struct world *world);
