@@ -115,6 +115,25 @@ static void take_back(struct listener_set *set, size_t worker, size_t kept)
                 close(set->sockets[worker].items[--set->sockets[worker].count].fd);
 }
 
+static bool is_wanted(const struct listener_socket *held, const struct snapshot *snapshot)
+{
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                if (slice_equal(slice_of(held->text), snapshot->ports[i].text))
+                        return true;
+        return false;
+}
+
+static void drop_untaken(struct listener_set *set, size_t worker, const struct snapshot *snapshot)
+{
+        for (size_t i = set->sockets[worker].count; i-- > 0;) {
+                struct listener_socket *held = &set->sockets[worker].items[i];
+                if (held->taken || is_wanted(held, snapshot))
+                        continue;
+                close(held->fd);
+                *held = set->sockets[worker].items[--set->sockets[worker].count];
+        }
+}
+
 bool listener_set_prepare(struct listener_set *set, const struct snapshot *snapshot,
                           struct error *err)
 {
@@ -125,8 +144,12 @@ bool listener_set_prepare(struct listener_set *set, const struct snapshot *snaps
                 kept[worker] = set->sockets[worker].count;
         for (size_t worker = 0; worker < set->workers && ok; worker++)
                 ok = prepare_worker(set, worker, snapshot, err);
-        for (size_t worker = 0; worker < set->workers && !ok; worker++)
-                take_back(set, worker, kept[worker]);
+        for (size_t worker = 0; worker < set->workers; worker++) {
+                if (ok)
+                        drop_untaken(set, worker, snapshot);
+                else
+                        take_back(set, worker, kept[worker]);
+        }
         pthread_mutex_unlock(&set->lock);
         free(kept);
         return ok;
@@ -138,7 +161,11 @@ int listener_set_find(struct listener_set *set, size_t worker, const struct port
 {
         pthread_mutex_lock(&set->lock);
         struct listener_socket *held = find(set, worker, port);
-        int fd = held ? held->fd : open_for(set, worker, port, NULL);
+        if (!held && open_for(set, worker, port, NULL) >= 0)
+                held = find(set, worker, port);
+        if (held)
+                held->taken = true;
+        int fd = held ? held->fd : -1;
         pthread_mutex_unlock(&set->lock);
         return fd;
 }

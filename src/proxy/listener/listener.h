@@ -18,6 +18,7 @@ struct listener_socket {
         struct sockaddr_storage address;
         char text[80];
         int fd;
+        bool taken; /* by its worker, who releases it */
 };
 
 struct listener_set {
@@ -30,7 +31,8 @@ struct listener_set *listener_set_new(size_t workers);
 void listener_set_free(struct listener_set *set); /* closes what is left */
 
 /* Control: opens what the snapshot needs and is not open. False: an address can't be bound, err
- * names it; what was newly opened is closed again. */
+ * names it; what was newly opened is closed again. Sockets that no worker took before their port
+ * went are closed: nobody would ever accept from them. */
 bool listener_set_prepare(struct listener_set *set, const struct snapshot *snapshot,
                           struct error *err);
 /* A worker: its socket for a port, or -1. The worker owns the descriptor's events, the set the
