@@ -1,9 +1,9 @@
 #include "proxy/listener/acceptor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -26,9 +26,10 @@ struct acceptors {
         int spare_fd; /* given up to turn a client away when descriptors run out */
 };
 
+/* No file: the sandbox lets none be opened (cli/sandbox.h). */
 static int spare_open(void)
 {
-        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
 struct acceptors *acceptors_new(const struct acceptors_env *env)
@@ -46,6 +47,8 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 static void on_pause_over(struct deadline *deadline)
 {
         struct acceptor *acceptor = CONTAINER_OF(deadline, struct acceptor, pause);
+        if (acceptor->all->spare_fd < 0) /* somebody was faster when it was given up */
+                acceptor->all->spare_fd = spare_open();
         uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 }
 
@@ -65,10 +68,11 @@ static void turn_one_away(struct acceptor *acceptor)
                 return;
         close(all->spare_fd);
         int fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
                 close(fd);
+                counter_add(&all->env.counters->limit_refusals, 1);
+        }
         all->spare_fd = spare_open();
-        counter_add(&all->env.counters->limit_refusals, 1);
 }
 
 static bool is_of_one_client(int error) /* accept(2): errors of the connection, not of ours */
@@ -103,8 +107,11 @@ static bool accept_one(struct acceptor *acceptor)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
         struct acceptor *acceptor = CONTAINER_OF(poll, struct acceptor, poll);
-        (void)status;
         (void)events;
+        if (status < 0) { /* libuv has stopped polling: start again later (I37) */
+                pause_accepting(acceptor);
+                return;
+        }
         for (int i = 0; i < ACCEPT_BATCH && accept_one(acceptor); i++)
                 ;
 }
