@@ -72,6 +72,12 @@ void exchange_turn_later(struct exchange *exchange)
 
 /* ---- deadlines ---- */
 
+static bool waits_for_body(const struct exchange *exchange)
+{
+        return exchange->state == EXCHANGE_WAITING && !exchange->out.ended &&
+               exchange_request_is_sent(exchange);
+}
+
 /* Before the head: who is late, the client with its body or the backend? Behind it: a client that
  * does not pull is its connection's affair, as long as the whole is in time. */
 static void on_late(struct deadline *deadline)
@@ -83,8 +89,7 @@ static void on_late(struct deadline *deadline)
                 exchange_deadline_renew(exchange);
                 return;
         }
-        if (exchange->state == EXCHANGE_WAITING && !exchange->out.ended &&
-            exchange_request_is_sent(exchange))
+        if (waits_for_body(exchange))
                 exchange_fail(exchange, 408, "request_body_timeout");
         else
                 exchange_fail(exchange, 504, whole_late ? "request_timeout" : "backend_timeout");
@@ -93,9 +98,9 @@ static void on_late(struct deadline *deadline)
 void exchange_deadline_renew(struct exchange *exchange)
 {
         const struct exchange_env *env = exchange->start.env;
+        bool body_moves = exchange->state == EXCHANGE_RELAYING || waits_for_body(exchange);
         uint64_t at_ms =
-                *env->now_ms + (exchange->state == EXCHANGE_RELAYING ? env->body_progress_ms_max
-                                                                     : env->response_ms_max);
+                *env->now_ms + (body_moves ? env->body_progress_ms_max : env->response_ms_max);
         deadline_set(env->wheel, &exchange->deadline,
                      at_ms < exchange->ends_ms ? at_ms : exchange->ends_ms, on_late);
 }

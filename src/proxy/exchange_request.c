@@ -177,6 +177,7 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
                 exchange_fail(exchange, 500, "request_window_overrun");
                 return;
         }
+        exchange_deadline_renew(exchange); /* from here on the backend is waited for */
         send_now(exchange);
 }
 

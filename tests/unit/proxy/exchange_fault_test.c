@@ -133,6 +133,8 @@ static void a_client_whose_body_does_not_come_is_408(void **state)
         const struct script scripts[] = {{silent, 1}};
         (void)state;
         harness_init(&h, scripts, 1);
+        /* It is the client who is waited for, however patient we are with backends. */
+        h.env.response_ms_max = h.env.request_ms_max = 10 * LOOP_MS_MAX;
         harness_open(&h, "POST /good HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
         harness_finish(&h);
         assert_int_equal(h.final.status, 408);
