@@ -83,7 +83,6 @@ static void on_addrinfo(uv_getaddrinfo_t *request, int status, struct addrinfo *
 {
         struct dns_name *name = CONTAINER_OF(request, struct dns_name, request);
         struct dns *dns = name->dns;
-        name->under_way = false;
         if (!dns) {
                 uv_freeaddrinfo(list);
                 name_free(name);
@@ -98,6 +97,8 @@ static void on_addrinfo(uv_getaddrinfo_t *request, int status, struct addrinfo *
                 dns_wait_cancel(wait);
                 dns->on_resolved(wait);
         }
+        /* Only now: who was told may ask for other names, and those that are idle are forgotten. */
+        name->under_way = false;
 }
 
 static void forget_some(struct dns *dns)
