@@ -217,11 +217,8 @@ static bool read_on(struct client_h2 *h2)
                         return true;
                 if (got <= 0)
                         return false;
-                if (!h2->over && !h2_receive(h2->session, slice_from(scratch, (size_t)got),
-                                             connection->worker->now_ms)) {
-                        h2->over = true;
-                        counter_add(&connection->worker->counters->h2_budget_closes, 1);
-                }
+                struct slice in = slice_from(scratch, (size_t)got);
+                h2->over = h2->over || !h2_receive(h2->session, in, connection->worker->now_ms);
         }
         connection_ready(connection); /* the budget of this turn is spent */
         return true;
@@ -256,7 +253,9 @@ void client_h2_turn(struct client_h2 *h2)
         }
         bool written = connection->out.len == 0 && !h2_wants_send(h2->session);
         if (written && (h2->over || h2_finished(h2->session))) {
-                connection_linger(connection, h2->over ? "over_budget" : "ended");
+                bool over_budget = h2_over_budget(h2->session) != NULL;
+                counter_add(&connection->worker->counters->h2_budget_closes, over_budget);
+                connection_linger(connection, over_budget ? "over_budget" : "ended");
                 return;
         }
         bool asked = connection->requests > 0 || connection->cut;
