@@ -75,7 +75,7 @@ def connect(port, server_ca, identity=None, *, sni="app.example.com", tls=None, 
 
 
 def alert_of(error):
-    match = re.search(r"ALERT_([A-Z_]+)", str(error))
+    match = re.search(r"ALERT_([A-Z_]*[A-Z])", str(error).upper().replace(" ", "_"))
     return ALERTS.get(match.group(1), match.group(1)) if match else str(error)
 
 
