@@ -220,12 +220,29 @@ static void say(struct path_detail detail, const char *why, int depth, X509 *x50
                 snprintf(detail.text, detail.size, "%s", why);
 }
 
+/* OpenSSL calls it "out of memory" when a policy tree passes its bound of 1000 nodes: no fault of
+ * ours, and an operator under such an attack must not look for memory. */
+static bool is_policy_tree_over_bound(X509_STORE_CTX *ctx, int error)
+{
+        STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
+        if (error != X509_V_ERR_OUT_OF_MEM)
+                return false;
+        for (int i = 0; i < sk_X509_num(path); i++)
+                if (X509_get_ext_by_NID(sk_X509_value(path, i), NID_certificate_policies, -1) >= 0)
+                        return true;
+        return false;
+}
+
 static enum reason refuse(const struct path_request *request, X509_STORE_CTX *ctx,
                           struct path_detail detail)
 {
         char why[RULE_TEXT_SIZE];
         int error = X509_STORE_CTX_get_error(ctx);
         enum reason reason = reason_of_openssl(error);
+        if (is_policy_tree_over_bound(ctx, error)) {
+                say(detail, "the path's certificate policies are too many to process", 0, NULL);
+                return REASON_PATH_INVALID;
+        }
         if (reason == REASON_UNTRUSTED && weak_key_hides_issuer(request, ctx, why)) {
                 say(detail, why, 0, NULL);
                 return REASON_WEAK_KEY;
