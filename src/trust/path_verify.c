@@ -340,7 +340,8 @@ static enum reason run(const struct path_request *request, struct path *path,
         CLEANUP(store_ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
         CLEANUP(stack_free) STACK_OF(X509) *others = usable_others(request);
         char why[RULE_TEXT_SIZE];
-        if (!name_constraints_are_bounded(request->chain->leaf, others, why)) {
+        if (request->rules->profile == PROFILE_CLIENT &&
+            !name_constraints_are_bounded(request->chain->leaf, others, why)) {
                 say(detail, why, 0, NULL);
                 return REASON_NAME_CONSTRAINED;
         }

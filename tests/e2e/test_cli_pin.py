@@ -181,7 +181,7 @@ def test_wrong_words_are_told_with_exit_2(people):
 class Server:
     """Serves TLS handshakes until it is closed."""
 
-    def __init__(self, identity, ca=None, versions=None, family=socket.AF_INET):
+    def __init__(self, identity, ca=None, versions=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(identity.cert_file, identity.key_file)
         if ca:
@@ -189,7 +189,7 @@ class Server:
             context.load_verify_locations(ca.cert_file)
         if versions:
             context.minimum_version = context.maximum_version = versions
-        self.listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+        self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.context = context
         threading.Thread(target=self.serve, daemon=True).start()
