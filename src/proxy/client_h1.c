@@ -62,7 +62,7 @@ static struct http_limits limits_of(const struct limits *limits)
 
 static void next_request(struct client_h1 *h1)
 {
-        arena_reset(&h1->arena);
+        arena_done(&h1->arena); /* an idle connection holds no memory for requests (I33) */
         h1->head = (struct request_head){0}; /* it pointed into the arena */
         h1->phase = H1_HEAD;
         h1->unconsumed = 0;
