@@ -51,8 +51,10 @@ bool explain_judge(const struct explain_case *c, struct verdict *out, struct err
 /* The command line, and the files that it names. */
 struct explain_words {
         const char *ca, *cert, *untrusted, *crl, *at, *batch, *profile, *output;
-        struct cli_list pin_spki, pin_cert;
-        uint64_t max_depth;
+        const char *gateway, *sni, *request;
+        struct cli_list pin_spki, pin_cert, paths;
+        uint64_t max_depth, port;
+        bool require_pinning;
         char *bytes[4];
 };
 
@@ -127,9 +129,53 @@ static int judge_words(struct explain_words *words, enum judge_profile profile)
         return verdict.admitted ? EXIT_OK : EXIT_FAILED;
 }
 
+/* With -c: what is trusted and pinned, the configuration says. */
+static int walk_words(struct explain_words *words)
+{
+        struct explain_place place = {.paths = words->paths.items,
+                                      .path_count = words->paths.count,
+                                      .gateway = words->gateway,
+                                      .port = words->port,
+                                      .sni = words->sni,
+                                      .request = words->request,
+                                      .require_pinning = words->require_pinning,
+                                      .now = (int64_t)time(NULL)};
+        struct slice certificate = SLICE_NONE, untrusted = SLICE_NONE;
+        struct chain *chain = NULL;
+        struct error err;
+        bool good = read_slice(words, 0, words->cert, &certificate, &err) &&
+                    read_slice(words, 1, words->untrusted, &untrusted, &err);
+        if (good && words->at && !time_parse(slice_of(words->at), &place.now, &err))
+                good = error_wrap(&err, "--at");
+        if (good && words->cert && !chain_parse(certificate, untrusted, &chain, &err))
+                good = error_wrap(&err, "%s", words->cert);
+        if (!good)
+                cli_fail(&err);
+        int code = good ? explain_config(&place, chain) : EXIT_USAGE;
+        chain_free(chain);
+        for (size_t i = 0; i < COUNT_OF(words->bytes); i++)
+                free(words->bytes[i]);
+        return code;
+}
+
+static int run_place(struct explain_words *words)
+{
+        if (words->paths.count == 0 || !words->gateway || words->port == 0)
+                return cli_usage_error("explain: -c, --gateway and --port: all three are needed");
+        if (words->ca || words->crl || words->batch || words->profile ||
+            words->pin_spki.count + words->pin_cert.count > 0)
+                return cli_usage_error("explain: with -c, CAs, CRLs and pins are the "
+                                       "configuration's");
+        if (words->output && strcmp(words->output, "text") != 0)
+                return cli_usage_error("explain: -o: with -c, text only");
+        return walk_words(words);
+}
+
 static int run_words(struct explain_words *words)
 {
         enum judge_profile profile = PROFILE_CLIENT;
+        if (words->paths.count > 0 || words->gateway || words->port || words->sni || words->request)
+                return run_place(words);
         if (words->profile && strcmp(words->profile, "chain") == 0)
                 profile = PROFILE_CHAIN;
         else if (words->profile && strcmp(words->profile, "client") != 0)
@@ -140,7 +186,7 @@ static int run_words(struct explain_words *words)
         if (words->batch)
                 return explain_batch(words->batch, profile);
         if (!words->ca || !words->cert)
-                return cli_usage_error("explain: wants --ca and --cert, or --batch");
+                return cli_usage_error("explain: wants --ca and --cert, or -c, or --batch");
         return judge_words(words, profile);
 }
 
@@ -148,52 +194,34 @@ int cli_explain(int argc, char **argv)
 {
         struct explain_words words = {.max_depth = PATH_DEPTH_MAX};
         const struct cli_option options[] = {
-                {.name = "ca",
-                 .value = "FILE",
-                 .help = "PEM of the trusted CAs",
-                 .text = &words.ca},
-                {.name = "cert",
-                 .value = "FILE",
-                 .help = "the client's certificate, PEM or DER",
-                 .text = &words.cert},
-                {.name = "untrusted",
-                 .value = "FILE",
-                 .help = "what the client sends along",
-                 .text = &words.untrusted},
-                {.name = "crl",
-                 .value = "FILE",
-                 .help = "PEM of the CAs' CRLs",
-                 .text = &words.crl},
-                {.name = "at",
-                 .value = "TIME",
-                 .help = "2027-01-15T00:00:00Z; now by default",
-                 .text = &words.at},
-                {.name = "max-depth",
-                 .value = "N",
-                 .help = "intermediates at most",
-                 .number = &words.max_depth,
+                {"config", 'c', "PATH",
+                 "a configuration, as for run; then --gateway and --port too",
+                 .list = &words.paths},
+                {"gateway", 0, "NS/NAME", "the Gateway that the client comes to",
+                 .text = &words.gateway},
+                {"port", 0, "N", "and its port", .number = &words.port, .number_max = 65535},
+                {"sni", 0, "NAME",
+                 "the server name that the client sends; by default the request's host",
+                 .text = &words.sni},
+                {"request", 0, "REQUEST",
+                 "'GET https://host/path': go on to listener, rule and backend",
+                 .text = &words.request},
+                {"require-pinning", 0, NULL, "as run --require-pinning",
+                 .flag = &words.require_pinning},
+                {"ca", 0, "FILE", "PEM of the trusted CAs", .text = &words.ca},
+                {"cert", 0, "FILE", "the client's certificate, PEM or DER", .text = &words.cert},
+                {"untrusted", 0, "FILE", "what the client sends along", .text = &words.untrusted},
+                {"crl", 0, "FILE", "PEM of the CAs' CRLs", .text = &words.crl},
+                {"at", 0, "TIME", "2027-01-15T00:00:00Z; now by default", .text = &words.at},
+                {"max-depth", 0, "N", "intermediates at most", .number = &words.max_depth,
                  .number_max = PATH_DEPTH_MAX},
-                {.name = "pin-spki",
-                 .value = "PIN",
-                 .help = "admit this public key",
-                 .list = &words.pin_spki},
-                {.name = "pin-cert",
-                 .value = "PIN",
-                 .help = "admit this certificate",
-                 .list = &words.pin_cert},
-                {.name = "batch",
-                 .value = "FILE",
-                 .help = "test cases in x509-limbo's form",
-                 .text = &words.batch},
-                {.name = "profile",
-                 .value = "client|chain",
-                 .help = "chain: without the rules on the leaf's use and the key floor",
+                {"pin-spki", 0, "PIN", "admit this public key", .list = &words.pin_spki},
+                {"pin-cert", 0, "PIN", "admit this certificate", .list = &words.pin_cert},
+                {"batch", 0, "FILE", "test cases in x509-limbo's form", .text = &words.batch},
+                {"profile", 0, "client|chain",
+                 "chain: without the rules on the leaf's use and the key floor",
                  .text = &words.profile},
-                {.name = "output",
-                 .letter = 'o',
-                 .value = "text|json",
-                 .help = "how to print",
-                 .text = &words.output},
+                {"output", 'o', "text|json", "how to print", .text = &words.output},
         };
         const struct cli_command command = {
                 .name = "explain",
@@ -208,5 +236,6 @@ int cli_explain(int argc, char **argv)
                 exit_code = run_words(&words);
         cli_list_done(&words.pin_spki);
         cli_list_done(&words.pin_cert);
+        cli_list_done(&words.paths);
         return exit_code;
 }

@@ -20,6 +20,21 @@ struct explain_case {
 
 /* False: an input can't be read, and err says which. */
 bool explain_judge(const struct explain_case *c, struct verdict *out, struct error *err);
+
+/* A client and its request at a configuration. */
+struct explain_place {
+        const char *const *paths;
+        size_t path_count;
+        const char *gateway; /* "namespace/name" */
+        uint64_t port;
+        const char *sni;     /* NULL: the request's host, or none */
+        const char *request; /* "GET https://host/path"; NULL: none */
+        bool require_pinning;
+        int64_t now;
+};
+/* Prints each gate; chain NULL: the client shows no certificate. Returns the exit code. */
+int explain_config(const struct explain_place *place, const struct chain *chain);
+
 /* Test cases in the form of x509-limbo; prints its results form. Returns the exit code. */
 int explain_batch(const char *file, enum judge_profile profile);
 /* The verdict for people, gate by gate, and for programs. */

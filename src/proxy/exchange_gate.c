@@ -1,3 +1,5 @@
+#include "proxy/exchange_gate.h"
+
 #include "proxy/exchange_state.h"
 #include "route/host_match.h"
 
@@ -7,48 +9,55 @@ static const struct exchange_gate pass = {0, NULL};
  * every HTTPS port, or a connection made for one name would serve another's routes with the wrong
  * listener's pins (I20). The same table answers for SNI. Without a listener of its own an HTTPS
  * connection serves nothing. */
-static struct exchange_gate listener_gate(struct exchange *exchange)
+static struct exchange_gate listener_gate(const struct port *port, const struct listener *chosen,
+                                          struct slice host, const struct listener **listener)
 {
-        const struct exchange_start *start = &exchange->start;
-        const struct listener *asked = host_table_find(start->port->hosts, start->head->host);
+        const struct listener *asked = host_table_find(port->hosts, host);
         if (!asked)
                 return (struct exchange_gate){404, "no_listener"};
-        if (start->port->protocol == PORT_HTTPS && asked != start->listener)
+        if (port->protocol == PORT_HTTPS && asked != chosen)
                 return (struct exchange_gate){421, "misdirected"};
-        exchange->listener = asked;
+        *listener = asked;
         return pass;
 }
 
-static struct exchange_gate rule_gate(struct exchange *exchange)
+struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
+                                         const struct request_head *head,
+                                         const struct listener **listener,
+                                         const struct route_rule **rule)
 {
-        const struct route_table *routes = exchange->listener->routes;
-        exchange->rule = routes ? route_find(routes, exchange->start.head) : NULL;
-        if (!exchange->rule)
+        struct exchange_gate gate = listener_gate(port, chosen, head->host, listener);
+        if (gate.status != 0)
+                return gate;
+        const struct route_table *routes = (*listener)->routes;
+        *rule = routes ? route_find(routes, head) : NULL;
+        if (!*rule)
                 return (struct exchange_gate){404, "no_route"};
-        if (exchange->rule->refuses)
+        if ((*rule)->refuses)
                 return (struct exchange_gate){500, "rule_unusable"};
         return pass;
 }
 
-static struct exchange_gate backend_gate(struct exchange *exchange)
+struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
+                                           const struct route_rule *rule, uint64_t random,
+                                           const struct backend **backend)
 {
-        const struct snapshot *snapshot = exchange->start.snapshot;
-        uint64_t random = random_next(exchange->start.env->random_state);
-        const struct route_backend *picked = route_pick(exchange->rule, random);
+        const struct route_backend *picked = route_pick(rule, random);
         if (!picked || picked->backend >= snapshot->backend_count)
                 return (struct exchange_gate){500, picked ? "backend_invalid" : "no_backend"};
-        exchange->backend = &snapshot->backends[picked->backend];
-        if (exchange->backend->endpoint_count == 0)
+        *backend = &snapshot->backends[picked->backend];
+        if ((*backend)->endpoint_count == 0)
                 return (struct exchange_gate){503, "no_endpoints"};
         return pass;
 }
 
 struct exchange_gate exchange_gate_pass(struct exchange *exchange)
 {
-        struct exchange_gate gate = listener_gate(exchange);
-        if (gate.status == 0)
-                gate = rule_gate(exchange);
-        if (gate.status == 0)
-                gate = backend_gate(exchange);
-        return gate;
+        const struct exchange_start *start = &exchange->start;
+        struct exchange_gate gate = exchange_gate_route(start->port, start->listener, start->head,
+                                                        &exchange->listener, &exchange->rule);
+        if (gate.status != 0)
+                return gate;
+        uint64_t random = random_next(start->env->random_state);
+        return exchange_gate_backend(start->snapshot, exchange->rule, random, &exchange->backend);
 }

@@ -5,6 +5,7 @@
 #include "http/body.h"
 #include "http/h1.h"
 #include "proxy/exchange.h"
+#include "proxy/exchange_gate.h"
 
 enum {
         /* The window in the smallest chunks that framing can make of it, and the largest head. */
@@ -90,10 +91,6 @@ void exchange_turn_later(struct exchange *exchange);
 void exchange_deadline_renew(struct exchange *exchange);
 
 /* ---- exchange_gate.c: which listener, rule and backend ---- */
-struct exchange_gate {
-        int status; /* 0: go on */
-        const char *fault;
-};
 struct exchange_gate exchange_gate_pass(struct exchange *exchange);
 
 /* ---- exchange_answer.c: what pingate says itself ---- */

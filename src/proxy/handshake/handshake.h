@@ -34,6 +34,11 @@ struct handshake {
 /* The hooks for every context (tls/context.h). */
 const struct tls_hooks *handshake_hooks(void);
 
+/* What a ClientHello with that server name meets before any certificate: ACCEPTED with the listener
+ * that the name selects, or why it is refused. Pure; `pingate explain` asks it too. */
+enum reason handshake_select(const struct port *port, struct slice name,
+                             const struct listener **listener);
+
 /* Takes a reference on the snapshot. False: OpenSSL gave no memory. */
 bool handshake_begin(struct handshake *handshake, SSL *ssl, struct snapshot *snapshot,
                      size_t port_index);

@@ -52,6 +52,17 @@ static bool server_name_parse(SSL *ssl, struct slice *name)
         return true;
 }
 
+enum reason handshake_select(const struct port *port, struct slice name,
+                             const struct listener **listener)
+{
+        if (port->client && (port->client->refuses_all || !port->client->cas))
+                return REASON_PORT_NOT_USABLE;
+        *listener = host_table_find(port->hosts, name);
+        if (!*listener)
+                return REASON_UNKNOWN_SNI;
+        return (*listener)->certificate_count == 0 ? REASON_PORT_NOT_USABLE : REASON_ACCEPTED;
+}
+
 /* Nothing that decides about clients depends on what is read here but the listener's own pins: mode
  * and CAs are the port's (I19). */
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
@@ -63,14 +74,9 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
                 return refuse(handshake, REASON_UNKNOWN_SNI, alert);
         memcpy(handshake->sni, name.len ? name.data : "", name.len);
         handshake->sni_len = name.len;
-        const struct port *port = handshake->port;
-        if (port->client && (port->client->refuses_all || !port->client->cas))
-                return refuse(handshake, REASON_PORT_NOT_USABLE, alert);
-        handshake->listener = host_table_find(port->hosts, name);
-        if (!handshake->listener)
-                return refuse(handshake, REASON_UNKNOWN_SNI, alert);
-        if (handshake->listener->certificate_count == 0)
-                return refuse(handshake, REASON_PORT_NOT_USABLE, alert);
+        enum reason reason = handshake_select(handshake->port, name, &handshake->listener);
+        if (reason != REASON_ACCEPTED)
+                return refuse(handshake, reason, alert);
         return SSL_CLIENT_HELLO_SUCCESS;
 }
 

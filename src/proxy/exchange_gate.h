@@ -1,0 +1,23 @@
+/* Which listener, rule and backend a request meets, and the status that answers it where it meets
+ * none. Pure functions of one generation, shared by the exchange and `pingate explain`, so that
+ * both decide alike. */
+#pragma once
+
+#include "http/message.h"
+#include "snapshot/snapshot.h"
+
+struct exchange_gate {
+        int status; /* 0: go on */
+        const char *fault;
+};
+
+/* `chosen` is the listener that SNI chose, or NULL on a plain port. What was not reached stays as
+ * it was. */
+struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
+                                         const struct request_head *head,
+                                         const struct listener **listener,
+                                         const struct route_rule **rule);
+/* `random` is any 64-bit number. */
+struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
+                                           const struct route_rule *rule, uint64_t random,
+                                           const struct backend **backend);

@@ -1,0 +1,123 @@
+"""`pingate explain -c`: the same answers as the gateway that serves the same configuration."""
+import re
+import subprocess
+
+import pytest
+from support import gateway as gw
+from support.client import curl, handshake
+from support.net import free_port
+
+
+@pytest.fixture(scope="module")
+def edge(people, nginx, tmp_path_factory):
+    """Ports with pins, without CA, in the fallback mode, without validation; a listener without backends."""
+    ports = {name: free_port() for name in ("pins", "noca", "fallback", "http")}
+    pins = gw.pinning(spki=[people.pinned.spki_hash])
+    policy = f"""---
+apiVersion: pingate.dev/v1alpha1
+kind: ClientCertificatePolicy
+metadata: {{name: partners, namespace: edge}}
+spec:
+  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge}}]
+  pins: [{{name: acme-robot, spkiHash: "{people.pinned.spki_hash}"}}]
+"""
+    rules = """- matches: [{path: {type: Exact, value: /empty}}]
+  backendRefs: [{name: empty, port: 80}]
+- matches: [{path: {type: PathPrefix, value: /app}}]
+  backendRefs: [{name: app, port: 80}]"""
+    listeners = [gw.https_listener("app", ports["pins"], "app.example.com"),
+                 gw.https_listener("other", ports["pins"], "other.example.com"),
+                 gw.https_listener("noca", ports["noca"]), gw.https_listener("fallback", ports["fallback"]),
+                 gw.http_listener("http", ports["http"])]
+    text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca) + policy
+            + gw.gateway(listeners, default=gw.validation(pins=pins),
+                         per_port={ports["noca"]: gw.validation(ca_names=("nobody",)),
+                                   ports["fallback"]: gw.validation(mode="AllowInsecureFallback", pins=pins)})
+            + gw.backend(nginx.port) + gw.backend(nginx.port, name="empty", ready=False)
+            + gw.route(rules=rules))
+    gateway = gw.Gateway(tmp_path_factory.mktemp("explain"), {"edge.yaml": text})
+    yield gateway, ports
+    gateway.stop()
+
+
+def explain(edge, port, identity=None, *options, gateway="edge/edge"):
+    config, ports = edge[0].config, edge[1]
+    shows = ["--cert", str(identity.cert_file)] if identity else []
+    return subprocess.run([gw.BINARY, "explain", "-c", str(config), "--gateway", gateway,
+                           "--port", str(ports.get(port, port)), *shows, *options],
+                          capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("who,reason", (("pinned", "accepted"), ("unpinned", "not_pinned"), ("untrusted", "untrusted"),
+                                        ("expired", "expired"), ("weak", "weak_key"), ("wrong_use", "wrong_use"),
+                                        (None, "no_certificate")))
+def test_it_says_what_the_gateway_says(edge, people, who, reason):
+    identity = getattr(people, who) if who else None
+    alert = handshake(edge[1]["pins"], people.server_ca, identity)  # sends app.example.com
+    out = explain(edge, "pins", identity, "--sni", "app.example.com")
+    assert out.returncode == (0 if reason == "accepted" else 1), out
+    assert (alert == 0) == (out.returncode == 0)
+    assert re.search(rf"^(let in|refused): {reason}$", out.stdout, re.M), out.stdout
+    assert len(re.findall(r"^  NO ", out.stdout, re.M)) == (0 if reason == "accepted" else 1), "one gate decides"
+    if reason != "accepted":
+        assert edge[0].last_refusal(reason)
+
+
+def test_it_names_the_pin_and_the_scope_that_refuses(edge, people):
+    assert "name:        acme-robot" in explain(edge, "pins", people.pinned, "--sni", "app.example.com").stdout
+    assert re.search(r"^pins: .*edge/edge", explain(edge, "pins", people.unpinned, "--sni", "app.example.com").stdout, re.M)
+
+
+def test_the_fallback_lets_in_without_identity(edge, people):
+    out = explain(edge, "fallback", people.unpinned)
+    assert out.returncode == 0 and "Pingate-Client-Verify is FAILED:not_pinned" in out.stdout, out
+    out = explain(edge, "fallback")
+    assert out.returncode == 0 and "Pingate-Client-Verify is NONE" in out.stdout, out
+
+
+def test_a_port_without_a_ca_refuses_the_client_hello(edge, people):
+    assert handshake(edge[1]["noca"], people.server_ca, people.pinned) == 49
+    out = explain(edge, "noca", people.pinned)
+    assert out.returncode == 1 and "refused: port_not_usable" in out.stdout and "alert 49" in out.stdout, out
+
+
+def test_a_server_name_that_no_listener_has_is_refused(edge, people):
+    out = explain(edge, "pins", people.pinned, "--sni", "elsewhere.example.com")
+    assert out.returncode == 1 and "refused: unknown_sni" in out.stdout, out
+
+
+@pytest.mark.parametrize("path,status,says", (("/app/x?y=1", 200, "yes  backend edge/app:80"), ("/nowhere", 404, "no_route"),
+                                              ("/empty", 503, "no_endpoints")))
+def test_a_request_meets_the_gates_of_the_gateway(edge, people, path, status, says):
+    out = explain(edge, "pins", people.pinned, "--request", f"GET https://app.example.com{path}")
+    assert out.returncode == (0 if status == 200 else 1), out
+    assert says in out.stdout
+    if status != 200:
+        assert f"answered {status} ({says})" in out.stdout
+    reply = curl(edge[1]["pins"], people.server_ca, people.pinned, path=path)
+    assert reply.status == (200 if status == 200 else status), reply
+
+
+def test_another_listeners_host_is_misdirected(edge, people):
+    out = explain(edge, "pins", people.pinned, "--sni", "app.example.com", "--request", "GET https://other.example.com/app")
+    assert out.returncode == 1 and "answered 421 (misdirected)" in out.stdout, out
+
+
+def test_a_plain_port_asks_for_nothing(edge):
+    out = explain(edge, "http", None, "--request", "GET http://any.example.com/app")
+    assert out.returncode == 0 and "yes  rule of HTTPRoute edge/app" in out.stdout, out
+
+
+@pytest.mark.parametrize("options,says", (
+    (["--request", "nonsense"], "--request nonsense"),
+    (["--request", "GET https://app.example.com/a/../b"], "answered 400"),
+    (["--ca", "x"], "with -c"),
+    (["--cert", "/nonexistent"], "/nonexistent")))
+def test_what_cannot_be_read_is_2(edge, options, says):
+    out = explain(edge, "pins", None, *options)
+    assert out.returncode == 2 and says in out.stderr, out
+
+
+def test_a_port_or_gateway_that_is_not_there_is_2(edge, people):
+    assert explain(edge, 1, people.pinned).returncode == 2
+    assert explain(edge, "pins", people.pinned, gateway="edge/nobody").returncode == 2
