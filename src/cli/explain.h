@@ -39,4 +39,6 @@ int explain_config(const struct explain_place *place, const struct chain *chain)
 int explain_batch(const char *file, enum judge_profile profile);
 /* The verdict for people, gate by gate, and for programs. */
 void explain_print_text(const struct verdict *verdict, FILE *out);
+void explain_print_word(const struct verdict *verdict, FILE *out);     /* its first line */
+void explain_print_evidence(const struct verdict *verdict, FILE *out); /* the rest of it */
 bool explain_print_json(const struct verdict *verdict, FILE *out);

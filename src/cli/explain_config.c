@@ -96,9 +96,9 @@ static bool hello_passes(struct walk *walk)
         if (reason != REASON_ACCEPTED) {
                 const struct client_policy *client = walk->port->client;
                 struct slice why = client ? client->refuses_why : SLICE_NONE;
-                printf("refused: %s\n  NO   server name %.*s: %s%s%.*s (alert %d)\n",
-                       reason_token(reason), SLICE_ARG(name), reason_says(reason),
-                       why.len ? "; " : "", SLICE_ARG(why), reason_alert(reason));
+                printf("  NO   server name %.*s: %s%s%.*s (alert %d)\nrefused: %s\n",
+                       SLICE_ARG(name), reason_says(reason), why.len ? "; " : "", SLICE_ARG(why),
+                       reason_alert(reason), reason_token(reason));
                 return false;
         }
         printf("  yes  server name %.*s: listener %.*s\n", SLICE_ARG(name),
@@ -137,8 +137,9 @@ static bool client_passes(const struct walk *walk, const struct chain *chain)
         struct verdict verdict;
         judge(&request, &verdict);
         trust_store_free(store);
-        explain_print_text(&verdict, stdout);
+        explain_print_evidence(&verdict, stdout);
         print_identity(&verdict);
+        explain_print_word(&verdict, stdout);
         return verdict.admitted;
 }
 
@@ -176,7 +177,7 @@ static bool request_passes(const struct walk *walk)
 {
         const struct listener *listener = NULL;
         const struct route_rule *rule = NULL;
-        printf("request:     %s\n", walk->place->request);
+        printf("then %s\n", walk->place->request);
         struct exchange_gate gate =
                 exchange_gate_route(walk->port, walk->listener, &walk->head, &listener, &rule);
         if (listener)

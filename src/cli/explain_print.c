@@ -64,9 +64,21 @@ static void print_gates(const struct verdict *v, FILE *out)
 
 void explain_print_text(const struct verdict *v, FILE *out)
 {
-        char text[PIN_TEXT_SIZE], from[TIME_SIZE], until[TIME_SIZE];
+        explain_print_word(v, out);
+        explain_print_evidence(v, out);
+}
+
+void explain_print_word(const struct verdict *v, FILE *out)
+{
         fprintf(out, "%s: %s\n", v->admitted ? "let in" : "refused", reason_token(v->reason));
+}
+
+void explain_print_evidence(const struct verdict *v, FILE *out)
+{
+        char text[PIN_TEXT_SIZE], from[TIME_SIZE], until[TIME_SIZE];
         print_gates(v, out);
+        if (digest_is_none(&v->leaf))
+                return;
         fprintf(out, "subject:     %s\nissuer:      %s\nserial:      %s\n", v->subject, v->issuer,
                 v->serial);
         fprintf(out, "valid:       %s to %s\n", time_print(v->leaf_not_before, from),
