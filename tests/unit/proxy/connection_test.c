@@ -16,7 +16,8 @@ static const char get[] = "GET / HTTP/1.1\r\nHost: first.example\r\n\r\n";
 static void no_state_leads_back_to_serving(void **state)
 {
         (void)state;
-        for (int from = CONNECTION_HANDSHAKING; from <= CONNECTION_CLOSED; from++) {
+        for (enum connection_state from = CONNECTION_HANDSHAKING; from <= CONNECTION_CLOSED;
+             from++) {
                 assert_int_equal(connection_may_move(from, CONNECTION_SERVING),
                                  from == CONNECTION_HANDSHAKING);
                 assert_false(connection_may_move(from, CONNECTION_HANDSHAKING));
