@@ -100,9 +100,9 @@ static void handshake_list_add(struct connection *connection)
         worker->handshake_count++;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+/* Nothing knows it any more. */
+static void forget(struct connection *connection)
 {
-        struct connection *connection = handle->data;
         struct worker *worker = connection->worker;
         close(connection->fd);
         *connection->link = connection->next;
@@ -111,6 +111,11 @@ static void on_poll_closed(uv_handle_t *handle)
         worker->connection_count--;
         arena_done(&connection->arena);
         free(connection);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+        forget(handle->data);
 }
 
 static void ready_list_remove(struct connection *connection)
@@ -442,7 +447,13 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
         if (worker->handshake_count >= worker->limits->handshakes)
                 handshake_end(worker->oldest_handshake, REASON_OVER_CAPACITY, false);
         struct connection *connection = connection_new(worker, port_index, fd, peer);
-        must(uv_poll_init(&worker->loop, &connection->poll, fd) == 0);
+        if (uv_poll_init(&worker->loop, &connection->poll, fd) != 0) {
+                /* The kernel has no room to watch one more: this client goes, the process stays. */
+                connection_move(connection, CONNECTION_CLOSED);
+                counter_add(&worker->counters->limit_refusals, 1);
+                forget(connection);
+                return;
+        }
         connection->poll.data = connection;
         if (connection->port->protocol != PORT_HTTPS) {
                 serve_begin(connection);
