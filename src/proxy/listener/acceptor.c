@@ -157,7 +157,12 @@ static bool acceptor_open(struct acceptors *acceptors, const struct port *port, 
                                       .wanted = true};
         must(port->text.len < sizeof(acceptor->text));
         memcpy(acceptor->text, port->text.data, port->text.len);
-        must(uv_poll_init(env->loop, &acceptor->poll, fd) == 0);
+        if (uv_poll_init(env->loop, &acceptor->poll, fd) != 0) {
+                /* Nobody would accept from it: connections must not wait there. */
+                listener_set_release(env->listeners, env->worker, fd);
+                free(acceptor);
+                return false;
+        }
         uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
         acceptors->first = acceptor;
         return true;
