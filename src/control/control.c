@@ -92,11 +92,12 @@ static bool publish(struct control *control, const struct objects *objects, uint
                 return false;
         }
         control->generation = request.generation;
-        tell_generation(control, next, began_us);
         publisher_publish(options->publisher, snapshot_ref(next->snapshot));
+        options->hooks->on_published(next, options->self);
+        /* Told once it is in force: finding what changed among a million pins takes its time. */
+        tell_generation(control, next, began_us);
         translation_free(control->current);
         control->current = next;
-        options->hooks->on_published(next, options->self);
         return true;
 }
 
