@@ -116,11 +116,6 @@ const char *gateway_state_readiness(struct gateway_state *state)
         return token;
 }
 
-bool gateway_state_ready(struct gateway_state *state)
-{
-        return slice_is(slice_of(gateway_state_readiness(state)), "ready");
-}
-
 static void field_time(struct json_writer *w, const char *key, int64_t unix_ms)
 {
         char text[TIME_SIZE];

@@ -48,7 +48,6 @@ void gateway_state_set_draining(struct gateway_state *state);
  */
 void gateway_state_set_source_error(struct gateway_state *state, struct slice text);
 
-bool gateway_state_ready(struct gateway_state *state);
 /* Why not ready, as one token for the probe's body; "ready" where it is. */
 const char *gateway_state_readiness(struct gateway_state *state);
 void gateway_state_print(struct gateway_state *state, struct json_writer *w);

@@ -300,8 +300,8 @@ static void handshake_turn(struct connection *connection)
         if (status == 1) {
                 bool admitted = handshake_complete(handshake, connection->ssl, worker->snapshot,
                                                    (int64_t)time(NULL));
-                enum reason reason = admitted ? completed_reason(handshake)
-                                              : handshake_failure(handshake, connection->ssl);
+                enum reason reason =
+                        admitted ? completed_reason(handshake) : handshake_failure(handshake);
                 if (!admitted)
                         SSL_shutdown(connection->ssl);
                 handshake_end(connection, reason, admitted);
@@ -314,7 +314,7 @@ static void handshake_turn(struct connection *connection)
                 return;
         }
         bool closed = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN;
-        enum reason reason = handshake_failure(handshake, connection->ssl);
+        enum reason reason = handshake_failure(handshake);
         if (closed && reason == REASON_HANDSHAKE_FAILED)
                 reason = REASON_PEER_CLOSED;
         handshake_end(connection, reason, false);

@@ -16,14 +16,6 @@ void condition_set(struct condition_list *list, const char *type, bool holds, co
                 list->count++;
 }
 
-const struct condition *condition_find(const struct condition_list *list, const char *type)
-{
-        for (size_t i = 0; i < list->count; i++)
-                if (strcmp(list->items[i].type, type) == 0)
-                        return &list->items[i];
-        return NULL;
-}
-
 static bool type_is_one_of(const char *type, const char *const *types, size_t count)
 {
         for (size_t i = 0; i < count; i++)

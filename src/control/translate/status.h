@@ -48,7 +48,6 @@ struct object_status {
 /* Sets or replaces. */
 void condition_set(struct condition_list *list, const char *type, bool holds, const char *reason,
                    struct slice message);
-const struct condition *condition_find(const struct condition_list *list, const char *type);
 /* Says that something is not as it should be: of most types "False" does, of a few "True". */
 bool condition_is_bad(const struct condition *condition);
 /* Nothing is wrong, and yet somebody should look. */

@@ -123,12 +123,11 @@ bool handshake_complete(struct handshake *handshake, SSL *ssl, struct snapshot *
         return verdict->admitted;
 }
 
-enum reason handshake_failure(struct handshake *handshake, SSL *ssl)
+enum reason handshake_failure(struct handshake *handshake)
 {
         unsigned long error = ERR_peek_error();
         int reason = ERR_GET_REASON(error);
         ERR_clear_error();
-        (void)ssl;
         if (handshake->failure != REASON_ACCEPTED)
                 return handshake->failure;
         if (handshake->verdict && !handshake->verdict->admitted)

@@ -49,7 +49,7 @@ void handshake_done(struct handshake *handshake);
 bool handshake_complete(struct handshake *handshake, SSL *ssl, struct snapshot *current,
                         int64_t now);
 /* Why SSL_do_handshake failed, from what callbacks noted and OpenSSL's error queue (emptied). */
-enum reason handshake_failure(struct handshake *handshake, SSL *ssl);
+enum reason handshake_failure(struct handshake *handshake);
 struct handshake_outcome {
         enum reason reason;
         bool admitted;
