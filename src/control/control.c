@@ -29,6 +29,9 @@ struct change_count {
         uint64_t added, removed;
 };
 
+static const char *const pin_words[PIN_KIND_COUNT] = {
+        [PIN_SPKI] = "spki", [PIN_CERTIFICATE] = "cert", [PIN_ISSUER] = "issuer"};
+
 static void on_pin_change(bool added, const struct pin *pin, struct slice source, void *self)
 {
         struct change_count *count = self;
@@ -39,7 +42,7 @@ static void on_pin_change(bool added, const struct pin *pin, struct slice source
         struct pin_change_facts facts = {
                 .generation = count->control->generation,
                 .added = added,
-                .kind = pin->kind == PIN_SPKI ? SLICE("spki") : SLICE("cert"),
+                .kind = slice_of(pin_words[pin->kind]),
                 .digest = pin->digest,
                 .name = pin->name,
                 .owner = pin->owner,

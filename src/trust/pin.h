@@ -13,6 +13,7 @@
 enum pin_kind {
         PIN_SPKI,        /* of the leaf's DER SubjectPublicKeyInfo (RFC 5280, 4.1.2.7) */
         PIN_CERTIFICATE, /* of the leaf's whole DER */
+        PIN_ISSUER,      /* of the SubjectPublicKeyInfo of a CA on the path that verified (I2) */
         PIN_KIND_COUNT,
 };
 
@@ -38,10 +39,10 @@ struct pin {
  * pasted where that can be told. `expected` only words the error. */
 bool pin_text_parse(struct slice text, enum pin_kind expected, struct digest *out,
                     struct error *err);
-/* Base64 for SPKI pins, lower-case hex for certificates. Returns out. */
+/* Base64 for pins of keys, lower-case hex for certificates. Returns out. */
 const char *pin_text_print(enum pin_kind kind, const struct digest *digest,
                            char out[static PIN_TEXT_SIZE]);
-const char *pin_kind_name(enum pin_kind kind); /* "SPKI hash", "certificate hash" */
+const char *pin_kind_name(enum pin_kind kind); /* "SPKI hash", … */
 
 /* [A-Za-z0-9][A-Za-z0-9._/@-]{0,126}: it becomes a header's value and a log's field. */
 bool pin_name_check(struct slice name, struct error *err);

@@ -60,7 +60,13 @@ static int hex_value(char c)
 
 const char *pin_kind_name(enum pin_kind kind)
 {
-        return kind == PIN_SPKI ? "SPKI hash" : "certificate hash";
+        static const char *const names[] = {
+                [PIN_SPKI] = "SPKI hash",
+                [PIN_CERTIFICATE] = "certificate hash",
+                [PIN_ISSUER] = "issuer SPKI hash",
+        };
+        must((unsigned)kind < PIN_KIND_COUNT);
+        return names[kind];
 }
 
 /* What a hash of that many bytes is, for the commonest mistakes. */

@@ -30,6 +30,24 @@ enum judge_profile {
         PROFILE_CHAIN,  /* path validation alone: without I8's rules on use and I9's key floor */
 };
 
+/* What becomes of an open connection that a change of policy would no longer let in, the mildest
+ * first: of the scopes that no longer pass, the strictest wins. */
+enum removal_action {
+        REMOVAL_KEEP,
+        REMOVAL_DRAIN, /* told to go, and closed when the grace is over */
+        REMOVAL_CLOSE,
+};
+
+enum {
+        REMOVAL_GRACE_MS_DEFAULT = 10000,
+        REMOVAL_GRACE_MS_MAX = 3600 * 1000,
+};
+
+struct removal {
+        enum removal_action action;
+        uint32_t grace_ms; /* of REMOVAL_DRAIN */
+};
+
 /* The inputs of RFC 5280, 6.1.1 c, e, f, g. All empty in a gateway: any policy will do, and what
  * the certificates themselves demand is always enforced. */
 struct certificate_policy_inputs {

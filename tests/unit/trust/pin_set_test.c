@@ -106,6 +106,11 @@ static void a_renewed_certificate_with_its_key_matches_by_spki_only(void **state
         assert_int_equal(matches(PIN_SPKI, cert, PIN_CERTIFICATE, cert), 0);
         assert_int_equal(matches(PIN_CERTIFICATE, spki, PIN_CERTIFICATE, cert), 0);
         assert_int_equal(matches(PIN_SPKI, cert, PIN_SPKI, spki), 0);
+        /* A CA that is pinned as issuer does not pin a leaf that bears the CA's key, nor the
+         * reverse. */
+        assert_int_equal(matches(PIN_ISSUER, spki, PIN_SPKI, spki), 0);
+        assert_int_equal(matches(PIN_SPKI, spki, PIN_ISSUER, spki), 0);
+        assert_int_equal(matches(PIN_ISSUER, spki, PIN_ISSUER, spki), 1);
         pki_done();
 }
 

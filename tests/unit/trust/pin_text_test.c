@@ -142,6 +142,8 @@ static void the_expected_kind_words_the_error(void **state)
         assert_string_equal(err.text, "2 bytes, wants 32 (SHA-256, SPKI hash)");
         assert_false(pin_text_parse(SLICE("abcd"), PIN_CERTIFICATE, &digest, &err));
         assert_string_equal(err.text, "2 bytes, wants 32 (SHA-256, certificate hash)");
+        assert_false(pin_text_parse(SLICE("abcd"), PIN_ISSUER, &digest, &err));
+        assert_string_equal(err.text, "2 bytes, wants 32 (SHA-256, issuer SPKI hash)");
 }
 
 static void a_pin_has_one_canonical_text_for_each_kind(void **state)
@@ -150,6 +152,7 @@ static void a_pin_has_one_canonical_text_for_each_kind(void **state)
         char text[PIN_TEXT_SIZE];
         assert_string_equal(pin_text_print(PIN_SPKI, &expected, text), BASE64);
         assert_string_equal(pin_text_print(PIN_CERTIFICATE, &expected, text), HEX);
+        assert_string_equal(pin_text_print(PIN_ISSUER, &expected, text), BASE64);
 }
 
 static void a_megabyte_of_text_is_refused_without_reading_it(void **state)
