@@ -22,6 +22,10 @@ enum job_state {
         JOB_HELD
 };
 
+enum {
+        IDLE_AT_ONCE = 4 /* handshakes at a time while connections to hold are opened */
+};
+
 struct job {
         enum job_state state;
         int fd;
@@ -40,7 +44,7 @@ struct load {
         int epoll;
         struct job *jobs;
         uint64_t started, ended; /* operations */
-        size_t next_identity, held;
+        size_t next_identity, held, opened;
         char request[1024];
         size_t request_len;
 };
@@ -169,6 +173,10 @@ static void job_replied(struct load *load, struct job *job, bool broken)
                 operation_ended(load, job->started_us, true);
                 load->held++;
                 job->state = JOB_HELD;
+                /* A few at a time: what is measured is connections at rest, not a crowd's peak. */
+                if (load->opened < load->options->concurrency &&
+                    !job_open(load, &load->jobs[load->opened++]))
+                        load->result->errors++;
                 return;
         }
         job_end(load, job, !broken);
@@ -304,8 +312,11 @@ bool load_run(const struct load_options *options, const struct load_identities *
         for (size_t i = 0; i < options->concurrency; i++)
                 load.jobs[i].fd = -1;
         uint64_t began = load_now_us();
-        for (size_t i = 0; i < options->concurrency && load.started < options->count; i++) {
-                if (!job_open(&load, &load.jobs[i]))
+        size_t at_once = options->mode == LOAD_IDLE && options->concurrency > IDLE_AT_ONCE
+                                 ? IDLE_AT_ONCE
+                                 : options->concurrency;
+        while (load.opened < at_once && load.started < options->count) {
+                if (!job_open(&load, &load.jobs[load.opened++]))
                         return false;
         }
         load_loop(&load);

@@ -81,10 +81,10 @@ def spread(values, unit=""):
     return f"{statistics.median(values):.1f} [{min(values):.1f}..{max(values):.1f}]{unit}"
 
 
-def measure(servers, people, repeats, size):
-    table = {(row[0], s.name): [] for row in ROWS for s in servers}
+def measure(servers, people, rows, repeats, size):
+    table = {(row[0], s.name): [] for row in rows for s in servers}
     for _ in range(repeats):
-        for name, run in ROWS:
+        for name, run in rows:
             for server in servers:
                 try:
                     table[name, server.name].append(run(server, people, size))
@@ -93,9 +93,9 @@ def measure(servers, people, repeats, size):
     return table
 
 
-def print_table(table, servers):
+def print_table(table, servers, rows):
     ours = servers[0].name
-    for name, _ in ROWS:
+    for name, _ in rows:
         own = table[name, ours]
         print(f"\n{name} (server CPU us an operation: median [min..max])")
         for server in servers:
@@ -188,7 +188,10 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", type=int, default=2, help="operations, in multiples of the smallest useful run")
     parser.add_argument("--only-pingate", action="store_true")
+    parser.add_argument("--against", metavar="BINARY", help="another build of pingate, in the same run")
+    parser.add_argument("--rows", metavar="WORD", help="only the rows whose name has the word, and the idle connection")
     options = parser.parse_args()
+    rows = [row for row in ROWS if not options.rows or options.rows in row[0]]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pingate-bench-"))
     folder.chmod(0o755)
     people = make_people(folder / "pki")
@@ -196,16 +199,21 @@ def main():
     backend = Backend(folder / "backend")
     servers = [Pingate(folder / "pingate", people, backend.port)]
     try:
+        if options.against:
+            servers.append(Pingate(folder / "other", people, backend.port, binary=options.against))
+            servers[1].name = "other pingate"
         if not options.only_pingate:
             servers += [NginxProxy(folder / "nginx", people, backend.port),
                         NginxProxy(folder / "nginx-tuned", people, backend.port, tuned=True),
                         Haproxy(folder / "haproxy", people, backend.port),
                         Haproxy(folder / "haproxy-tuned", people, backend.port, tuned=True),
                         Caddy(folder / "caddy", people, backend.port)]
-        print_table(measure(servers, people, options.repeats, options.size), servers)
-        print("\nRSS an idle connection (bytes, 1,000 held after one GET each)")
+        print("RSS an idle connection (bytes, 1,000 opened a few at a time and held after one GET each)")
         for server in servers:
             print(f"  {server.name:15} {idle_bytes(server, people):.0f}")
+        print_table(measure(servers, people, rows, options.repeats, options.size), servers, rows)
+        if options.rows:
+            return
         first_sight(folder, people, backend, options.repeats)
         million(folder, people, backend, options.size)
     finally:
