@@ -40,6 +40,8 @@ struct run {
         struct admin *admin;
         struct proxy *proxy;
         struct control *control;
+        struct tls_library *library; /* NULL: OpenSSL's own */
+        struct tls_options tls;
 };
 
 static bool on_prepare(const struct snapshot *snapshot, struct error *err, void *self)
@@ -135,6 +137,18 @@ static void watch_signals(struct run *run)
         uv_timer_start(&run->beat, on_beat, 250, 250);
 }
 
+/* Before any thread: what can't be had costs time and nothing else. */
+static void open_library(struct run *run)
+{
+        struct error err = {.text = ""};
+        if (!run->options->plain_openssl && !(run->library = tls_library_open(&err)))
+                event_warningf(event_hub_control(run->hub), "openssl", "handshakes take longer: %s",
+                               err.text);
+        run->tls = (struct tls_options){.workers = run->options->workers,
+                                        .hooks = handshake_hooks(),
+                                        .library = run->library};
+}
+
 static void on_sandbox_warning(const char *text, void *self)
 {
         struct run *run = self;
@@ -166,6 +180,7 @@ static bool prepare(struct run *run, struct error *err)
         if (!(run->observer = observer_open(&observe, run->hub, err)))
                 return false;
         publisher_init(&run->publisher);
+        open_library(run);
         struct proxy_options proxy = {.workers = options->workers,
                                       .limits = &options->limits,
                                       .publisher = &run->publisher,
@@ -176,11 +191,10 @@ static bool prepare(struct run *run, struct error *err)
         struct control_options control = {.loop = &run->loop,
                                           .paths = options->paths,
                                           .path_count = options->path_count,
-                                          .workers = options->workers,
                                           .require_pinning = options->require_pinning,
                                           .publisher = &run->publisher,
                                           .sink = event_hub_control(run->hub),
-                                          .tls_hooks = handshake_hooks(),
+                                          .tls = &run->tls,
                                           .hooks = &control_hooks,
                                           .self = run};
         return control_start(&control, &run->control, err);
@@ -228,6 +242,7 @@ static void finish(struct run *run)
         if (run->proxy)
                 publisher_done(&run->publisher);
         snapshot_reap();
+        tls_library_close(run->library);
         if (run->state)
                 gateway_state_free(run->state);
         if (run->hub)

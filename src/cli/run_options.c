@@ -49,7 +49,7 @@ static bool words_read(const struct run_words *words, struct run_options *option
 }
 
 enum {
-        RUN_OPTIONS = 12
+        RUN_OPTIONS = 13
 };
 
 /* One row an option: the parser and its help. */
@@ -103,6 +103,9 @@ static void table_fill(struct cli_option table[static RUN_OPTIONS], struct run_o
                  .value = "NAME=VALUE",
                  .list = &words->limits,
                  .help = "set a limit of those below; may be repeated"},
+                {.name = "plain-openssl",
+                 .flag = &options->plain_openssl,
+                 .help = "TLS goes through all of OpenSSL's key decoders: slower, for debugging"},
                 {.name = "no-sandbox",
                  .flag = &options->no_sandbox,
                  .help = "without seccomp, Landlock and dropped capabilities, for debugging"},

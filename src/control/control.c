@@ -89,7 +89,7 @@ static bool publish(struct control *control, const struct objects *objects, uint
         if (!translate(&request, &next, err))
                 return false;
         next->snapshot->generation = request.generation;
-        if (!tls_contexts_build(next->snapshot, options->workers, options->tls_hooks, err) ||
+        if (!tls_contexts_build(next->snapshot, options->tls, err) ||
             !options->hooks->on_prepare(next->snapshot, err, options->self)) {
                 translation_free(next);
                 return false;

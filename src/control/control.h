@@ -25,11 +25,11 @@ struct control_hooks {
 struct control_options { /* what it points to outlives control */
         uv_loop_t *loop;
         const char *const *paths;
-        size_t path_count, workers;
+        size_t path_count;
         bool require_pinning;
         struct publisher *publisher;
         struct event_sink *sink;
-        const struct tls_hooks *tls_hooks;
+        const struct tls_options *tls;
         const struct control_hooks *hooks;
         void *self;
 };

@@ -138,9 +138,12 @@ static void set_client_auth(SSL_CTX *ctx, const struct port *port, const struct 
 }
 
 static bool context_build(const struct snapshot *snapshot, const struct port *port,
-                          const struct tls_hooks *hooks, struct tls_context *out, struct error *err)
+                          const struct tls_options *options, struct tls_context *out,
+                          struct error *err)
 {
-        SSL_CTX *ctx = out->ssl = SSL_CTX_new(TLS_server_method());
+        const struct tls_hooks *hooks = options->hooks;
+        SSL_CTX *ctx = out->ssl =
+                SSL_CTX_new_ex(tls_library_context(options->library), NULL, TLS_server_method());
         if (!ctx || !set_algorithms(ctx))
                 return error_set(err, ERROR_SYSTEM, "OpenSSL gives no server context");
         set_options(ctx);
@@ -164,9 +167,10 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         return true;
 }
 
-bool tls_contexts_build(struct snapshot *snapshot, size_t workers, const struct tls_hooks *hooks,
+bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
                         struct error *err)
 {
+        size_t workers = options->workers;
         struct tls_contexts *all = NEW(struct tls_contexts);
         all->workers = workers;
         all->ports = snapshot->port_count;
@@ -184,7 +188,7 @@ bool tls_contexts_build(struct snapshot *snapshot, size_t workers, const struct 
                 const struct port *port = &snapshot->ports[i % all->ports];
                 if (port->protocol != PORT_HTTPS)
                         continue;
-                if (!context_build(snapshot, port, hooks, &all->contexts[i], err))
+                if (!context_build(snapshot, port, options, &all->contexts[i], err))
                         return error_wrap(err, "port %.*s", SLICE_ARG(port->text));
         }
         return true;

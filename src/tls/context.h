@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "snapshot/snapshot.h"
+#include "tls/library.h"
 #include "trust/trust_store.h"
 
 /* What the handshake answers to; set by proxy/handshake once, before any context is built. */
@@ -23,7 +24,13 @@ struct tls_hooks {
         SSL_CTX_alpn_select_cb_func on_alpn;
 };
 
-bool tls_contexts_build(struct snapshot *snapshot, size_t workers, const struct tls_hooks *hooks,
+struct tls_options {
+        size_t workers;
+        const struct tls_hooks *hooks;
+        const struct tls_library *library; /* NULL: OpenSSL's own context */
+};
+
+bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
                         struct error *err);
 
 /* Of a snapshot that tls_contexts_build has been at. NULL for a plain port. */

@@ -90,23 +90,25 @@ bool key_floor_check(X509_PUBKEY *key, char why[static RULE_TEXT_SIZE])
         const unsigned char *bits = NULL;
         int bits_len = 0, parameter_type = V_ASN1_UNDEF;
         const void *parameter = NULL;
-        const EVP_PKEY *pkey = X509_PUBKEY_get0(key);
-        if (!pkey || !X509_PUBKEY_get0_param(NULL, &bits, &bits_len, &algorithm, key))
+        if (!X509_PUBKEY_get0_param(NULL, &bits, &bits_len, &algorithm, key))
                 return refuse(why, "the public key can't be read");
         const ASN1_OBJECT *object = NULL;
         X509_ALGOR_get0(&object, &parameter_type, &parameter, algorithm);
-        switch (OBJ_obj2nid(object)) {
-        case NID_rsaEncryption:
-                return check_rsa(pkey, parameter_type, why);
-        case NID_X9_62_id_ecPublicKey:
-                return check_ec(parameter, parameter_type, bits, bits_len, why);
-        case NID_ED25519:
-        case NID_ED448:
-                return parameter_type == V_ASN1_UNDEF ||
-                       refuse(why, "the Edwards-curve key has parameters");
-        default:
+        /* First by name: whether OpenSSL reads a key that is none of ours is no matter. */
+        int type = OBJ_obj2nid(object);
+        if (type == NID_X9_62_id_ecPublicKey) {
+                if (!check_ec(parameter, parameter_type, bits, bits_len, why))
+                        return false;
+        } else if (type == NID_ED25519 || type == NID_ED448) {
+                if (parameter_type != V_ASN1_UNDEF)
+                        return refuse(why, "the Edwards-curve key has parameters");
+        } else if (type != NID_rsaEncryption) {
                 return refuse(why, "the key is none of RSA, EC, Ed25519, Ed448");
         }
+        const EVP_PKEY *pkey = X509_PUBKEY_get0(key);
+        if (!pkey)
+                return refuse(why, "the public key can't be read");
+        return type != NID_rsaEncryption || check_rsa(pkey, parameter_type, why);
 }
 
 bool signature_check(X509 *x509, char why[static RULE_TEXT_SIZE])

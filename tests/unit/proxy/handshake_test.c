@@ -33,6 +33,21 @@ static void a_pinned_client_is_let_in_over_both_versions(void **state)
         world_stop(world);
 }
 
+/* The worker's TLS contexts read keys with the few decoders of tls/library.h. */
+static void a_client_with_a_key_of_any_allowed_kind_is_let_in(void **state)
+{
+        (void)state;
+        static const char *const kinds[] = {"RSA:2048", "P-256",   "P-384",
+                                            "P-521",    "ED25519", "ED448"};
+        struct world *world = world_start(&(struct world_config){0});
+        for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+                struct pki_cert robot = world_client(world, &(struct pki_spec){.key = kinds[i]});
+                for (size_t v = 0; v < COUNT_OF(versions); v++)
+                        assert_int_equal(call_with(world, &robot, versions[v]), 200);
+        }
+        world_stop(world);
+}
+
 static void every_refusal_sends_the_alert_of_its_reason(void **state)
 {
         (void)state;
@@ -256,6 +271,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_pinned_client_is_let_in_over_both_versions),
+                cmocka_unit_test(a_client_with_a_key_of_any_allowed_kind_is_let_in),
                 cmocka_unit_test(every_refusal_sends_the_alert_of_its_reason),
                 cmocka_unit_test(a_pinned_certificate_that_is_only_sent_along_admits_nobody),
                 cmocka_unit_test(no_session_is_ever_resumed),

@@ -33,6 +33,7 @@ struct world {
         struct backend_server backend;
         struct limits limits;
         struct publisher publisher;
+        struct tls_library *library;
         struct event_hub *hub;
         struct proxy *proxy;
         uint64_t generation;
@@ -274,7 +275,9 @@ static struct snapshot *snapshot_make(struct world *world, const struct world_co
                 snapshot->ports = port;
                 snapshot->port_count = 1;
         }
-        if (!tls_contexts_build(snapshot, 1, handshake_hooks(), &err)) {
+        struct tls_options tls = {
+                .workers = 1, .hooks = handshake_hooks(), .library = world->library};
+        if (!tls_contexts_build(snapshot, &tls, &err)) {
                 fprintf(stderr, "%s\n", err.text);
                 abort();
         }
@@ -329,6 +332,8 @@ struct world *world_start(const struct world_config *config)
         if (config->handshakes)
                 world->limits.handshakes = config->handshakes;
         publisher_init(&world->publisher);
+        world->library = tls_library_open(&err);
+        must(world->library != NULL);
         world->hub = event_hub_new(&(struct event_hub_options){.workers = 1}, &err);
         world->proxy = proxy_new(&(struct proxy_options){.workers = 1,
                                                          .limits = &world->limits,
@@ -366,6 +371,7 @@ void world_stop(struct world *world)
         publisher_done(&world->publisher);
         snapshot_reap();
         event_hub_free(world->hub);
+        tls_library_close(world->library);
         backend_stop(&world->backend);
         free(world);
         pki_done();

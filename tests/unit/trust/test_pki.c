@@ -38,6 +38,15 @@ static EVP_PKEY *dsa_key(void)
         return key;
 }
 
+static EVP_PKEY *rsa_pss_key(void)
+{
+        EVP_PKEY *key = NULL;
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA_PSS, NULL);
+        must(EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_keygen(ctx, &key) == 1);
+        EVP_PKEY_CTX_free(ctx);
+        return key;
+}
+
 static EVP_PKEY *new_key(const char *kind)
 {
         EVP_PKEY *key;
@@ -47,8 +56,10 @@ static EVP_PKEY *new_key(const char *kind)
                 key = EVP_RSA_gen((unsigned)strtoul(kind + 4, NULL, 10));
         else if (strcmp(kind, "DSA") == 0)
                 key = dsa_key();
-        else if (strcmp(kind, "ED25519") == 0)
-                key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        else if (strcmp(kind, "RSA-PSS") == 0)
+                key = rsa_pss_key();
+        else if (strncmp(kind, "ED", 2) == 0 || strncmp(kind, "X", 1) == 0)
+                key = EVP_PKEY_Q_keygen(NULL, NULL, kind);
         else
                 key = EVP_EC_gen(kind);
         must(key != NULL);
@@ -113,7 +124,7 @@ struct pki_cert pki_make(const struct pki_cert *issuer, const struct pki_spec *s
         if (!spec->v1)
                 add_extensions(x509, issuer ? issuer->x509 : x509, spec);
         EVP_PKEY *signer = issuer ? issuer->key : key;
-        bool edwards = EVP_PKEY_is_a(signer, "ED25519");
+        bool edwards = EVP_PKEY_is_a(signer, "ED25519") || EVP_PKEY_is_a(signer, "ED448");
         const EVP_MD *md = edwards ? NULL : EVP_get_digestbyname(spec->md ? spec->md : "SHA256");
         must(X509_sign(x509, signer, md) > 0);
         /* Read back: a made certificate knows no octets as received. */

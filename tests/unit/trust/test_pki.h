@@ -14,7 +14,7 @@
 struct pki_spec {
         const char *subject; /* its commonName; NULL: "client" */
         const char *key;     /* "P-256" (default), "P-384", "secp256k1", "RSA:1024", "DSA",
-                                "ED25519" */
+                                "ED25519", "ED448", "X25519", "RSA-PSS" */
         EVP_PKEY *with_key;  /* instead of a new one */
         const char *md;      /* NULL: SHA256 */
         int64_t not_before, not_after; /* 0: a year around PKI_NOW */
