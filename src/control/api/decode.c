@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text/duration.h"
+#include "text/time.h"
 #include "text/utf8.h"
 
 enum {
@@ -125,6 +127,64 @@ static bool list_check(struct decoder *d, const struct field *field, const struc
         return true;
 }
 
+static bool choice_read(struct decoder *d, const struct field *field, const struct node *node,
+                        unsigned *out, struct error *err)
+{
+        if (node->kind != NODE_STRING)
+                return wrong_kind(d, node, "a string", err);
+        for (unsigned i = 0; field->values[i]; i++)
+                if (slice_is(node->text, field->values[i])) {
+                        *out = i;
+                        return true;
+                }
+        return not_one_of(d, node, field->values, err);
+}
+
+static bool choices_read(struct decoder *d, const struct field *field, const struct node *node,
+                         unsigned *out, struct error *err)
+{
+        unsigned choices = 0, choice = 0;
+        if (!list_check(d, field, node, err))
+                return false;
+        for (size_t i = 0; i < node->child_count; i++) {
+                if (!choice_read(d, field, node->children[i], &choice, err))
+                        return false;
+                if (choices & BIT(choice))
+                        return decode_error(d, node->children[i], err,
+                                            "is \"%s\" again, wants it only once",
+                                            field->values[choice]);
+                choices |= BIT(choice);
+        }
+        *out = choices;
+        return true;
+}
+
+static bool moment_read(struct decoder *d, const struct node *node, int64_t *out, struct error *err)
+{
+        struct error fault;
+        if (node->kind != NODE_STRING)
+                return wrong_kind(d, node, "a string", err);
+        return time_parse(node->text, out, &fault) || decode_error(d, node, err, "%s", fault.text);
+}
+
+static bool duration_read(struct decoder *d, const struct field *field, const struct node *node,
+                          uint32_t *out, struct error *err)
+{
+        struct error fault;
+        int64_t ms;
+        char is[DURATION_SIZE], min[DURATION_SIZE], max[DURATION_SIZE];
+        if (node->kind != NODE_STRING)
+                return wrong_kind(d, node, "a string", err);
+        if (!duration_parse(node->text, &ms, &fault))
+                return decode_error(d, node, err, "%s", fault.text);
+        if (ms < field->min || ms > field->max)
+                return decode_error(d, node, err, "is %s, wants %s to %s", duration_print(ms, is),
+                                    duration_print(field->min, min),
+                                    duration_print(field->max, max));
+        *out = (uint32_t)ms;
+        return true;
+}
+
 static bool texts_read(struct decoder *d, const struct field *field, const struct node *node,
                        struct any_list *out, struct error *err)
 {
@@ -203,6 +263,14 @@ static bool field_decode(struct decoder *d, const struct field *field, const str
                         return wrong_kind(d, node, "true or false", err);
                 *(bool *)at = node->boolean;
                 return true;
+        case FIELD_CHOICE:
+                return choice_read(d, field, node, at, err);
+        case FIELD_CHOICES:
+                return choices_read(d, field, node, at, err);
+        case FIELD_MOMENT:
+                return moment_read(d, node, at, err);
+        case FIELD_DURATION:
+                return duration_read(d, field, node, at, err);
         case FIELD_TEXTS:
                 return texts_read(d, field, node, at, err);
         case FIELD_MAP:
@@ -220,8 +288,6 @@ static bool field_decode(struct decoder *d, const struct field *field, const str
                 return field->read(d, node, at, err);
         case FIELD_IGNORED:
                 return true;
-        case FIELD_REFUSED:
-                return decode_error(d, node, err, "is not yet supported, wants to be left out");
         }
         return false;
 }
@@ -231,8 +297,14 @@ static void default_set(const struct field *field, void *base)
         void *at = (char *)base + field->offset;
         if (field->kind == FIELD_TEXT && field->default_text)
                 *(struct slice *)at = slice_of(field->default_text);
-        if (field->kind == FIELD_NUMBER && field->default_number)
+        if ((field->kind == FIELD_NUMBER || field->kind == FIELD_MOMENT) && field->default_number)
                 *(int64_t *)at = field->default_number;
+        if ((field->kind == FIELD_CHOICE || field->kind == FIELD_CHOICES ||
+             field->kind == FIELD_DURATION) &&
+            field->default_number)
+                *(uint32_t *)at = (uint32_t)field->default_number;
+        for (size_t i = 0; field->kind == FIELD_INLINE && i < field->shape->field_count; i++)
+                default_set(&field->shape->fields[i], base);
 }
 
 static bool rest_check(struct decoder *d, const struct shape *shape, const struct node *node,

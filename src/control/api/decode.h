@@ -33,18 +33,21 @@ struct text_map {
 };
 
 enum field_kind {
-        FIELD_TEXT,    /* struct slice; min and max are its length, max 0: 4096 */
-        FIELD_NUMBER,  /* int64_t */
-        FIELD_FLAG,    /* bool */
-        FIELD_TEXTS,   /* LIST(struct slice); each of 1 to item_max characters */
-        FIELD_MAP,     /* struct text_map */
-        FIELD_OBJECT,  /* pointer to a struct of `shape`; NULL: absent */
-        FIELD_OBJECTS, /* LIST(struct of `shape`) */
-        FIELD_INLINE,  /* a map whose fields belong to the same struct */
-        FIELD_NODE,    /* const struct node *: there or not, told later */
-        FIELD_READ,    /* by a function */
-        FIELD_IGNORED, /* known, and nothing of ours */
-        FIELD_REFUSED, /* known, and not yet supported: never passed over */
+        FIELD_TEXT,     /* struct slice; min and max are its length, max 0: 4096 */
+        FIELD_NUMBER,   /* int64_t */
+        FIELD_FLAG,     /* bool */
+        FIELD_CHOICE,   /* an enum that is numbered as `values` are */
+        FIELD_CHOICES,  /* unsigned: BIT(i) for values[i], each at most once */
+        FIELD_MOMENT,   /* int64_t, Unix seconds; written as RFC 3339 has it */
+        FIELD_DURATION, /* uint32_t, milliseconds; written as GEP-2257 has it */
+        FIELD_TEXTS,    /* LIST(struct slice); each of 1 to item_max characters */
+        FIELD_MAP,      /* struct text_map */
+        FIELD_OBJECT,   /* pointer to a struct of `shape`; NULL: absent */
+        FIELD_OBJECTS,  /* LIST(struct of `shape`) */
+        FIELD_INLINE,   /* a map whose fields belong to the same struct */
+        FIELD_NODE,     /* const struct node *: there or not, told later */
+        FIELD_READ,     /* by a function */
+        FIELD_IGNORED,  /* known, and nothing of ours */
 };
 
 struct decoder {

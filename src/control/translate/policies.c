@@ -114,8 +114,10 @@ static void pins_build(struct work *w, struct policy_work *policy)
 {
         const struct client_certificate_policy *api = policy->api;
         policy->sets = ARENA_ARRAY(w->frozen, struct pin_set *, api->pin_sets.count + 1);
-        if (api->pins.count)
-                policy->sets[policy->set_count++] = inline_pins_build(w, api);
+        if (api->pins.count) {
+                policy->sets[0] = inline_pins_build(w, api);
+                faults_note(w, policy, policy->sets[policy->set_count++], SLICE("pins"));
+        }
         for (size_t i = 0; i < api->pin_sets.count; i++) {
                 struct slice id;
                 const struct slice *text =

@@ -118,17 +118,10 @@ static unsigned forward_of(const struct gateway_work *gateway, const struct clie
                 return 0;
         if (!gateway->policy || !gateway->policy->api->forward_given)
                 return IDENTITY_CLIENT_CERT;
-        const struct client_certificate_policy *policy = gateway->policy->api;
-        unsigned forward = 0;
-        for (size_t i = 0; i < policy->forward.count; i++) {
-                if (slice_is(policy->forward.items[i], "ClientCert"))
-                        forward |= IDENTITY_CLIENT_CERT;
-                else if (slice_is(policy->forward.items[i], "ClientCertChain"))
-                        forward |= IDENTITY_CLIENT_CERT_CHAIN;
-                else
-                        forward |= IDENTITY_XFCC;
-        }
-        return forward;
+        unsigned forward = gateway->policy->api->forward;
+        return (forward & FORWARD_CLIENT_CERT ? IDENTITY_CLIENT_CERT : 0U) |
+               (forward & FORWARD_CLIENT_CERT_CHAIN ? IDENTITY_CLIENT_CERT_CHAIN : 0U) |
+               (forward & FORWARD_XFCC ? IDENTITY_XFCC : 0U);
 }
 
 static const struct route_table *routes_build(struct work *w, const struct listener_work *work)

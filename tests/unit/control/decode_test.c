@@ -126,48 +126,6 @@ static void listeners_keep_the_rules_of_their_crd(void **state)
         }
 }
 
-static void what_a_policy_can_not_keep_is_refused_by_name(void **state)
-{
-        (void)state;
-        static const struct bad cases[] = {
-                {"enforcement: ReportOnly", "spec.enforcement: is not yet supported"},
-                {"trust: PinnedOnly", "spec.trust: is not yet supported"},
-                {"extendedKeyUsage: Any", "spec.extendedKeyUsage: is not yet supported"},
-                {"deny: []", "spec.deny: is not yet supported"},
-                {"onRemoval: {action: Keep}", "spec.onRemoval: is not yet supported"},
-                {"pin: []", "spec.pin: no such field"},
-                {"pins: [{name: a}]", "pins[0]: wants exactly one of spkiHash and certificateHash"},
-                {"pins: [{name: a, spkiHash: 'x', certificateHash: 'y'}]", "wants exactly one of"},
-                {"pins: [{name: a, spkiHash: 'x'}]", "pins[0].spkiHash: "},
-                {"pins: [{name: ' a', spkiHash: '" SPKI "'}]", "pins[0].name: "},
-                {"pins: [{name: a, spkiHash: '" SPKI "', notAfter: 2030-01-01T00:00:00Z}]",
-                 "pins[0].notAfter: is not yet supported"},
-                {"pins: [{issuerSpkiHash: '" SPKI "'}]", "issuerSpkiHash: is not yet supported"},
-                {"forward: [Everything]", "wants one of ClientCert"},
-        };
-        for (size_t i = 0; i < COUNT_OF(cases); i++) {
-                char text[2048];
-                snprintf(text, sizeof(text),
-                         "apiVersion: pingate.dev/v1alpha1\n"
-                         "kind: ClientCertificatePolicy\n"
-                         "metadata: {name: p, namespace: edge}\n"
-                         "spec:\n"
-                         "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, "
-                         "name: edge}]\n"
-                         "  %s\n",
-                         cases[i].edit);
-                check_says(text, cases[i].says);
-        }
-        check_says("apiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\n"
-                   "metadata: {name: p}\nspec: {targetRefs: [{group: gateway.networking.k8s.io, "
-                   "kind: Gateway, name: edge, sectionName: a}]}\n",
-                   "targetRefs[0].sectionName: is not yet supported");
-        check_says("apiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\n"
-                   "metadata: {name: p}\nspec: {targetRefs: [{group: gateway.networking.k8s.io, "
-                   "kind: HTTPRoute, name: edge}]}\n",
-                   "which is not yet supported");
-}
-
 static void routes_keep_the_rules_of_their_crd(void **state)
 {
         (void)state;
@@ -234,7 +192,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_stands_under_spec_tls_is_exact),
                 cmocka_unit_test(listeners_keep_the_rules_of_their_crd),
-                cmocka_unit_test(what_a_policy_can_not_keep_is_refused_by_name),
                 cmocka_unit_test(routes_keep_the_rules_of_their_crd),
                 cmocka_unit_test(objects_say_what_they_are),
                 cmocka_unit_test(an_unknown_field_elsewhere_is_a_warning),
