@@ -95,7 +95,9 @@ static bool hello_passes(struct walk *walk)
         struct slice name = walk->server_name.len ? walk->server_name : SLICE("(none)");
         if (reason != REASON_ACCEPTED) {
                 const struct client_policy *client = walk->port->client;
-                struct slice why = client ? client->refuses_why : SLICE_NONE;
+                struct slice why = SLICE_NONE;
+                if (client)
+                        client_policy_is_closed(client, &why);
                 printf("  NO   server name %.*s: %s%s%.*s (alert %d)\nrefused: %s\n",
                        SLICE_ARG(name), reason_says(reason), why.len ? "; " : "", SLICE_ARG(why),
                        reason_alert(reason), reason_token(reason));

@@ -55,12 +55,13 @@ static enum reason refuse(struct verdict *out, enum reason reason, const char *d
 static enum reason judge_port(const struct judge_request *request, struct verdict *out)
 {
         const struct client_policy *policy = request->policy;
-        if (policy->refuses_all) {
-                snprintf(out->detail, sizeof(out->detail), "%.*s", SLICE_ARG(policy->refuses_why));
+        struct slice why;
+        if (client_policy_is_closed(policy, &why)) {
+                snprintf(out->detail, sizeof(out->detail), "%.*s", SLICE_ARG(why));
                 return REASON_PORT_NOT_USABLE;
         }
-        if (!policy->cas || !request->store)
-                return refuse(out, REASON_PORT_NOT_USABLE, "no usable CA");
+        if (!request->store)
+                return refuse(out, REASON_PORT_NOT_USABLE, "no trust store");
         must(trust_store_set(request->store) == policy->cas);
         const struct pin_scope *empty = find_empty_scope(policy, request->listener);
         if (empty) {

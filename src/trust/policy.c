@@ -76,6 +76,16 @@ void client_policy_unref(const struct client_policy *policy)
         }
 }
 
+bool client_policy_is_closed(const struct client_policy *policy, struct slice *why)
+{
+        if (policy->cas && !policy->refuses_all)
+                return false;
+        *why = policy->refuses_why;
+        if (why->len == 0)
+                *why = policy->cas ? SLICE("nobody is admitted") : SLICE("no usable CA");
+        return true;
+}
+
 bool pin_scope_holds(const struct pin_scope *scope, uint32_t listener)
 {
         if (scope->listener_count == 0 || listener == LISTENER_UNKNOWN)

@@ -55,7 +55,8 @@ static bool server_name_parse(SSL *ssl, struct slice *name)
 enum reason handshake_select(const struct port *port, struct slice name,
                              const struct listener **listener)
 {
-        if (port->client && (port->client->refuses_all || !port->client->cas))
+        struct slice why;
+        if (port->client && client_policy_is_closed(port->client, &why))
                 return REASON_PORT_NOT_USABLE;
         *listener = host_table_find(port->hosts, name);
         if (!*listener)
