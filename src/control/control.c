@@ -4,15 +4,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "control/source/files.h"
 #include "control/source/watch.h"
 #include "snapshot/pin_changes.h"
 
+enum {
+        SOURCES_BYTES_MAX = 4096
+};
+
 struct control {
         struct control_options options;
         struct translation *current; /* what serves; NULL before the first */
         struct file_watch *watch;
+        struct buffer sources; /* all paths, for the log */
         uint64_t generation;
         bool source_is_bad;
 };
@@ -64,7 +70,7 @@ static void tell_generation(struct control *control, const struct translation *n
         struct generation_facts facts = {
                 .generation = snapshot->generation,
                 .digest = snapshot->digest,
-                .sources = slice_of(control->options.paths[0]),
+                .sources = buffer_slice(&control->sources),
                 .listeners = listeners,
                 .routes = snapshot->route_count,
                 .pins = snapshot->pin_count,
@@ -121,7 +127,7 @@ static bool read_and_publish(struct control *control, struct error *err)
 static void tell_source(struct control *control, struct slice text)
 {
         struct source_facts facts = {.generation = control->generation,
-                                     .source = slice_of(control->options.paths[0]),
+                                     .source = buffer_slice(&control->sources),
                                      .text = text};
         if (text.len > 0)
                 event_source_error(control->options.sink, &facts);
@@ -141,6 +147,15 @@ static void on_files_changed(void *self)
         event_sink_turn(control->options.sink);
 }
 
+static void name_sources(struct control *control)
+{
+        const struct control_options *options = &control->options;
+        buffer_init(&control->sources, SOURCES_BYTES_MAX);
+        for (size_t i = 0; i < options->path_count; i++)
+                if (!buffer_printf(&control->sources, "%s%s", i ? ", " : "", options->paths[i]))
+                        return; /* a log's line is cut anyway */
+}
+
 void control_reload(struct control *control)
 {
         on_files_changed(control);
@@ -150,6 +165,7 @@ bool control_start(const struct control_options *options, struct control **out, 
 {
         struct control *control = NEW(struct control);
         control->options = *options;
+        name_sources(control);
         control->watch = file_watch_open(options->loop, options->paths, options->path_count,
                                          control, on_files_changed);
         if (!read_and_publish(control, err)) {
@@ -167,5 +183,6 @@ void control_stop(struct control *control)
                 return;
         file_watch_close(control->watch);
         translation_free(control->current);
+        buffer_done(&control->sources);
         free(control);
 }

@@ -75,7 +75,7 @@ struct generation_facts {
         int64_t time_ms;
         uint64_t generation;
         struct digest digest;
-        struct slice sources; /* "files edge.yaml, pins/" */
+        struct slice sources; /* "edge.yaml, pins/" */
         uint64_t listeners, routes, pins, pins_added, pins_removed;
         uint64_t build_us;
 };
