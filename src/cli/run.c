@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -22,7 +23,9 @@
 #include "proxy/proxy.h"
 
 enum {
-        SIGNALS = 3
+        SIGNALS = 3,
+        BEAT_MS = 250,
+        BIND_AGAIN_MS = 1000,
 };
 
 struct run {
@@ -30,7 +33,8 @@ struct run {
         uv_loop_t loop;
         uv_signal_t signals[SIGNALS];
         uv_timer_t drain_delay;
-        uv_timer_t beat; /* a turn of control's sink at least once a second */
+        uv_timer_t beat;       /* a turn of control's sink at least once a second */
+        uv_timer_t bind_again; /* runs while a port can't be bound */
         uv_work_t join;
         bool draining, joining;
         struct publisher publisher;
@@ -42,19 +46,83 @@ struct run {
         struct control *control;
         struct tls_library *library; /* NULL: OpenSSL's own */
         struct tls_options tls;
+        struct run_facts facts; /* what /status says */
 };
 
+/* ---- ports that can't be bound ---- */
+
+static void on_bind_again(uv_timer_t *timer);
+
+/* What serves is said once; what doesn't, too, and it is tried again until it does. */
+static void take_faults(struct run *run)
+{
+        run->facts.faults = proxy_faults(run->proxy);
+        run_state_tell(run->state, &run->facts);
+        if (run->facts.faults.count == 0)
+                uv_timer_stop(&run->bind_again);
+        else if (!uv_is_active((uv_handle_t *)&run->bind_again))
+                uv_timer_start(&run->bind_again, on_bind_again, BIND_AGAIN_MS, BIND_AGAIN_MS);
+}
+
+static void warn_of_faults(struct run *run)
+{
+        struct listener_faults faults = proxy_faults(run->proxy);
+        for (size_t i = 0; i < faults.count; i++) {
+                char text[FAULT_TEXT_SIZE];
+                event_warningf(event_hub_control(run->hub), "port", "%s; tried again each second",
+                               run_state_fault_text(&faults.items[i], text));
+        }
+}
+
+static void on_bind_again(uv_timer_t *timer)
+{
+        struct run *run = timer->data;
+        size_t before = run->facts.faults.count;
+        if (!proxy_retry(run->proxy, run->facts.translation->snapshot)) {
+                run->facts.faults = proxy_faults(run->proxy);
+                return;
+        }
+        take_faults(run);
+        event_lifecyclef(event_hub_control(run->hub), "bound",
+                         "%zu of %zu ports that could not be bound before",
+                         before - run->facts.faults.count, before);
+        event_sink_turn(event_hub_control(run->hub));
+}
+
+/* ---- what control asks for ---- */
+
+/* A gateway that could serve nothing at all is not started; a port alone that can't be bound is
+ * told and tried again. */
 static bool on_prepare(const struct snapshot *snapshot, struct error *err, void *self)
 {
         struct run *run = self;
-        return proxy_prepare(run->proxy, snapshot, err);
+        proxy_prepare(run->proxy, snapshot);
+        struct listener_faults faults = proxy_faults(run->proxy);
+        bool first = !run->facts.translation;
+        if (first && faults.count > 0 && faults.count == snapshot->port_count) {
+                char text[FAULT_TEXT_SIZE];
+                return error_set(err, ERROR_SYSTEM, "%s%s",
+                                 run_state_fault_text(&faults.items[0], text),
+                                 faults.count > 1 ? "; nor can any other port" : "");
+        }
+        return true;
+}
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void on_published(const struct translation *translation, void *self)
 {
         struct run *run = self;
-        run_state_tell(run->state, translation);
+        run->facts.translation = translation;
+        run->facts.published_ms = now_ms();
         proxy_wake(run->proxy);
+        take_faults(run);
+        warn_of_faults(run);
 }
 
 static void on_source_error(struct slice text, void *self)
@@ -134,7 +202,9 @@ static void watch_signals(struct run *run)
         run->drain_delay.data = run;
         uv_timer_init(&run->loop, &run->beat);
         run->beat.data = run;
-        uv_timer_start(&run->beat, on_beat, 250, 250);
+        uv_timer_start(&run->beat, on_beat, BEAT_MS, BEAT_MS);
+        uv_timer_init(&run->loop, &run->bind_again);
+        run->bind_again.data = run;
 }
 
 /* Before any thread: what can't be had costs time and nothing else. */

@@ -1,7 +1,19 @@
-/* A published translation, told to the pages of the admin address. */
+/* A published translation, told to the pages of the admin address: the conditions that translation
+ * gave, and over them what only the running gateway knows (ports that can't be bound). */
 #pragma once
 
 #include "control/translate/translate.h"
 #include "observe/state.h"
+#include "proxy/listener/listener.h"
 
-void run_state_tell(struct gateway_state *state, const struct translation *translation);
+struct run_facts {
+        const struct translation *translation; /* the newest that was published */
+        int64_t published_ms;                  /* Unix time */
+        struct listener_faults faults;
+};
+
+void run_state_tell(struct gateway_state *state, const struct run_facts *facts);
+/* "127.0.0.1:443 can't be bound (Permission denied)". */
+#define FAULT_TEXT_SIZE 256
+const char *run_state_fault_text(const struct listener_fault *fault,
+                                 char text[static FAULT_TEXT_SIZE]);

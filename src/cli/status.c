@@ -45,6 +45,37 @@ static bool ask(const struct status_options *options, const char *path, struct a
         return ok;
 }
 
+static const struct node *condition_find(const struct node *object, const char *type)
+{
+        const struct node *all = node_find(object, "conditions");
+        for (size_t i = 0; all && i < all->child_count; i++)
+                if (slice_is(node_text(all->children[i], "type"), type))
+                        return all->children[i];
+        return NULL;
+}
+
+/* Why a condition does not hold; nothing where it does, or where nobody spoke of it. */
+static void print_condition(const struct node *object, const char *type, const char *says)
+{
+        char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE];
+        const struct node *condition = condition_find(object, type);
+        if (condition && !slice_is(node_text(condition, "status"), "True"))
+                printf(", %s (%s): %s", says, shown(condition, "reason", "?", a),
+                       shown(condition, "message", "", b));
+}
+
+static void print_gateways(const struct node *gateways)
+{
+        char a[UTF8_SHOWN_SIZE];
+        for (size_t i = 0; gateways && i < gateways->child_count; i++) {
+                const struct node *g = gateways->children[i];
+                printf("gateway     %s", shown(g, "name", "?", a));
+                print_condition(g, "Accepted", "NOT ACCEPTED");
+                print_condition(g, "Programmed", "NOT PROGRAMMED");
+                printf("\n");
+        }
+}
+
 static void print_listeners(const struct node *listeners)
 {
         char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE], c[UTF8_SHOWN_SIZE], d[UTF8_SHOWN_SIZE];
@@ -59,10 +90,11 @@ static void print_listeners(const struct node *listeners)
                 if (is_true(l, "pinned"))
                         printf(" (%s pins, %.12s)", shown(l, "pins", "0", a),
                                shown(l, "digest", "no digest", b));
-                if (!is_true(l, "programmed"))
-                        printf(", NOT SERVED");
-                if (node_text(l, "message").len)
-                        printf(": %s", shown(l, "message", "", a));
+                const struct node *enforced = condition_find(l, "pingate.dev/PinningEnforced");
+                if (enforced && slice_is(node_text(enforced, "status"), "True"))
+                        printf(", enforced by every worker");
+                print_condition(l, "Programmed", "NOT SERVED");
+                print_condition(l, "pingate.dev/PinningEnforced", "PINS NOT ENFORCED");
                 printf("\n");
         }
 }
@@ -91,6 +123,7 @@ static void print_status(const struct node *root)
                shown(generation, "published", "never", b), shown(generation, "digest", "none", c));
         printf("serves      %s pins, %s routes\n", shown(generation, "pins", "0", a),
                shown(generation, "routes", "0", b));
+        print_gateways(node_find(root, "gateways"));
         print_listeners(node_find(root, "listeners"));
         print_workers(node_find(root, "workers"));
         const struct node *failing = node_find(root, "source_error");

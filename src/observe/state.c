@@ -1,6 +1,7 @@
 #include "observe/state.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -50,12 +51,31 @@ void gateway_state_free(struct gateway_state *state)
         free(state);
 }
 
+static void copy_conditions(struct arena *arena, struct state_conditions *to)
+{
+        struct state_condition *copies = ARENA_ARRAY(arena, struct state_condition, to->count + 1);
+        for (size_t i = 0; i < to->count; i++) {
+                copies[i] = to->items[i];
+                copies[i].type = arena_slice(arena, copies[i].type);
+                copies[i].reason = arena_slice(arena, copies[i].reason);
+                copies[i].message = arena_slice(arena, copies[i].message);
+        }
+        to->items = copies;
+}
+
+static void copy_gateway(struct arena *arena, struct state_gateway *to)
+{
+        to->name = arena_slice(arena, to->name);
+        copy_conditions(arena, &to->conditions);
+}
+
 static void copy_listener(struct arena *arena, struct state_listener *to)
 {
-        struct slice *texts[] = {&to->gateway,  &to->name, &to->address, &to->protocol,
-                                 &to->hostname, &to->mode, &to->message};
+        struct slice *texts[] = {&to->gateway,  &to->name,     &to->address,
+                                 &to->protocol, &to->hostname, &to->mode};
         for (size_t i = 0; i < COUNT_OF(texts); i++)
                 *texts[i] = arena_slice(arena, *texts[i]);
+        copy_conditions(arena, &to->conditions);
 }
 
 void gateway_state_set_generation(struct gateway_state *state, const struct state_generation *g)
@@ -70,6 +90,13 @@ void gateway_state_set_generation(struct gateway_state *state, const struct stat
                 copy_listener(&state->arena, &listeners[i]);
         }
         state->generation.listeners = listeners;
+        struct state_gateway *gateways =
+                ARENA_ARRAY(&state->arena, struct state_gateway, g->gateway_count + 1);
+        for (size_t i = 0; i < g->gateway_count; i++) {
+                gateways[i] = g->gateways[i];
+                copy_gateway(&state->arena, &gateways[i]);
+        }
+        state->generation.gateways = gateways;
         pthread_mutex_unlock(&state->lock);
 }
 
@@ -122,7 +149,68 @@ static void field_time(struct json_writer *w, const char *key, int64_t unix_ms)
         json_field_text(w, key, time_print_ms(unix_ms, text));
 }
 
-static void print_listener(struct json_writer *w, const struct state_listener *l)
+/* ---- what the workers have to prove ---- */
+
+struct progress { /* of the newest generation */
+        size_t workers, serving;
+        char says[96];
+};
+
+static void progress_read(const struct gateway_state *state, struct progress *progress)
+{
+        uint64_t newest = state->generation.number;
+        *progress = (struct progress){.workers = event_hub_workers(state->hub)};
+        for (size_t i = 0; i < progress->workers; i++)
+                progress->serving += worker_generation(state, i) >= newest;
+        snprintf(progress->says, sizeof(progress->says),
+                 "generation %llu is served by %zu of %zu workers", (unsigned long long)newest,
+                 progress->serving, progress->workers);
+}
+
+/* The condition as it is now. */
+static struct state_condition proven(const struct progress *progress,
+                                     const struct state_condition *condition)
+{
+        struct state_condition now = *condition;
+        bool awaited =
+                now.holds && now.proof == PROOF_SERVED && progress->serving < progress->workers;
+        if (awaited) {
+                now.holds = false;
+                now.reason = SLICE("Pending");
+                now.message = slice_of(progress->says);
+        }
+        return now;
+}
+
+static bool is_programmed(const struct progress *progress, const struct state_conditions *all)
+{
+        for (size_t i = 0; i < all->count; i++)
+                if (slice_is(all->items[i].type, "Programmed"))
+                        return proven(progress, &all->items[i]).holds;
+        return false;
+}
+
+/* ---- print ---- */
+
+static void print_conditions(struct json_writer *w, const struct progress *progress,
+                             const struct state_conditions *all)
+{
+        json_key(w, SLICE("conditions"));
+        json_begin_array(w);
+        for (size_t i = 0; i < all->count; i++) {
+                struct state_condition now = proven(progress, &all->items[i]);
+                json_begin_object(w);
+                json_field_string(w, "type", now.type);
+                json_field_text(w, "status", now.holds ? "True" : "False");
+                json_field_string(w, "reason", now.reason);
+                json_field_string(w, "message", now.message);
+                json_end_object(w);
+        }
+        json_end_array(w);
+}
+
+static void print_listener(struct json_writer *w, const struct progress *progress,
+                           const struct state_listener *l)
 {
         json_begin_object(w);
         json_field_string(w, "gateway", l->gateway);
@@ -131,12 +219,31 @@ static void print_listener(struct json_writer *w, const struct state_listener *l
         json_field_string(w, "protocol", l->protocol);
         field_known(w, "hostname", l->hostname);
         field_known(w, "mode", l->mode);
-        json_field_bool(w, "programmed", l->programmed);
+        json_field_bool(w, "programmed", is_programmed(progress, &l->conditions));
         json_field_bool(w, "pinned", l->pinned);
         json_field_unsigned(w, "pins", l->pins);
         field_digest(w, "digest", &l->digest);
-        field_known(w, "message", l->message);
+        print_conditions(w, progress, &l->conditions);
         json_end_object(w);
+}
+
+static void print_listeners(struct json_writer *w, const struct progress *progress,
+                            const struct state_generation *g)
+{
+        json_key(w, SLICE("gateways"));
+        json_begin_array(w);
+        for (size_t i = 0; i < g->gateway_count; i++) {
+                json_begin_object(w);
+                json_field_string(w, "name", g->gateways[i].name);
+                print_conditions(w, progress, &g->gateways[i].conditions);
+                json_end_object(w);
+        }
+        json_end_array(w);
+        json_key(w, SLICE("listeners"));
+        json_begin_array(w);
+        for (size_t i = 0; i < g->listener_count; i++)
+                print_listener(w, progress, &g->listeners[i]);
+        json_end_array(w);
 }
 
 static void print_generation(struct json_writer *w, const struct state_generation *g)
@@ -150,11 +257,6 @@ static void print_generation(struct json_writer *w, const struct state_generatio
         json_field_unsigned(w, "pins", g->pins);
         json_field_unsigned(w, "routes", g->routes);
         json_end_object(w);
-        json_key(w, SLICE("listeners"));
-        json_begin_array(w);
-        for (size_t i = 0; i < g->listener_count; i++)
-                print_listener(w, &g->listeners[i]);
-        json_end_array(w);
 }
 
 static void print_worker(struct json_writer *w, const struct worker_counters *c)
@@ -173,13 +275,16 @@ static void print_worker(struct json_writer *w, const struct worker_counters *c)
 
 void gateway_state_print(struct gateway_state *state, struct json_writer *w)
 {
+        struct progress progress;
         pthread_mutex_lock(&state->lock);
+        progress_read(state, &progress);
         json_begin_object(w);
         json_field_text(w, "version", PINGATE_VERSION);
         field_time(w, "started", state->started_ms);
         json_field_integer(w, "uptime_s", (now_ms() - state->started_ms) / 1000);
         json_field_text(w, "readiness", readiness(state));
         print_generation(w, &state->generation);
+        print_listeners(w, &progress, &state->generation);
         json_key(w, SLICE("workers"));
         json_begin_array(w);
         for (size_t i = 0; i < event_hub_workers(state->hub); i++)

@@ -15,17 +15,38 @@ struct event_hub;
 struct gateway_state;
 struct json_writer;
 
+/* What has to be seen, beside what translation knows, before a condition may be True. */
+enum state_proof {
+        PROOF_NONE,
+        PROOF_SERVED, /* every worker serves the generation; until then it is Pending */
+};
+
+struct state_condition {
+        struct slice type, reason, message; /* "Programmed", "PortUnavailable" */
+        bool holds;
+        enum state_proof proof;
+};
+
+struct state_conditions {
+        const struct state_condition *items;
+        size_t count;
+};
+
+struct state_gateway {
+        struct slice name; /* "edge/edge" */
+        struct state_conditions conditions;
+};
+
 struct state_listener {
         struct slice gateway, name; /* "edge/edge", "https" */
         struct slice address;       /* "0.0.0.0:8443", "[::]:8443" */
         struct slice protocol;      /* "HTTPS" */
         struct slice hostname;      /* empty: any */
-        struct slice mode; /* "AllowValidOnly", "AllowInsecureFallback"; empty: asks for none */
-        bool programmed;
+        struct slice mode;    /* "AllowValidOnly", "AllowInsecureFallback"; empty: asks for none */
         bool pinned;          /* handshake-stage pins are in force */
         uint64_t pins;        /* how many allow somebody here */
         struct digest digest; /* over them */
-        struct slice message; /* why not programmed or not enforced; empty: all well */
+        struct state_conditions conditions;
 };
 
 struct state_generation {
@@ -33,6 +54,8 @@ struct state_generation {
         struct digest digest;
         int64_t published_ms;
         uint64_t pins, routes;
+        const struct state_gateway *gateways;
+        size_t gateway_count;
         const struct state_listener *listeners;
         size_t listener_count;
 };

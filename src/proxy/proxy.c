@@ -23,11 +23,23 @@ struct proxy *proxy_new(const struct proxy_options *options)
         return proxy;
 }
 
-bool proxy_prepare(struct proxy *proxy, const struct snapshot *snapshot, struct error *err)
+void proxy_prepare(struct proxy *proxy, const struct snapshot *snapshot)
 {
-        if (proxy->draining) /* nobody would accept from new sockets */
-                return true;
-        return listener_set_prepare(proxy->listeners, snapshot, err);
+        if (!proxy->draining) /* nobody would accept from new sockets */
+                listener_set_prepare(proxy->listeners, snapshot);
+}
+
+bool proxy_retry(struct proxy *proxy, const struct snapshot *snapshot)
+{
+        if (proxy->draining || !listener_set_retry(proxy->listeners, snapshot))
+                return false;
+        proxy_wake(proxy);
+        return true;
+}
+
+struct listener_faults proxy_faults(const struct proxy *proxy)
+{
+        return listener_set_faults(proxy->listeners);
 }
 
 bool proxy_start(struct proxy *proxy, struct error *err)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "proxy/limits.h"
+#include "proxy/listener/listener.h"
 
 struct proxy;
 struct publisher;
@@ -25,9 +26,13 @@ struct proxy_options { /* what it points to outlives the proxy */
 };
 
 struct proxy *proxy_new(const struct proxy_options *options);
-/* Control, before a generation is published: opens the sockets it needs. False: one can't be bound,
- * err names address and cause; nothing has changed then. */
-bool proxy_prepare(struct proxy *proxy, const struct snapshot *snapshot, struct error *err);
+/* Control, before a generation is published: opens the sockets it needs. Ports that can't be bound
+ * are faults, which take nothing from the others. */
+void proxy_prepare(struct proxy *proxy, const struct snapshot *snapshot);
+/* Control: tries to bind again what the published snapshot lacks. True: there are fewer faults. */
+bool proxy_retry(struct proxy *proxy, const struct snapshot *snapshot);
+/* Control: good until one of the two is called again. */
+struct listener_faults proxy_faults(const struct proxy *proxy);
 bool proxy_start(struct proxy *proxy, struct error *err);
 /* After publishing. Any thread. */
 void proxy_wake(struct proxy *proxy);

@@ -113,12 +113,16 @@ static void follow_order(struct worker *worker)
 
 static void adopt(struct worker *worker)
 {
-        if (!publisher_adopt(worker->publisher, &worker->snapshot))
+        unsigned long long retried = atomic_load(&worker->listeners->retried);
+        bool newer = publisher_adopt(worker->publisher, &worker->snapshot);
+        if (newer)
+                connections_adopt(worker); /* before new ones come in under the new generation */
+        if (!newer && retried == worker->retried)
                 return;
-        connections_adopt(worker); /* before new ones come in under the new generation */
+        worker->retried = retried;
         /* Draining, it accepts nothing, but who is out is out (I40). */
         if (!worker->draining && !acceptors_adopt(worker->acceptors, worker->snapshot))
-                event_warningf(worker->sink, "worker", "a port of generation %llu has no socket",
+                event_warningf(worker->sink, "worker", "a port of generation %llu can't be watched",
                                (unsigned long long)worker->snapshot->generation);
         counter_set(&worker->counters->generation, worker->snapshot->generation);
 }

@@ -56,7 +56,8 @@ struct worker {
         char date_text[32];
         int64_t date_s, expired_s; /* the latter: when verdicts' ends were last looked at */
         uint64_t random_state, next_connection;
-        struct snapshot *snapshot; /* the generation that is served; NULL before the first */
+        struct snapshot *snapshot;  /* the generation that is served; NULL before the first */
+        unsigned long long retried; /* of the listener set, when sockets were last looked for */
         struct worker_counters *counters;
         struct path_cache *cache;
         struct upstream_pool *pool;

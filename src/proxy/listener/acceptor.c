@@ -147,8 +147,8 @@ static bool acceptor_open(struct acceptors *acceptors, const struct port *port, 
 {
         struct acceptors_env *env = &acceptors->env;
         int fd = listener_set_find(env->listeners, env->worker, port);
-        if (fd < 0)
-                return false;
+        if (fd < 0) /* a fault, which control knows and tries again */
+                return true;
         struct acceptor *acceptor = NEW(struct acceptor);
         *acceptor = (struct acceptor){.next = acceptors->first,
                                       .all = acceptors,

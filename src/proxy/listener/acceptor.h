@@ -32,8 +32,8 @@ struct acceptors_env { /* lives as long as the acceptors */
 struct acceptors;
 
 struct acceptors *acceptors_new(const struct acceptors_env *env);
-/* Accepts on the ports of this generation; those that stay are not touched, sockets of those that
- * went are closed. False: a port has no socket, though all others have. */
+/* Accepts on the ports of this generation that have sockets; those that stay are not touched,
+ * sockets of those that went are closed. False: one can't be watched, though all others are. */
 bool acceptors_adopt(struct acceptors *acceptors, const struct snapshot *snapshot);
 /* Accepts what waits in the queues (I45), then closes all sockets. */
 void acceptors_close(struct acceptors *acceptors);

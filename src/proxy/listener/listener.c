@@ -29,6 +29,7 @@ void listener_set_free(struct listener_set *set)
                 vec_done(&set->sockets[worker]);
         }
         free(set->sockets);
+        vec_done(&set->faults);
         pthread_mutex_destroy(&set->lock);
         free(set);
 }
@@ -59,21 +60,19 @@ static bool set_options(int fd, const struct sockaddr_storage *address)
                setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == 0;
 }
 
-static int socket_open(const struct port *port, struct error *err)
+/* Minus errno where it can't be had. */
+static int socket_open(const struct sockaddr_storage *address)
 {
-        const struct sockaddr_storage *address = &port->address;
         int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-                error_set_errno(err, "%.*s", SLICE_ARG(port->text));
-                return -1;
-        }
+        if (fd < 0)
+                return -errno;
         if (set_options(fd, address) &&
             bind(fd, (const struct sockaddr *)address, address_len(address)) == 0 &&
             listen(fd, LISTEN_BACKLOG) == 0)
                 return fd;
-        error_set_errno(err, "%.*s", SLICE_ARG(port->text));
+        int error = errno;
         close(fd);
-        return -1;
+        return -error;
 }
 
 static struct listener_socket *find(struct listener_set *set, size_t worker,
@@ -85,34 +84,47 @@ static struct listener_socket *find(struct listener_set *set, size_t worker,
         return NULL;
 }
 
-static int open_for(struct listener_set *set, size_t worker, const struct port *port,
-                    struct error *err)
+/* 0, or errno. */
+static int open_for(struct listener_set *set, size_t worker, const struct port *port)
 {
         struct listener_socket opened = {.address = port->address};
         must(port->text.len < sizeof(opened.text));
         memcpy(opened.text, port->text.data, port->text.len);
-        opened.fd = socket_open(port, err);
-        if (opened.fd >= 0)
-                vec_push(&set->sockets[worker], opened);
-        return opened.fd;
+        opened.fd = socket_open(&port->address);
+        if (opened.fd < 0)
+                return -opened.fd;
+        vec_push(&set->sockets[worker], opened);
+        return 0;
 }
 
-static bool prepare_worker(struct listener_set *set, size_t worker, const struct snapshot *snapshot,
-                           struct error *err)
+static void drop(struct listener_set *set, size_t worker, struct listener_socket *held)
 {
-        for (size_t i = 0; i < snapshot->port_count; i++) {
-                const struct port *port = &snapshot->ports[i];
-                if (!find(set, worker, port) && open_for(set, worker, port, err) < 0)
-                        return false;
+        close(held->fd);
+        *held = set->sockets[worker].items[--set->sockets[worker].count];
+}
+
+/* The kernel would queue connections on the sockets of some workers that others never get: what
+ * this port has and nobody took yet is closed again. */
+static void fault_note(struct listener_set *set, const struct port *port, int error)
+{
+        struct listener_fault fault = {.error = error};
+        memcpy(fault.text, port->text.data, port->text.len);
+        vec_push(&set->faults, fault);
+        for (size_t worker = 0; worker < set->workers; worker++) {
+                struct listener_socket *held = find(set, worker, port);
+                if (held && !held->taken)
+                        drop(set, worker, held);
         }
-        return true;
 }
 
-/* What this call has opened stands behind what was there before. */
-static void take_back(struct listener_set *set, size_t worker, size_t kept)
+static void prepare_port(struct listener_set *set, const struct port *port)
 {
-        while (set->sockets[worker].count > kept)
-                close(set->sockets[worker].items[--set->sockets[worker].count].fd);
+        int error = 0;
+        for (size_t worker = 0; worker < set->workers && error == 0; worker++)
+                if (!find(set, worker, port))
+                        error = open_for(set, worker, port);
+        if (error)
+                fault_note(set, port, error);
 }
 
 static bool is_wanted(const struct listener_socket *held, const struct snapshot *snapshot)
@@ -127,41 +139,55 @@ static void drop_untaken(struct listener_set *set, size_t worker, const struct s
 {
         for (size_t i = set->sockets[worker].count; i-- > 0;) {
                 struct listener_socket *held = &set->sockets[worker].items[i];
-                if (held->taken || is_wanted(held, snapshot))
-                        continue;
-                close(held->fd);
-                *held = set->sockets[worker].items[--set->sockets[worker].count];
+                if (!held->taken && !is_wanted(held, snapshot))
+                        drop(set, worker, held);
         }
 }
 
-bool listener_set_prepare(struct listener_set *set, const struct snapshot *snapshot,
-                          struct error *err)
+void listener_set_prepare(struct listener_set *set, const struct snapshot *snapshot)
 {
-        size_t *kept = memory_new(set->workers * sizeof(*kept));
-        bool ok = true;
         pthread_mutex_lock(&set->lock);
+        set->faults.count = 0;
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                prepare_port(set, &snapshot->ports[i]);
         for (size_t worker = 0; worker < set->workers; worker++)
-                kept[worker] = set->sockets[worker].count;
-        for (size_t worker = 0; worker < set->workers && ok; worker++)
-                ok = prepare_worker(set, worker, snapshot, err);
-        for (size_t worker = 0; worker < set->workers; worker++) {
-                if (ok)
-                        drop_untaken(set, worker, snapshot);
-                else
-                        take_back(set, worker, kept[worker]);
-        }
+                drop_untaken(set, worker, snapshot);
         pthread_mutex_unlock(&set->lock);
-        free(kept);
-        return ok;
+}
+
+bool listener_set_retry(struct listener_set *set, const struct snapshot *snapshot)
+{
+        size_t before = set->faults.count;
+        if (before == 0)
+                return false;
+        listener_set_prepare(set, snapshot);
+        bool fewer = set->faults.count < before;
+        if (fewer)
+                atomic_fetch_add(&set->retried, 1);
+        return fewer;
+}
+
+struct listener_faults listener_set_faults(const struct listener_set *set)
+{
+        return (struct listener_faults){set->faults.count, set->faults.items};
+}
+
+static bool is_fault(const struct listener_set *set, const struct port *port)
+{
+        vec_each (fault, &set->faults)
+                if (slice_equal(slice_of(fault->text), port->text))
+                        return true;
+        return false;
 }
 
 /* A port that went and came back within one generation of a slow worker: control saw its socket
- * still open, and the worker has closed it since. Then it is opened here. */
+ * still open, and the worker has closed it since. Then it is opened here. A fault is control's to
+ * try again: one worker alone must not have what the others lack. */
 int listener_set_find(struct listener_set *set, size_t worker, const struct port *port)
 {
         pthread_mutex_lock(&set->lock);
         struct listener_socket *held = find(set, worker, port);
-        if (!held && open_for(set, worker, port, NULL) >= 0)
+        if (!held && !is_fault(set, port) && open_for(set, worker, port) == 0)
                 held = find(set, worker, port);
         if (held)
                 held->taken = true;
@@ -175,8 +201,7 @@ void listener_set_release(struct listener_set *set, size_t worker, int fd)
         pthread_mutex_lock(&set->lock);
         vec_each (held, &set->sockets[worker])
                 if (held->fd == fd) {
-                        close(fd);
-                        *held = set->sockets[worker].items[--set->sockets[worker].count];
+                        drop(set, worker, held);
                         break;
                 }
         pthread_mutex_unlock(&set->lock);

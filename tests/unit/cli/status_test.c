@@ -49,12 +49,14 @@ static int teardown(void **state)
 static void listeners_pins_and_generations_are_shown(void **state)
 {
         (void)state;
+        const struct state_condition programmed = {SLICE("Programmed"), SLICE("PortUnavailable"),
+                                                   SLICE("taken\x1b[2J")};
         const struct state_listener listeners[] = {{.gateway = SLICE("edge/edge"),
                                                     .name = SLICE("https"),
                                                     .address = SLICE("0.0.0.0:8443"),
                                                     .protocol = SLICE("HTTPS"),
                                                     .mode = SLICE("AllowValidOnly"),
-                                                    .programmed = true,
+                                                    .conditions = {&programmed, 1},
                                                     .pinned = true,
                                                     .pins = 3,
                                                     .digest = {{0xab, 0xcd}}}};
@@ -71,7 +73,7 @@ static void listeners_pins_and_generations_are_shown(void **state)
         assert_non_null(strstr(out, "generation  12, published 1970-01-01T00:00:01.000Z"));
         assert_non_null(strstr(
                 out,
-                "listener    edge/edge https on 0.0.0.0:8443, HTTPS, AllowValidOnly, pinned (3 pins, abcd00000000)\n"));
+                "listener    edge/edge https on 0.0.0.0:8443, HTTPS, AllowValidOnly, pinned (3 pins, abcd00000000), NOT SERVED (PortUnavailable): taken"));
         assert_non_null(strstr(out, "CAN'T BE READ since "));
         assert_null(strchr(out, 0x1b)); /* nothing acts on the terminal */
         assert_int_equal(capture(cli_status, WORDS("status", "--admin", address, "-o", "json"), 1,

@@ -111,16 +111,19 @@ static void status_shows_what_control_handed_over(void **state)
 {
         struct fixture *f = *state;
         char name[] = "https";
+        const struct state_condition conditions[] = {
+                {SLICE("Programmed"), SLICE("Programmed"), SLICE("say \"why\"\n"), true,
+                 PROOF_SERVED},
+        };
         const struct state_listener listeners[] = {{.gateway = SLICE("edge/edge"),
                                                     .name = slice_of(name),
                                                     .address = SLICE("0.0.0.0:8443"),
                                                     .protocol = SLICE("HTTPS"),
                                                     .mode = SLICE("AllowValidOnly"),
-                                                    .programmed = true,
                                                     .pinned = true,
                                                     .pins = 3,
                                                     .digest = {{7}},
-                                                    .message = SLICE("say \"why\"\n")}};
+                                                    .conditions = {conditions, 1}}};
         gateway_state_set_generation(f->state, &(struct state_generation){.number = 12,
                                                                           .pins = 3,
                                                                           .routes = 2,
@@ -137,7 +140,6 @@ static void status_shows_what_control_handed_over(void **state)
         assert_true(slice_is(node_text(node_find(root, "generation"), "number"), "12"));
         const struct node *listener = node_find(root, "listeners")->children[0];
         assert_true(slice_is(node_text(listener, "name"), "https"));
-        assert_true(slice_is(node_text(listener, "message"), "say \"why\"\n"));
         assert_int_equal(node_find(root, "workers")->child_count, 2);
         assert_true(
                 slice_is(node_text(node_find(root, "source_error"), "says"), "edge.yaml:3: tab"));
@@ -145,6 +147,41 @@ static void status_shows_what_control_handed_over(void **state)
         ask(f, admin_port(f->admin), "GET", "/status", "127.0.0.1:9180");
         assert_true(json_parse(&arena, slice_of(body(f)), "status", &root, NULL));
         assert_int_equal(node_find(root, "source_error")->kind, NODE_NULL);
+        arena_done(&arena);
+}
+
+static const struct node *first_condition(struct fixture *f, struct arena *arena)
+{
+        struct node *root;
+        ask(f, admin_port(f->admin), "GET", "/status", "127.0.0.1");
+        assert_true(json_parse(arena, slice_of(body(f)), "status", &root, NULL));
+        return node_find(node_find(root, "listeners")->children[0], "conditions")->children[0];
+}
+
+static void a_condition_is_pending_until_every_worker_serves_the_generation(void **state)
+{
+        struct fixture *f = *state;
+        struct arena arena;
+        const struct state_condition condition = {SLICE("Programmed"), SLICE("Programmed"),
+                                                  SLICE("say \"why\"\n"), true, PROOF_SERVED};
+        const struct state_listener listener = {.conditions = {&condition, 1}};
+        arena_init(&arena, 65536);
+        gateway_state_set_generation(f->state, &(struct state_generation){.number = 12,
+                                                                          .listeners = &listener,
+                                                                          .listener_count = 1});
+        const struct node *shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "status"), "False"));
+        assert_true(slice_is(node_text(shown, "reason"), "Pending"));
+        counter_set(&event_sink_counters(event_hub_sink(f->hub, 0))->generation, 12);
+        counter_set(&event_sink_counters(event_hub_sink(f->hub, 1))->generation, 11);
+        shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "reason"), "Pending"));
+        assert_true(
+                slice_is(node_text(shown, "message"), "generation 12 is served by 1 of 2 workers"));
+        counter_set(&event_sink_counters(event_hub_sink(f->hub, 1))->generation, 12);
+        shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "status"), "True"));
+        assert_true(slice_is(node_text(shown, "message"), "say \"why\"\n"));
         arena_done(&arena);
 }
 
@@ -232,6 +269,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(
                         ready_only_when_every_worker_serves_and_nothing_drains, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        a_condition_is_pending_until_every_worker_serves_the_generation, setup,
+                        teardown),
                 cmocka_unit_test_setup_teardown(status_shows_what_control_handed_over, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(the_probe_address_has_neither_status_nor_refusals,

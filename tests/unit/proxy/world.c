@@ -295,8 +295,8 @@ static void wait_for_generation(struct world *world)
 void world_publish(struct world *world, const struct world_config *config)
 {
         struct snapshot *snapshot = snapshot_make(world, config);
-        struct error err = {0};
-        must(proxy_prepare(world->proxy, snapshot, &err));
+        proxy_prepare(world->proxy, snapshot);
+        must(proxy_faults(world->proxy).count == 0);
         publisher_publish(&world->publisher, snapshot);
         proxy_wake(world->proxy);
         wait_for_generation(world);
