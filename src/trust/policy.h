@@ -108,9 +108,7 @@ void client_policy_seal(struct client_policy *policy);
 /* Takes, gives back, a reference to each of its sets. */
 void client_policy_ref(const struct client_policy *policy);
 void client_policy_unref(const struct client_policy *policy);
-/* Whether whatever a client presents is refused, in every mode: then *why says it in a few words.
- * The one place that knows: the judge, the answer to a ClientHello, `explain` and status ask here.
- */
+/* Whether it admits nobody, whatever is presented, in every mode; then *why says so. */
 bool client_policy_is_closed(const struct client_policy *policy, struct slice *why);
 /* Pins in force on that listener, over all scopes that hold there. */
 size_t client_policy_pin_count(const struct client_policy *policy, uint32_t listener);

@@ -71,9 +71,9 @@ static void listeners_pins_and_generations_are_shown(void **state)
                 capture(cli_status, WORDS("status", "--admin", address), 1, out, sizeof(out)),
                 EXIT_OK);
         assert_non_null(strstr(out, "generation  12, published 1970-01-01T00:00:01.000Z"));
-        assert_non_null(strstr(
-                out,
-                "listener    edge/edge https on 0.0.0.0:8443, HTTPS, AllowValidOnly, pinned (3 pins, abcd00000000), NOT SERVED (PortUnavailable): taken"));
+        assert_non_null(
+                strstr(out, "listener    edge/edge https on 0.0.0.0:8443, HTTPS, AllowValidOnly, "
+                            "pinned (3 pins, abcd00000000), NOT SERVED (PortUnavailable): taken"));
         assert_non_null(strstr(out, "CAN'T BE READ since "));
         assert_null(strchr(out, 0x1b)); /* nothing acts on the terminal */
         assert_int_equal(capture(cli_status, WORDS("status", "--admin", address, "-o", "json"), 1,
