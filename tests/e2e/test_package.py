@@ -95,7 +95,7 @@ def test_the_package_depends_on_each_library_that_the_program_loads(unpacked, pa
         path = re.search(rf"{re.escape(library)} .*=> (\S+)", output("/sbin/ldconfig", "-p"))[1]
         owners = {owner_of(path), owner_of(os.path.realpath(path)), owner_of(path.removeprefix("/usr"))} - {None}
         assert any(re.search(rf"\b{re.escape(owner)}\b", depends) for owner in owners), (library, owners, depends)
-    assert "adduser" in depends
+    assert "adduser" in depends and "procps" in depends  # the scripts; kill, for a reload
 
 
 def owner_of(path):

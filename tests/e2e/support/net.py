@@ -13,7 +13,7 @@ def free_port():
 
 
 def eventually(check, what, deadline_s=DEADLINE_S):
-    """Calls check() until it is true; a wait for an event, never for a time."""
+    """Calls check() until it is true; a wait for an event, never for a time. `what`: a text, or makes one."""
     end = time.monotonic() + deadline_s
     pause = threading.Event()
     while True:
@@ -21,7 +21,7 @@ def eventually(check, what, deadline_s=DEADLINE_S):
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {what}")
+            raise AssertionError(f"not within {deadline_s} s: {what() if callable(what) else what}")
         pause.wait(0.02)
 
 
