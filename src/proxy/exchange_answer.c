@@ -1,14 +1,16 @@
 #include "proxy/exchange_state.h"
 
-/* Status and request id and nothing else: what is wrong inside is for the log. */
+/* Status and request id and nothing else: what is wrong inside is for the log. What went well needs
+ * no words. */
 static void answer_write(struct exchange *exchange, int status)
 {
         struct arena *arena = exchange->start.arena;
         const struct request_head *head = exchange->start.head;
         struct response_head *response = &exchange->response;
-        exchange->answer =
-                arena_printf(arena, "%d %s\nrequest %.*s\n", status, status_phrase(status),
-                             SLICE_ARG(exchange->record.request_id));
+        if (exchange->record.fault)
+                exchange->answer =
+                        arena_printf(arena, "%d %s\nrequest %.*s\n", status, status_phrase(status),
+                                     SLICE_ARG(exchange->record.request_id));
         *response = (struct response_head){
                 .status = (uint16_t)status,
                 .framing = FRAMING_LENGTH,
@@ -18,8 +20,9 @@ static void answer_write(struct exchange *exchange, int status)
                 .http_minor = 1,
         };
         header_list_init(&response->headers, arena);
-        header_append(&response->headers, SLICE("content-type"),
-                      SLICE("text/plain; charset=utf-8"));
+        if (exchange->answer.len > 0)
+                header_append(&response->headers, SLICE("content-type"),
+                              SLICE("text/plain; charset=utf-8"));
         if (head && slice_is(head->method, "HEAD")) {
                 response->framing = FRAMING_NONE;
                 exchange->answer = SLICE_NONE;

@@ -29,6 +29,10 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
         struct exchange_gate gate = listener_gate(port, chosen, head->host, listener);
         if (gate.status != 0)
                 return gate;
+        /* RFC 9110, 9.3.7: it asks the server, not a resource, so it meets no route and no backend:
+         * we are the server, and it is answered as the ping that it is. */
+        if (slice_is(head->path, "*"))
+                return (struct exchange_gate){200, NULL};
         const struct route_table *routes = (*listener)->routes;
         *rule = routes ? route_find(routes, head) : NULL;
         if (!*rule)

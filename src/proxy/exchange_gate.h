@@ -7,8 +7,8 @@
 #include "snapshot/snapshot.h"
 
 struct exchange_gate {
-        int status; /* 0: go on */
-        const char *fault;
+        int status;        /* 0: go on */
+        const char *fault; /* NULL: this answer is none, such as that to OPTIONS * */
 };
 
 /* `chosen` is the listener that SNI chose, or NULL on a plain port. What was not reached stays as

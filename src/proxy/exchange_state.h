@@ -94,7 +94,8 @@ void exchange_deadline_renew(struct exchange *exchange);
 struct exchange_gate exchange_gate_pass(struct exchange *exchange);
 
 /* ---- exchange_answer.c: what pingate says itself ---- */
-/* Ends the backend side. A client without a head gets one of ours, later an ABORT. */
+/* Ends the backend side. A client without a head gets one of ours, later an ABORT. `fault` NULL:
+ * the answer without a body to a request that wants none of a backend. */
 void exchange_fail(struct exchange *exchange, int status, const char *fault);
 void exchange_record_write(struct exchange *exchange);
 

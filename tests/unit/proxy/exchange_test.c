@@ -286,6 +286,34 @@ static void gates_answer_in_their_order(void **state)
         }
 }
 
+static void options_asterisk_is_answered_by_us_under_the_rule_of_the_listener(void **state)
+{
+        static const struct {
+                const char *sni, *host;
+                unsigned status;
+        } rows[] = {
+                {NULL, "any", 200}, {"exact.org", "exact.org", 200}, {"exact.org", "other", 421}};
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                static struct harness h;
+                char text[128];
+                harness_init(&h, NULL, 0);
+                h.client.tls_server_name = slice_of(rows[i].sni);
+                h.port->protocol = rows[i].sni ? PORT_HTTPS : PORT_HTTP;
+                snprintf(text, sizeof(text), "OPTIONS * HTTP/1.1\r\nHost: %s\r\n\r\n",
+                         rows[i].host);
+                harness_open(&h, text);
+                harness_finish(&h);
+                assert_int_equal(h.final.status, rows[i].status);
+                assert_int_equal(h.final.framing, FRAMING_LENGTH);
+                assert_int_equal(h.final.content_length == 0, rows[i].status == 200);
+                assert_int_equal(h.backend.peer_count, 0);
+                harness_close(&h);
+                assert_int_equal(harness_record(&h).fault.len == 0, rows[i].status == 200);
+                harness_done(&h);
+        }
+}
+
 static void https_without_a_listener_serves_nothing(void **state)
 {
         static struct harness h;
@@ -353,6 +381,7 @@ int main(void)
                 cmocka_unit_test(large_bodies_stream_within_bounds_both_ways),
                 cmocka_unit_test(a_client_that_does_not_pull_holds_at_most_a_window),
                 cmocka_unit_test(gates_answer_in_their_order),
+                cmocka_unit_test(options_asterisk_is_answered_by_us_under_the_rule_of_the_listener),
                 cmocka_unit_test(https_without_a_listener_serves_nothing),
                 cmocka_unit_test(our_own_answers_say_status_and_request_id_only),
                 cmocka_unit_test(another_endpoint_and_a_name_are_tried),
