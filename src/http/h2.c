@@ -157,6 +157,7 @@ bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
         if (session->over != NULL || nghttp2_session_want_read(session->nghttp2) == 0)
                 return false;
         h2_budgets_refill(session, now_ms);
+        h2_frames_take(&session->frames, bytes, now_ms);
         ssize_t taken =
                 nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)bytes.data, bytes.len);
         if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
@@ -181,6 +182,12 @@ struct slice h2_send_next(struct h2_session *session)
                 len = nghttp2_session_mem_send(session->nghttp2, &bytes);
         }
         return len > 0 ? slice_from(bytes, (size_t)len) : SLICE_NONE;
+}
+
+bool h2_unfinished(const struct h2_session *session, uint64_t *since_ms)
+{
+        *since_ms = session->frames.since_ms;
+        return session->frames.unfinished;
 }
 
 bool h2_wants_send(const struct h2_session *session)

@@ -75,6 +75,9 @@ void h2_session_free(struct h2_session *session); /* on_stream_closed runs for o
  * After a connection error that nghttp2 answers by itself it is still true, what comes is ignored,
  * and h2_finished turns true once the GOAWAY was sent: so look at both. */
 bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms);
+/* Whether the preface, a frame but DATA or a field block has begun and not ended, and since which
+ * now_ms: what a peer drips in must have a deadline (I34). */
+bool h2_unfinished(const struct h2_session *session, uint64_t *since_ms);
 /* The next bytes to send, empty when there are none now; they live until the next h2_ call. */
 struct slice h2_send_next(struct h2_session *session);
 bool h2_wants_send(const struct h2_session *session);

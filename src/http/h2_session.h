@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/h2.h"
+#include "http/h2_frames.h"
 
 enum h2_budget { /* each a token bucket, refilled evenly over limits.budget_ms */
         H2_BUDGET_CLIENT_RESETS,
@@ -43,6 +44,7 @@ struct h2_session {
         const struct h2_callbacks *callbacks;
         void *self;
         struct h2_stream *streams;
+        struct h2_frames frames;
         uint64_t now_ms;
         uint64_t tokens[H2_BUDGET_COUNT]; /* times budget_ms, so that refilling has no remainder */
         size_t block_bytes;               /* of the field block that comes in, decoded */

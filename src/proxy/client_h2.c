@@ -30,7 +30,8 @@ struct client_h2 {
         struct h2_session *session;
         struct stream *streams;
         size_t stream_count;
-        bool over; /* feed nothing more: send what is left, then close */
+        struct deadline head; /* of a frame or field block that has begun */
+        bool over;            /* feed nothing more: send what is left, then close */
         bool draining, final_goaway;
 };
 
@@ -202,6 +203,7 @@ void client_h2_free(struct client_h2 *h2)
 {
         if (!h2)
                 return;
+        deadline_clear(&h2->head);
         h2_session_free(h2->session);
         free(h2);
 }
@@ -222,6 +224,24 @@ static bool read_on(struct client_h2 *h2)
         }
         connection_ready(connection); /* the budget of this turn is spent */
         return true;
+}
+
+static void on_head_late(struct deadline *deadline)
+{
+        connection_end(CONTAINER_OF(deadline, struct client_h2, head)->connection, "head_timeout");
+}
+
+/* A head, or any frame but DATA, must come whole in the time of an h1 head (I34): a block that is
+ * not ended also bars every other stream of its connection. */
+static void watch_head(struct client_h2 *h2)
+{
+        struct worker *worker = h2->connection->worker;
+        uint64_t since_ms;
+        if (h2_unfinished(h2->session, &since_ms))
+                deadline_set(&worker->wheel, &h2->head, since_ms + worker->limits->head_ms + 1,
+                             on_head_late);
+        else
+                deadline_clear(&h2->head);
 }
 
 /* Frames are gathered into one TLS record where they are small. */
@@ -268,6 +288,7 @@ void client_h2_turn(struct client_h2 *h2)
                 h2_goaway(h2->session, H2_NO_ERROR);
                 connection_ready(connection);
         }
+        watch_head(h2);
         connection->want_read = connection->out.len < OUT_BYTES_WANTED;
         connection_watch(connection);
 }

@@ -1,5 +1,7 @@
 """I35, I36: floods over HTTP/2 end with GOAWAY ENHANCE_YOUR_CALM, slow readers hold a window, the process lives."""
+import itertools
 import ssl
+import time
 
 import pytest
 from hpack import Encoder
@@ -8,6 +10,7 @@ from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, 
 from support import gateway as gw
 from support.client import connect, curl
 from support.edge import Edge
+from support.net import eventually
 
 ENHANCE_YOUR_CALM = 11
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -152,6 +155,59 @@ def test_what_a_peaceful_client_does_is_within_every_budget(edge, people):
             (isinstance(f, GoAwayFrame) or "END_STREAM" in f.flags))
     for _ in odd(60):
         assert isinstance(next(ends), DataFrame)
+
+
+def drip_one_frame():
+    """A head that is all there but for its last byte, a byte at a time."""
+    frame = headers(1).serialize()
+    yield from (frame[n:n + 1] for n in range(len(frame) - 1))
+
+
+def drip_continuations():
+    """A head whose end is always one more frame away."""
+    yield headers(1, flags=("END_STREAM",)).serialize()
+    for _ in range(7):
+        frame = ContinuationFrame(1, Encoder().encode([("x-a", "b" * 60)], huffman=False)).serialize()
+        yield frame[:9]
+        yield from (frame[n:n + 1] for n in range(9, len(frame)))
+
+
+def drip_nothing():
+    """The first byte of a frame, and no more."""
+    yield b"\0"
+
+
+@pytest.mark.parametrize("drip", (drip_one_frame, drip_continuations, drip_nothing), ids=lambda f: f.__name__)
+def test_a_head_that_drips_in_ends_at_its_deadline(people, nginx, start, drip):
+    edge = Edge(people, nginx.port)
+    start({"edge.yaml": edge.text()}, "--limit", "head-ms=500", "--limit", "idle-ms=60000")
+    h2 = H2(edge.port, people)
+    pieces, begin = itertools.chain(drip(), itertools.repeat(b"")), time.monotonic()
+
+    def closed():
+        try:
+            h2.connection.sendall(next(pieces))
+            h2.connection.settimeout(0.02)
+            return h2.connection.recv(4096) == b""
+        except TimeoutError:
+            return False
+        except (OSError, ssl.SSLError):
+            return True
+    eventually(closed, "the dripping one is closed")
+    assert time.monotonic() - begin < 10
+
+
+def test_a_connection_with_whole_heads_outlives_the_deadline_of_a_head(people, nginx, start):
+    edge = Edge(people, nginx.port)
+    start({"edge.yaml": edge.text()}, "--limit", "head-ms=100", "--limit", "idle-ms=60000")
+    h2, frames, begin = H2(edge.port, people), None, time.monotonic()
+    for n in itertools.count(1, 2):
+        h2.send([headers(n), WindowUpdateFrame(0, window_increment=2**16)])
+        frames = frames or h2.frames()
+        while not (isinstance(frame := next(frames), DataFrame) and "END_STREAM" in frame.flags):
+            assert not isinstance(frame, GoAwayFrame)
+        if time.monotonic() - begin > 0.5:
+            break
 
 
 def rss_kb(pid):
