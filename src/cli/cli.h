@@ -65,6 +65,7 @@ bool cli_read_file(const char *path, size_t max, char **bytes, size_t *len, stru
 CLI_COMMAND(run);
 CLI_COMMAND(check);
 CLI_COMMAND(explain);
+CLI_COMMAND(import);
 CLI_COMMAND(pin);
 CLI_COMMAND(status);
 CLI_COMMAND(secret);

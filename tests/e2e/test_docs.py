@@ -13,7 +13,7 @@ from support.net import free_port
 README = open(os.path.join(gw.ROOT, "README.md")).read()
 MANUAL_FILE = os.path.join(gw.ROOT, "docs", "manual.md")
 MANUAL = open(MANUAL_FILE).read() if os.path.exists(MANUAL_FILE) else ""
-COMMANDS = ("run", "check", "explain", "pin", "status", "secret", "demo", "version")
+COMMANDS = ("run", "check", "explain", "pin", "import", "status", "secret", "demo", "version")
 
 
 def quick_start():
@@ -69,6 +69,15 @@ def test_the_manual_has_every_command_with_every_option(command):
     assert part, command
     for option in re.findall(r"^  (?:-\w, |    )(--[\w-]+)", help_of(command), re.M):
         assert option == "--help" or f"`{option}" in part.group(0) or f", {option}" in part.group(0), option
+
+
+def test_the_manuals_import_prints_what_it_says(tmp_path):
+    part = re.search(r"^### `pingate import.*?(?=^##)", MANUAL, re.S | re.M).group(0)
+    script, printed = re.search(r"```sh\n(.*?)```\n\nprints\n\n```yaml\n(.*?)```", part, re.S).groups()
+    out = subprocess.run(["bash", "-c", f"pingate() {{ '{gw.BINARY}' \"$@\"; }}\n{script}"], cwd=tmp_path,
+                         capture_output=True, text=True, timeout=30)
+    assert out.returncode == 1 and out.stdout == printed
+    assert out.stderr.startswith("pingate: import: no equivalent: istio.yaml:12: ") and out.stderr.count("\n") == 1
 
 
 def test_the_manual_has_every_limit_with_its_default():
