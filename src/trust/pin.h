@@ -24,6 +24,8 @@ enum {
         PIN_NAME_MAX = 127,
         PIN_OWNER_MAX = 255,
         PIN_TEXT_SIZE = 65, /* a printed pin with its NUL */
+        PIN_HEX_LEN = 2 * DIGEST_BYTES,
+        PIN_BASE64_LEN = 44,
 };
 
 struct pin {
@@ -39,6 +41,9 @@ struct pin {
  * pasted where that can be told. `expected` only words the error. */
 bool pin_text_parse(struct slice text, enum pin_kind expected, struct digest *out,
                     struct error *err);
+/* The two commonest spellings alone, 64 hex digits and 44 characters of base64, and no word about
+ * what else it may be: a million pins are a million of these. */
+bool pin_text_parse_plain(struct slice text, struct digest *out);
 /* Base64 for pins of keys, lower-case hex for certificates. Returns out. */
 const char *pin_text_print(enum pin_kind kind, const struct digest *digest,
                            char out[static PIN_TEXT_SIZE]);

@@ -2,8 +2,8 @@
  * Built by translate (off the workers), held by snapshots, read by every worker without a lock.
  * An empty set matches nobody: deleting pins can only narrow access (I3).
  *
- * A pin costs 36 bytes and a byte of index, and 5 to 25 more when it has a name, owner or window;
- * the texts themselves are kept once each. */
+ * A pin costs 36 bytes and a byte of index, and 5 to 25 more when it has a name, owner or window.
+ * Of the texts, one that stands in many lines (an owner) is kept once. */
 #pragma once
 
 #include <stdbool.h>
@@ -42,6 +42,9 @@ void pin_set_builder_fault(struct pin_set_builder *builder, size_t line, const c
 /* Lines `spki:<base64> | cert:<hex> [name=…] [owner=…] [not-before=…] [not-after=…]`, `#` starts a
  * comment. A bad line is a fault, the others stay in force. */
 void pin_set_builder_add_text(struct pin_set_builder *builder, struct slice pins_txt);
+/* The same for a text that comes in pieces: whole lines, of which the first is number `line`. The
+ * number of the line after them. */
+size_t pin_set_builder_add_lines(struct pin_set_builder *builder, struct slice lines, size_t line);
 /* The frozen set, with one reference; the builder is gone. Exact duplicates are one pin. */
 struct pin_set *pin_set_build(struct pin_set_builder *builder);
 

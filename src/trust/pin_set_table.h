@@ -58,3 +58,11 @@ static inline uint32_t pin_bucket(const struct pin_table *table, const struct di
 
 /* The record of an entry, read out. */
 struct pin_match pin_set_record(const struct pin_set *set, uint32_t record);
+
+/* As pin_set_builder_add, for a pin whose name and owner were checked when they were read. */
+bool pin_set_builder_add_read(struct pin_set_builder *builder, const struct pin *pin,
+                              struct error *err);
+/* Sorts what was staged, drops exact duplicates, builds the index. The set's records stand. */
+void pin_table_build(const struct pin_set *set, struct pin_table *table,
+                     const struct pin_entry *staged, size_t count);
+struct digest pin_set_hash(const struct pin_set *set); /* see pin_set_digest */

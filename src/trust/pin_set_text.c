@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "text/time.h"
-#include "trust/pin_set.h"
+#include "trust/pin_set_table.h"
 
 static bool is_blank(char c)
 {
@@ -48,6 +48,31 @@ static bool parse_hash(struct slice word, struct slice *line, struct pin *pin, s
                                  "a line starts with \"spki:\" or \"cert:\" and the hash");
         struct slice text = join_fingerprint(slice_skip(word, spki.len), line);
         return pin_text_parse(text, pin->kind, &pin->digest, err);
+}
+
+/* A line's first word at once, where it is what nearly all are. */
+static bool take_plain_hash(struct slice *line, struct pin *pin)
+{
+        static const size_t lengths[] = {PIN_BASE64_LEN, PIN_HEX_LEN};
+        enum {
+                KIND_LEN = 5
+        };
+        if (line->len < KIND_LEN)
+                return false;
+        bool spki = memcmp(line->data, "spki:", KIND_LEN) == 0;
+        if (!spki && memcmp(line->data, "cert:", KIND_LEN) != 0)
+                return false;
+        for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+                size_t end = KIND_LEN + lengths[i];
+                if (end > line->len || (end < line->len && !is_blank(line->data[end])) ||
+                    !pin_text_parse_plain(slice_from(line->data + KIND_LEN, lengths[i]),
+                                          &pin->digest))
+                        continue;
+                pin->kind = spki ? PIN_SPKI : PIN_CERTIFICATE;
+                *line = slice_from(line->data + end, line->len - end);
+                return true;
+        }
+        return false;
 }
 
 static bool parse_moment(const char *field, struct slice value, int64_t *out, struct error *err)
@@ -105,24 +130,34 @@ static void add_line(struct pin_set_builder *builder, struct slice line, size_t 
         struct pin pin = {.not_before = PIN_ALWAYS_FROM, .not_after = PIN_ALWAYS_UNTIL};
         struct slice word;
         unsigned seen = 0;
-        if (!next_word(&line, &word))
+        bool good = take_plain_hash(&line, &pin);
+        if (!good && !next_word(&line, &word))
                 return;
-        bool good = parse_hash(word, &line, &pin, err);
+        good = good || parse_hash(word, &line, &pin, err);
         while (good && next_word(&line, &word))
                 good = parse_field(word, &seen, &pin, err);
-        if (good)
-                pin_set_builder_add(builder, &pin, number);
-        else
+        if (!good || !pin_set_builder_add_read(builder, &pin, err))
                 pin_set_builder_fault(builder, number, err->text);
+}
+
+size_t pin_set_builder_add_lines(struct pin_set_builder *builder, struct slice lines, size_t line)
+{
+        const char *at = lines.data, *end = lines.data + lines.len;
+        struct error err;
+        for (bool last = false; !last; line++) {
+                const char *stop = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+                last = !stop;
+                stop = stop ? stop : end;
+                size_t len = (size_t)(stop - at);
+                if (len > 0 && at[len - 1] == '\r')
+                        len--;
+                add_line(builder, slice_from(at, len), line, &err);
+                at = stop + 1;
+        }
+        return line;
 }
 
 void pin_set_builder_add_text(struct pin_set_builder *builder, struct slice pins_txt)
 {
-        struct slice rest = pins_txt, line;
-        struct error err;
-        for (size_t number = 1; slice_split(&rest, '\n', &line); number++) {
-                if (line.len > 0 && line.data[line.len - 1] == '\r')
-                        line.len--;
-                add_line(builder, line, number, &err);
-        }
+        pin_set_builder_add_lines(builder, pins_txt, 1);
 }

@@ -8,8 +8,6 @@
 #include "text/base64.h"
 
 enum {
-        HEX_LEN = 2 * DIGEST_BYTES,
-        BASE64_LEN = 44,
         /* Longer text is no pin in any spelling, and is not decoded to word the error. */
         PIN_TEXT_MAX = 16 * 1024,
 };
@@ -204,7 +202,7 @@ static bool parse_base64(struct slice body, enum pin_kind expected, struct diges
         if (url && padded)
                 return error_set(err, ERROR_INPUT,
                                  "base64url is written without '=': 43 characters");
-        if (standard && !padded && body.len == BASE64_LEN - 1)
+        if (standard && !padded && body.len == PIN_BASE64_LEN - 1)
                 return error_set(err, ERROR_INPUT,
                                  "base64 without its padding: 43 characters, wants 44 with '='");
         unsigned char bytes[PIN_TEXT_MAX];
@@ -286,12 +284,12 @@ static bool parse_body(struct slice body, enum pin_kind expected, struct digest 
                 return parse_colons(body, expected, out, err);
         /* 44 characters of base64 end in '=', 43 are no whole bytes of hex: nothing is ambiguous.
          */
-        if (all_hex(body) && body.len != BASE64_LEN - 1)
+        if (all_hex(body) && body.len != PIN_BASE64_LEN - 1)
                 return parse_hex(body, expected, out, err);
         if (looks_like_dashed_pairs(body))
                 return error_set(err, ERROR_INPUT, "pairs are separated by '-', wants ':'");
         /* One wrong character in 64 of hex is a slip in the hex, not base64 of 48 bytes. */
-        if (body.len == HEX_LEN && slice_find(body, '=') == body.len) {
+        if (body.len == PIN_HEX_LEN && slice_find(body, '=') == body.len) {
                 size_t bad = 0, at = 0;
                 for (size_t i = 0; i < body.len; i++) {
                         if (hex_value(body.data[i]) < 0 && bad++ == 0)
@@ -305,11 +303,16 @@ static bool parse_body(struct slice body, enum pin_kind expected, struct digest 
         return parse_base64(body, expected, out, err);
 }
 
-/* The canonical base64 without a detour: a set of a million has a million of it. */
+/* The canonical base64 without a detour: a set of a million has a million of it. Values bear a bit
+ * that says they are some, so that one look at the end tells whether all were. */
 static bool parse_plain_base64(struct slice text, struct digest *out)
 {
+        enum {
+                GOOD = 64,
+                GOOD_SUM = GOOD << 18 | GOOD << 12 | GOOD << 6 | GOOD
+        };
         static const unsigned char values[256] = {
-#define V(c, n) [c] = (n) + 1
+#define V(c, n) [c] = (n) | GOOD
                 V('A', 0),  V('B', 1),  V('C', 2),  V('D', 3),  V('E', 4),  V('F', 5),  V('G', 6),
                 V('H', 7),  V('I', 8),  V('J', 9),  V('K', 10), V('L', 11), V('M', 12), V('N', 13),
                 V('O', 14), V('P', 15), V('Q', 16), V('R', 17), V('S', 18), V('T', 19), V('U', 20),
@@ -322,21 +325,21 @@ static bool parse_plain_base64(struct slice text, struct digest *out)
                 V('/', 63),
 #undef V
         };
-        if (text.len != BASE64_LEN || text.data[BASE64_LEN - 1] != '=')
+        if (text.len != PIN_BASE64_LEN || text.data[PIN_BASE64_LEN - 1] != '=')
                 return false;
         const unsigned char *at = (const unsigned char *)text.data;
         unsigned char bytes[33];
+        unsigned good = GOOD;
         for (size_t i = 0; i < 11; i++, at += 4) {
                 unsigned a = values[at[0]], b = values[at[1]], c = values[at[2]];
-                unsigned d = i < 10 ? values[at[3]] : 1;
-                if (!a || !b || !c || !d)
-                        return false;
-                uint32_t bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+                unsigned d = i < 10 ? values[at[3]] : GOOD;
+                unsigned bits = (a << 18) + (b << 12) + (c << 6) + d - GOOD_SUM;
+                good &= a & b & c & d;
                 bytes[3 * i] = (unsigned char)(bits >> 16);
                 bytes[3 * i + 1] = (unsigned char)(bits >> 8);
                 bytes[3 * i + 2] = (unsigned char)bits;
         }
-        if (bytes[32] != 0)
+        if (!good || bytes[32] != 0)
                 return false;
         struct digest digest;
         memcpy(digest.bytes, bytes, DIGEST_BYTES);
@@ -348,7 +351,7 @@ static bool parse_plain_hex(struct slice text, struct digest *out)
 {
         struct digest digest;
         int faults = 0;
-        if (text.len != (size_t)2 * DIGEST_BYTES)
+        if (text.len != PIN_HEX_LEN)
                 return false;
         for (size_t i = 0; i < DIGEST_BYTES; i++) {
                 int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
@@ -358,10 +361,15 @@ static bool parse_plain_hex(struct slice text, struct digest *out)
         return faults >= 0 && accept_digest(&digest, out, NULL);
 }
 
+bool pin_text_parse_plain(struct slice text, struct digest *out)
+{
+        return parse_plain_base64(text, out) || parse_plain_hex(text, out);
+}
+
 bool pin_text_parse(struct slice text, enum pin_kind expected, struct digest *out,
                     struct error *err)
 {
-        if (parse_plain_base64(text, out) || parse_plain_hex(text, out))
+        if (pin_text_parse_plain(text, out))
                 return true;
         if (text.len == 0)
                 return error_set(err, ERROR_INPUT, "empty, wants a SHA-256");
@@ -397,6 +405,13 @@ const char *pin_text_print(enum pin_kind kind, const struct digest *digest,
         return out;
 }
 
+#define LETTER (BIT(0) | BIT(1)) /* within a name, and in front of it */
+#define SIGN   BIT(0)
+static const unsigned char name_characters[256] = {
+        ['0' ... '9'] = LETTER, ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['.'] = SIGN,
+        ['_'] = SIGN,           ['/'] = SIGN,           ['@'] = SIGN,           ['-'] = SIGN,
+};
+
 bool pin_name_check(struct slice name, struct error *err)
 {
         if (name.len == 0 || name.len > PIN_NAME_MAX)
@@ -404,9 +419,7 @@ bool pin_name_check(struct slice name, struct error *err)
                                  name.len, PIN_NAME_MAX);
         for (size_t i = 0; i < name.len; i++) {
                 unsigned char c = (unsigned char)name.data[i];
-                bool alnum =
-                        (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-                if (!alnum && (i == 0 || c == '\0' || !strchr("._/@-", c)))
+                if (!(name_characters[c] & (i == 0 ? BIT(1) : BIT(0))))
                         return error_set(err, ERROR_INPUT,
                                          "name: byte 0x%02x at character %zu is not allowed "
                                          "([A-Za-z0-9][A-Za-z0-9._/@-]*)",

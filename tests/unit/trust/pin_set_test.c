@@ -250,6 +250,140 @@ static struct digest numbered(uint64_t number)
         return sha256(slice_from(&number, sizeof(number)));
 }
 
+/* As pin_set.h says what the digest is of, one part after the other. */
+static struct digest digest_by_hand(const struct pin_set *set)
+{
+        struct hasher hasher;
+        struct pin pin;
+        size_t counts[PIN_KIND_COUNT] = {0};
+        for (size_t at = 0; pin_set_next(set, &at, &pin);)
+                counts[pin.kind]++;
+        hasher_init(&hasher, "pin_set 1");
+        for (int kind = 0; kind < PIN_KIND_COUNT; kind++) {
+                if (counts[kind] == 0)
+                        continue;
+                hasher_number(&hasher, kind);
+                hasher_number(&hasher, (int64_t)counts[kind]);
+                for (size_t at = 0; pin_set_next(set, &at, &pin);) {
+                        unsigned char more = pin.name.len || pin.owner.len ||
+                                             pin.not_before != PIN_ALWAYS_FROM ||
+                                             pin.not_after != PIN_ALWAYS_UNTIL;
+                        if (pin.kind != (enum pin_kind)kind)
+                                continue;
+                        hasher_raw(&hasher, pin.digest.bytes, DIGEST_BYTES);
+                        hasher_raw(&hasher, &more, 1);
+                        if (!more)
+                                continue;
+                        hasher_bytes(&hasher, pin.name);
+                        hasher_bytes(&hasher, pin.owner);
+                        hasher_number(&hasher, pin.not_before);
+                        hasher_number(&hasher, pin.not_after);
+                }
+        }
+        return hasher_done(&hasher);
+}
+
+enum {
+        MIXED = 20000
+};
+
+/* All kinds of entries, each once from `first` on in steps that leave none out, some of them again.
+ */
+static struct pin_set *mixed(size_t first, size_t step)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        for (size_t n = 0, i = first; n < MIXED + MIXED / 10; n++, i = (i + step) % MIXED) {
+                char name[32], owner[32];
+                snprintf(name, sizeof(name), "device-%zu", i);
+                snprintf(owner, sizeof(owner), "fleet-%zu@example.com", i % 7);
+                struct pin pin = {.kind = i % 3 == 0 ? PIN_CERTIFICATE : PIN_SPKI,
+                                  .digest = numbered(i / 2),
+                                  .name = i % 5 ? slice_of(name) : SLICE_NONE,
+                                  .owner = i % 7 ? slice_of(owner) : SLICE_NONE,
+                                  .not_before = i % 11 ? PIN_ALWAYS_FROM : (int64_t)i,
+                                  .not_after = i % 13 ? PIN_ALWAYS_UNTIL : 1000000};
+                pin_set_builder_add(builder, &pin, n + 1);
+        }
+        return pin_set_build(builder);
+}
+
+static void the_order_of_many_lines_leaves_no_trace(void **state)
+{
+        (void)state;
+        static const size_t steps[] = {1, 7919, MIXED - 1};
+        struct pin_set *set = mixed(0, 1);
+        struct digest by_hand = digest_by_hand(set);
+        assert_true(digest_equal(pin_set_digest(set), &by_hand));
+        for (size_t i = 0; i < COUNT_OF(steps); i++) {
+                struct pin_set *other = mixed(i * 100, steps[i]);
+                assert_int_equal(pin_set_count(other), pin_set_count(set));
+                assert_true(digest_equal(pin_set_digest(set), pin_set_digest(other)));
+                pin_set_unref(other);
+        }
+        pin_set_unref(set);
+}
+
+static void a_walk_goes_kind_by_kind_in_the_order_of_digests(void **state)
+{
+        (void)state;
+        struct pin_set *set = mixed(5, 7919);
+        struct pin former, pin;
+        size_t at = 0;
+        assert_true(pin_set_next(set, &at, &former));
+        for (; pin_set_next(set, &at, &pin); former = pin) {
+                assert_true(former.kind <= pin.kind);
+                if (former.kind == pin.kind)
+                        assert_true(digest_compare(&former.digest, &pin.digest) <= 0);
+        }
+        pin_set_unref(set);
+}
+
+/* Fewer than the lines before it, so that each owner is met again after many other texts. */
+static void an_owner_of_many_pins_is_kept_once(void **state)
+{
+        (void)state;
+        enum {
+                PINS = 2000,
+                OWNERS = 4
+        };
+        struct pin_set_builder *builder = pin_set_builder_new();
+        for (size_t i = 0; i < PINS; i++) {
+                char owner[256];
+                memset(owner, 'o', sizeof(owner) - 1);
+                owner[0] = (char)('0' + i % OWNERS);
+                struct pin pin = {.digest = numbered(i),
+                                  .owner = slice_from(owner, sizeof(owner) - 1),
+                                  .not_before = PIN_ALWAYS_FROM,
+                                  .not_after = PIN_ALWAYS_UNTIL};
+                pin_set_builder_add(builder, &pin, i + 1);
+        }
+        struct pin_set *set = pin_set_build(builder);
+        assert_true(pin_set_bytes(set) <= (size_t)PINS * BYTES_A_PIN_MAX);
+        pin_set_unref(set);
+}
+
+static void pieces_of_a_text_are_numbered_on(void **state)
+{
+        (void)state;
+        static const char text[] = "spki:" A "\nnonsense\r\n\n# comment\ncert:" B "\nspki:bad";
+        struct pin_set *whole = set_of(text);
+        for (size_t cut = 0; text[cut]; cut++) {
+                if (text[cut] != '\n')
+                        continue;
+                struct pin_set_builder *builder = pin_set_builder_new();
+                size_t line = pin_set_builder_add_lines(builder, slice_from(text, cut), 1);
+                pin_set_builder_add_lines(builder, slice_of(text + cut + 1), line);
+                struct pin_set *set = pin_set_build(builder);
+                const struct pin_faults *faults = pin_set_faults(set);
+                assert_int_equal(faults->count, 2);
+                assert_int_equal(faults->kept[0].line, 2);
+                assert_int_equal(faults->kept[1].line, 6);
+                assert_true(digest_equal(pin_set_digest(whole), pin_set_digest(set)));
+                pin_set_unref(set);
+        }
+        pin_set_unref(whole);
+}
+
 static struct pin_set *million(bool named)
 {
         struct pin_set_builder *builder = pin_set_builder_new();
@@ -340,6 +474,10 @@ int main(void)
                 cmocka_unit_test(a_bad_line_is_named_and_the_others_stay_in_force),
                 cmocka_unit_test(all_faults_are_counted_and_the_first_sixteen_described),
                 cmocka_unit_test(the_digest_is_of_the_pins_and_not_of_their_writing),
+                cmocka_unit_test(the_order_of_many_lines_leaves_no_trace),
+                cmocka_unit_test(a_walk_goes_kind_by_kind_in_the_order_of_digests),
+                cmocka_unit_test(an_owner_of_many_pins_is_kept_once),
+                cmocka_unit_test(pieces_of_a_text_are_numbered_on),
                 cmocka_unit_test(a_million_pins_are_all_found_and_no_other),
                 cmocka_unit_test(a_million_named_pins_stay_within_64_bytes_each),
                 cmocka_unit_test(digests_that_share_their_first_bytes_are_found),
