@@ -26,6 +26,9 @@ struct judge_request {
         int64_t now;               /* Unix seconds, of the real clock */
         struct trust_store *store; /* this thread's, of policy->cas; NULL only where that is */
         struct path_cache *cache;  /* may be NULL */
+        /* This client's verdict of before, on the same connection; may be NULL. Its path is taken
+         * over where nothing has changed that it depends on. */
+        const struct verdict *before;
 };
 
 enum {
