@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -17,6 +18,7 @@ sys.path.insert(0, str(HERE))
 os.environ.setdefault("PINGATE", str(ROOT / "build" / "src" / "cli" / "pingate"))
 
 from servers import (CLIENT_CPU, Backend, Caddy, Haproxy, NginxProxy, Pingate)  # noqa: E402
+from support import gateway as gw  # noqa: E402
 from support import pki  # noqa: E402
 
 import types  # noqa: E402
@@ -175,6 +177,59 @@ def first_sight(folder, people, backend, repeats):
         server.stop()
 
 
+def gauge(server, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin_port}/metrics", timeout=10) as reply:
+        return min(int(line.split()[-1]) for line in reply.read().decode().splitlines() if line.startswith(name + "{"))
+
+
+def time_to_judged(server, change):
+    """Milliseconds from the change to the new generation being served, and to the last connection being judged."""
+    before = gauge(server, "pingate_worker_generation")
+    began = time.monotonic()
+    change()
+    served = 0
+    while gauge(server, "pingate_worker_judged_generation") == before:
+        if not served and gauge(server, "pingate_worker_generation") > before:
+            served = time.monotonic()
+    judged = time.monotonic()
+    return (served or judged) - began, judged - began
+
+
+def replace(path, text):
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
+def rejudged(folder, people, backend):
+    """10,000 connections of 5,000 clients are open; the pins of every other client go, then the CAs change."""
+    clients, connections = 5000, 10000
+    crowd = [people.ca.issue(f"crowd-{n}") for n in range(clients)]
+    (people.folder / "crowd.pem").write_text("".join(c.cert_pem + c.key_pem for c in crowd))
+    server = Pingate(folder / "rejudged", people, backend.port, pins=[c.certificate_hash for c in crowd])
+    held = subprocess.Popen([LOAD, "--mode", "idle", "--port", str(server.port), "--count", str(connections),
+                             "--concurrency", str(connections), "--identities", str(people.folder / "crowd.pem")],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    count = int(held.stdout.readline().split()[1])
+    quiet = load(server, people, "keepalive", count=30000, concurrency=16)[1]
+    busy = subprocess.Popen(one_load(server, people, "keepalive", "pinned", 120000, 16), stdout=subprocess.PIPE, text=True)
+    edge, other = server.config.read_text(), pki.make_ca(people.folder, "other-root")
+    both = gw.ca_config_map("clients-ca", people.ca, other)
+    served, all_judged = time_to_judged(server, lambda: replace(
+        server.config, edge.replace(gw.ca_config_map("clients-ca", people.ca), both)))
+    print(f"\n{count:,} open connections of {clients:,} clients judged again, from the rename of the file: by other CAs "
+          f"{all_judged * 1000:.0f} ms (new handshakes {served * 1000:.0f} ms)", end="")
+    pins = server.config.parent / "pins.txt"
+    lines = pins.read_text().splitlines(keepends=True)
+    served, all_judged = time_to_judged(server, lambda: replace(pins, "".join(lines[1::2] + lines[-2:])))
+    print(f", by half of the pins {all_judged * 1000:.0f} ms ({served * 1000:.0f} ms)")
+    result = json.loads(busy.communicate()[0])
+    print(f"others' keep-alive requests meanwhile: p99 {result['p99_us']} us, {result['errors']} failed "
+          f"(quiet: p99 {quiet['p99_us']} us)")
+    held.communicate("")
+    server.stop()
+
+
 def versions():
     for command in (["nginx", "-v"], ["haproxy", "-v"], ["caddy", "version"], ["openssl", "version"]):
         path = shutil.which(command[0], path="/usr/sbin:/usr/bin")
@@ -216,6 +271,7 @@ def main():
             return
         first_sight(folder, people, backend, options.repeats)
         million(folder, people, backend, options.size)
+        rejudged(folder, people, backend)
     finally:
         for server in servers + [backend]:
             server.stop()
