@@ -55,10 +55,11 @@ static bool sample(struct buffer *out, const char *metric, const char *labels, u
                              bare ? "" : "}", (unsigned long long)value);
 }
 
-/* The generation alone is not summed: each worker says its own. */
+/* Generations alone are not summed: each worker says its own. */
 static bool row_samples(const struct event_hub *hub, const struct row *row, struct buffer *out)
 {
-        if (row->offset != offsetof(struct worker_counters, generation))
+        if (row->offset != offsetof(struct worker_counters, generation) &&
+            row->offset != offsetof(struct worker_counters, judged_generation))
                 return sample(out, row->metric, row->labels, sum_at(hub, row->offset));
         for (size_t i = 0; i < event_hub_workers(hub); i++) {
                 char label[32];

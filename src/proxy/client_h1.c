@@ -326,11 +326,26 @@ static bool write_on(struct client_h1 *h1)
         return true;
 }
 
+/* Cut, between requests. It waits for its moment unless the client wants something meanwhile: then
+ * it learns by the end of the connection that this was not done, and asks elsewhere (RFC 9112,
+ * 9.3.1). */
+static void cut_turn(struct client_h1 *h1)
+{
+        struct connection *connection = h1->connection;
+        if (connection->ends_ms == 0 || connection->in.len > 0 ||
+            connection_has_input(connection) || !connection_flush(connection)) {
+                connection_linger(connection, "cut");
+                return;
+        }
+        connection->want_read = true;
+        connection_watch(connection);
+}
+
 void client_h1_turn(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
         if (connection->cut && h1->phase == H1_HEAD) {
-                connection_linger(connection, "cut");
+                cut_turn(h1);
                 return;
         }
         if (connection->broken || !read_on(h1) || !write_on(h1)) {

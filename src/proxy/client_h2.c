@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "http/h2.h"
 #include "proxy/client.h"
+#include "proxy/connection_leave.h"
 #include "proxy/connection_state.h"
 
 enum {
@@ -87,7 +88,11 @@ static struct arena *on_stream_open(int32_t id, void *self)
 {
         struct client_h2 *h2 = self;
         struct connection *connection = h2->connection;
-        if (connection->cut || (connection->state != CONNECTION_SERVING && h2->final_goaway))
+        if (connection->cut) { /* refused unread, so it may be asked elsewhere: tell it so now */
+                connection_leave(connection);
+                return NULL;
+        }
+        if (connection->state != CONNECTION_SERVING && h2->final_goaway)
                 return NULL;
         struct stream *stream = NEW(struct stream);
         stream->h2 = h2;

@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/client.h"
+#include "proxy/connection_leave.h"
+#include "proxy/connection_recheck.h"
 #include "proxy/connection_state.h"
 
 enum {
@@ -105,6 +107,8 @@ static void forget(struct connection *connection)
 {
         struct worker *worker = connection->worker;
         close(connection->fd);
+        if (worker->sweep == connection)
+                worker->sweep = connection->next;
         *connection->link = connection->next;
         if (connection->next)
                 connection->next->link = connection->link;
@@ -140,6 +144,7 @@ void connection_end(struct connection *connection, const char *why)
                 connection->why = why;
         deadline_clear(&connection->deadline);
         deadline_clear(&connection->stall);
+        connection_forget_end(connection);
         if (connection->is_ready)
                 ready_list_remove(connection);
         client_h1_free(connection->h1);
@@ -222,6 +227,8 @@ static void serve_begin(struct connection *connection)
         if (connection->ssl)
                 SSL_get0_alpn_selected(connection->ssl, &alpn, &alpn_len);
         connection_take_names(connection);
+        connection->judged = connection->worker->snapshot->generation;
+        connection_await_end(connection);
         connection_move(connection, CONNECTION_SERVING);
         connection->client.protocol = "1.1";
         if (slice_is(slice_from(alpn, alpn_len), "h2")) {
@@ -322,9 +329,13 @@ static void handshake_turn(struct connection *connection)
 
 static void connection_turn(struct connection *connection)
 {
-        if (connection->state == CONNECTION_HANDSHAKING)
+        if (connection->state == CONNECTION_HANDSHAKING) {
                 handshake_turn(connection);
-        else if (connection_is_open(connection))
+                return;
+        }
+        if (connection_is_unjudged(connection))
+                connection_recheck(connection);
+        if (connection_is_open(connection))
                 serve_turn(connection);
 }
 
@@ -364,6 +375,10 @@ static void on_deadline(struct deadline *deadline)
                 connection_end(connection, "idle_timeout");
                 return;
         case CONNECTION_DRAINING:
+                if (connection->ends_ms) {
+                        connection_leave(connection);
+                        return;
+                }
                 connection_end(connection, connection->why ? connection->why : "drained");
                 return;
         case CONNECTION_LINGERING:

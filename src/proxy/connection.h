@@ -11,12 +11,12 @@
 /* Takes the descriptor. Nothing is returned: a connection lives by its events. */
 void connection_open(struct worker *worker, size_t port_index, int fd, const struct sockaddr *peer);
 
-/* The worker has adopted another generation: those whose port is gone or whose client no longer
- * passes are drained, all others go on. */
+/* The worker has adopted another generation: all are to be judged by it. */
 void connections_adopt(struct worker *worker);
-/* Once a second: connections whose verdict's time has ended are judged again (I11). Costs a look at
- * each open connection. */
-void connections_expire(struct worker *worker);
+/* Once a turn: judges those that are to be, and drains or closes those that no longer pass, for a
+ * millisecond at most. False from the other: some are left for the next turn. */
+void connections_judge(struct worker *worker);
+bool connections_are_judged(const struct worker *worker);
 /* Goes on with the connections that asked for this turn. */
 void connections_turn(struct worker *worker);
 /* No new requests: each ends after the one in flight, all after the grace. */

@@ -32,6 +32,15 @@ long connection_read(struct connection *connection, char *into, size_t room)
         return got < 0 && (errno == EAGAIN || errno == EINTR) ? IO_MORE : IO_CLOSED;
 }
 
+bool connection_has_input(struct connection *connection)
+{
+        char byte;
+        if (connection->ssl && SSL_has_pending(connection->ssl))
+                return true;
+        ssize_t got = recv(connection->fd, &byte, 1, MSG_PEEK);
+        return got >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
 /* How many of the bytes the peer took; IO_. */
 static long write_some(struct connection *connection, struct slice bytes)
 {

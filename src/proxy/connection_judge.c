@@ -99,16 +99,16 @@ static bool still_passes(const struct verdict *before, const struct verdict *now
         return now->verified && strcmp(before->pin_name, now->pin_name) == 0;
 }
 
-bool connection_judge(struct connection *connection)
+/* Until policies say it themselves: what is said of inline pins and CAs (design: Drain). */
+static struct removal removal_of(const struct verdict *verdict, const struct limits *limits)
+{
+        (void)verdict;
+        return (struct removal){REMOVAL_DRAIN, (uint32_t)limits->drain_grace_ms};
+}
+
+static void judge_anew(struct connection *connection, struct verdict *now)
 {
         struct worker *worker = connection->worker;
-        struct verdict now;
-        if (!connection->verdict)
-                return connection->port->client == NULL;
-        if (!connection->port->client) { /* the port asks nobody any more: who came in may stay */
-                memset(&connection->trust_digest, 0, sizeof(connection->trust_digest));
-                return true;
-        }
         struct judge_request request = {
                 .policy = connection->port->client,
                 .chain = connection->chain,
@@ -117,133 +117,47 @@ bool connection_judge(struct connection *connection)
                 .store = tls_trust_store_find(worker->snapshot, worker->index,
                                               connection->port_index),
                 .cache = worker->cache,
+                .before = connection->verdict,
         };
-        judge(&request, &now);
+        judge(&request, now);
         counter_add(&worker->counters->connections_rejudged, 1);
         connection->trust_digest = connection->port->client->digest;
-        if (!still_passes(connection->verdict, &now)) {
-                connection->cut_reason = now.reason;
-                return false;
+}
+
+/* What the next judging goes by: a path that other CAs or CRLs gave it, and until when. */
+static void take_path(struct connection *connection, const struct verdict *now)
+{
+        struct verdict *kept = connection->verdict;
+        path_cache_commit(connection->worker->cache, now); /* it has proven its key long ago */
+        kept->path = now->path;
+        kept->path_key = now->path_key;
+        kept->valid_from = now->valid_from;
+        kept->valid_until = now->valid_until;
+}
+
+bool connection_judge(struct connection *connection, struct removal *removal)
+{
+        struct verdict now;
+        *removal = removal_of(NULL, connection->worker->limits);
+        if (!connection->verdict)
+                return connection->port->client == NULL;
+        if (!connection->port->client) { /* the port asks nobody any more: who came in may stay */
+                memset(&connection->trust_digest, 0, sizeof(connection->trust_digest));
+                connection->verdict->valid_until = INT64_MAX;
+                return true;
         }
-        connection->verdict->valid_from = now.valid_from;
-        connection->verdict->valid_until = now.valid_until;
-        return true;
-}
-
-/* Finds port and listener in the worker's snapshot. False: they are gone. */
-static bool connection_rebind(struct connection *connection, const struct port *port_before,
-                              const struct listener *listener_before)
-{
-        struct worker *worker = connection->worker;
-        if (!port_find(worker->snapshot, port_before, &connection->port_index))
-                return false;
-        connection->port = &worker->snapshot->ports[connection->port_index];
-        if (listener_before) {
-                connection->listener = listener_find(connection->port, listener_before);
-                return connection->listener != NULL;
+        judge_anew(connection, &now);
+        if (still_passes(connection->verdict, &now)) {
+                take_path(connection, &now);
+                return true;
         }
-        return true;
-}
-
-static void connection_cut(struct connection *connection, const char *why)
-{
-        if (!connection->why)
-                connection->why = why;
-        connection->cut = true;
-        connection->port = NULL; /* what serves next is not what it was let in by */
-        connection->listener = NULL;
-        counter_add(&connection->worker->counters->connections_cut, 1);
-        if (connection->state == CONNECTION_SERVING) {
-                connection_move(connection, CONNECTION_DRAINING);
-                connection_deadline(connection, connection->worker->limits->drain_grace_ms);
+        *removal = removal_of(&now, connection->worker->limits);
+        if (removal->action == REMOVAL_KEEP) { /* until something else changes */
+                connection->verdict->valid_until = INT64_MAX;
+                return true;
         }
-        if (connection->h1)
-                client_h1_drain(connection->h1);
-        if (connection->h2)
-                client_h2_drain(connection->h2);
-        connection_ready(connection);
-}
-
-static void connection_judge_or_cut(struct connection *connection)
-{
-        if (connection_judge(connection))
-                return;
-        bool renamed = connection->verdict && connection->cut_reason == REASON_ACCEPTED;
-        connection_cut(connection, renamed ? "identity_changed" : "no_longer_admitted");
-}
-
-static void connection_adopt(struct connection *connection)
-{
-        bool serves =
-                connection->state == CONNECTION_SERVING || connection->state == CONNECTION_DRAINING;
-        if (!serves || connection->cut) /* a second cut would prolong the grace of the first */
-                return;
-        /* The former snapshot may be gone by now: what is compared was copied at birth. */
-        if (!connection_rebind(connection, &connection->port_key,
-                               connection->ssl ? &connection->listener_key : NULL)) {
-                connection_cut(connection, "listener_removed");
-                return;
-        }
-        bool changed = connection->verdict && (!connection->port->client ||
-                                               !digest_equal(&connection->trust_digest,
-                                                             &connection->port->client->digest));
-        bool asked_anew = !connection->verdict && connection->port->client != NULL;
-        if (changed || asked_anew)
-                connection_judge_or_cut(connection);
-}
-
-void connections_adopt(struct worker *worker)
-{
-        for (struct connection *at = worker->connections, *next; at; at = next) {
-                next = at->next;
-                connection_adopt(at);
-        }
-}
-
-void connections_expire(struct worker *worker)
-{
-        int64_t now = (int64_t)time(NULL);
-        for (struct connection *at = worker->connections, *next; at; at = next) {
-                next = at->next;
-                if (at->state != CONNECTION_SERVING || !at->verdict)
-                        continue;
-                bool over = now >= at->verdict->valid_until || now < at->verdict->valid_from;
-                if (over)
-                        connection_judge_or_cut(at);
-        }
-}
-
-void connection_drain(struct connection *connection)
-{
-        if (connection->state != CONNECTION_SERVING)
-                return;
-        connection->why = "drained";
-        connection_move(connection, CONNECTION_DRAINING);
-        connection_deadline(connection, connection->worker->limits->drain_grace_ms);
-        if (connection->h1)
-                client_h1_drain(connection->h1);
-        if (connection->h2)
-                client_h2_drain(connection->h2);
-        connection_ready(connection);
-}
-
-void connections_drain(struct worker *worker)
-{
-        for (struct connection *at = worker->connections, *next; at; at = next) {
-                next = at->next;
-                connection_drain(at);
-        }
-}
-
-void connections_close(struct worker *worker)
-{
-        for (struct connection *at = worker->connections, *next; at; at = next) {
-                next = at->next;
-                if (at->state == CONNECTION_HANDSHAKING)
-                        connection_abort(at, REASON_TIMEOUT);
-                else
-                        connection_end(at, "stopped");
-        }
+        connection->cut_reason = now.reason;
+        return false;
 }
 
 void connection_report_end(const struct connection *connection)

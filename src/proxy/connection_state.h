@@ -55,6 +55,12 @@ struct connection {
         /* Its port or listener left the configuration, or its client no longer passes: not one more
          * request is taken (I40), and port and listener are NULL. */
         bool cut;
+        uint64_t ends_ms; /* of its grace, while its moment to be told is awaited; else 0 */
+
+        /* When it is judged again (connection_recheck.c). */
+        uint64_t judged;                         /* the generation that it was judged by last */
+        struct deadline look;                    /* at whether the time of its verdict is over */
+        struct connection *due_next, **due_link; /* of those whose time is over */
 
         /* Its evidence (I40). */
         struct arena arena;         /* identity headers, names: once a connection */
@@ -87,6 +93,8 @@ bool connection_is_open(const struct connection *connection);
 
 /* connection_io.c. Bytes read into the worker's scratch buffer; a count, or IO_. */
 long connection_read(struct connection *connection, char *into, size_t room);
+/* Bytes, or the end, are there to be read; reads nothing. */
+bool connection_has_input(struct connection *connection);
 /* Writes what waits in `out` as far as the peer takes it. False: broken. */
 bool connection_flush(struct connection *connection);
 /* Bytes at once, the rest into `out`. False: broken. */
@@ -96,13 +104,12 @@ void connection_watch(struct connection *connection);
 
 /* connection_judge.c */
 void connection_take_evidence(struct connection *connection);
-/* Against the worker's snapshot. False: it no longer passes, cut_reason says why. */
-bool connection_judge(struct connection *connection);
+/* Against the worker's snapshot. False: it no longer passes and may not stay, cut_reason says why
+ * and *removal how it goes. */
+bool connection_judge(struct connection *connection, struct removal *removal);
 /* Copies the names of its port and listener. */
 void connection_take_names(struct connection *connection);
 void connection_report_end(const struct connection *connection);
 
-/* No keep-alive any more; who has not asked anything yet may ask once (I45). */
-void connection_drain(struct connection *connection);
 /* Ends a handshake that is under way, for want of time or room. */
 void connection_abort(struct connection *connection, enum reason reason);

@@ -133,7 +133,7 @@ static void go_on(struct worker *worker)
         connections_turn(worker);
         if (uv_is_closing((uv_handle_t *)&worker->spin))
                 return;
-        if (worker->ready)
+        if (worker->ready || !connections_are_judged(worker))
                 uv_idle_start(&worker->spin, worker->on_spin);
         else
                 uv_idle_stop(&worker->spin);
@@ -150,6 +150,7 @@ static void on_prepare(uv_prepare_t *prepare)
         update_time(worker);
         worker->handshake_steps = worker->limits->handshake_steps;
         adopt(worker);
+        connections_judge(worker);
         follow_order(worker);
         go_on(worker);
 }
@@ -167,10 +168,6 @@ static void on_tick(uv_timer_t *tick)
         struct worker *worker = CONTAINER_OF(tick, struct worker, tick);
         update_time(worker);
         wheel_run(&worker->wheel, worker->now_ms);
-        if (worker->date_s != worker->expired_s) {
-                worker->expired_s = worker->date_s;
-                connections_expire(worker);
-        }
 }
 
 static void on_wake(uv_async_t *wake)
@@ -195,6 +192,7 @@ static void *run(void *self)
         uv_run(&worker->loop, UV_RUN_DEFAULT);
         event_sink_turn(worker->sink);
         counter_set(&worker->counters->generation, 0);
+        counter_set(&worker->counters->judged_generation, 0);
         return NULL;
 }
 

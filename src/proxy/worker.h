@@ -54,7 +54,7 @@ struct worker {
         uint64_t now_ms;
         struct slice date; /* IMF-fixdate of this second */
         char date_text[32];
-        int64_t date_s, expired_s; /* the latter: when verdicts' ends were last looked at */
+        int64_t date_s;
         uint64_t random_state, next_connection;
         struct snapshot *snapshot;  /* the generation that is served; NULL before the first */
         unsigned long long retried; /* of the listener set, when sockets were last looked for */
@@ -65,6 +65,9 @@ struct worker {
         struct connection *connections; /* all that are open */
         struct connection *oldest_handshake, *newest_handshake;
         struct connection *ready, **ready_end; /* go on in this turn */
+        struct connection *sweep; /* from here on not yet judged by the adopted generation */
+        struct connection *due;   /* to be judged because the time of their verdict is over */
+        uint32_t cuts;            /* in this generation: spreads their ends over the grace */
         size_t connection_count, handshake_count, handshake_steps;
         bool draining;
         bool ending;                 /* no connection is left, and handles are being closed */

@@ -3,11 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "world.h"
 
 static const char get[] = "GET / HTTP/1.1\r\nHost: first.example\r\n\r\n";
@@ -93,9 +96,120 @@ static void a_client_whose_pin_got_another_name_does_not_keep_the_old_one(void *
         world_stop(world);
 }
 
+enum {
+        CROWD = 24,
+        GRACE_MS = 2000,
+};
+
+static uint64_t now_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* When each of them ends, in order; 0 in the first place: one did not end in time. */
+static void await_ends(struct line *lines, uint64_t *ended_ms)
+{
+        struct pollfd polls[CROWD];
+        size_t ended = 0;
+        for (size_t i = 0; i < CROWD; i++)
+                polls[i] = (struct pollfd){lines[i].fd, POLLIN, 0};
+        for (int rounds = 0; ended < CROWD && rounds < 1000; rounds++) {
+                poll(polls, CROWD, 100);
+                for (size_t i = 0; i < CROWD; i++) {
+                        char byte;
+                        if (polls[i].fd < 0 || polls[i].revents == 0 ||
+                            SSL_read(lines[i].ssl, &byte, 1) > 0)
+                                continue;
+                        polls[i].fd = -1;
+                        ended_ms[ended++] = now_ms();
+                }
+        }
+        if (ended < CROWD)
+                ended_ms[0] = 0;
+}
+
+static void a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace(void **state)
+{
+        (void)state;
+        struct world_config config = {.pins = true, .grace_ms = GRACE_MS};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct line lines[CROWD];
+        uint64_t ended_ms[CROWD];
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        for (size_t i = 0; i < CROWD; i++)
+                assert_true(line_open(world, &(struct call){.with = &robot}, &lines[i]));
+        wait_until(&world_counters(world)->connections_serving, CROWD);
+        config.pinned[0] = (struct pki_cert){0};
+        world_publish(world, &config);
+        wait_until(&world_counters(world)->connections_cut, CROWD);
+        uint64_t cut_ms = now_ms();
+        await_ends(lines, ended_ms);
+        assert_true(ended_ms[0] > 0);
+        /* Not all at once, and the later half in the later half. */
+        assert_true(ended_ms[CROWD - 1] - ended_ms[0] >= GRACE_MS / 2);
+        assert_true(ended_ms[CROWD * 3 / 4] - cut_ms >= GRACE_MS / 2);
+        assert_int_equal(world_backend_hits(world), 0);
+        for (size_t i = 0; i < CROWD; i++)
+                line_close(&lines[i]);
+        world_stop(world);
+}
+
+/* One of many waits for its moment; who asks before is not served, and learns it by the end. */
+static void who_waits_to_leave_is_not_served_any_more(void **state)
+{
+        (void)state;
+        struct world_config config = {.pins = true, .grace_ms = 60000};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct line lines[4];
+        char response[16384];
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        for (size_t i = 0; i < COUNT_OF(lines); i++)
+                assert_true(line_open(world, &(struct call){.with = &robot}, &lines[i]));
+        wait_until(&world_counters(world)->connections_serving, COUNT_OF(lines));
+        config.pinned[0] = (struct pki_cert){0};
+        world_publish(world, &config);
+        wait_until(&world_counters(world)->connections_cut, COUNT_OF(lines));
+        for (size_t i = 0; i < COUNT_OF(lines); i++)
+                assert_int_equal(line_ask(&lines[i], get, response, sizeof(response)), 0);
+        assert_int_equal(world_backend_hits(world), 0);
+        for (size_t i = 0; i < COUNT_OF(lines); i++)
+                line_close(&lines[i]);
+        world_stop(world);
+}
+
+static void a_connection_ends_with_the_window_of_its_pin(void **state)
+{
+        (void)state;
+        int64_t now = time(NULL);
+        struct world_config config = {.pins = true, .pin_not_after = now + 2};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        wait_until(&world_counters(world)->connections_cut, 1);
+        assert_true(time(NULL) >= now + 2);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 0);
+        assert_int_equal(counter_get(&world_counters(world)->connections_rejudged), 1);
+        line_close(&line);
+        world_stop(world);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace),
+                cmocka_unit_test(who_waits_to_leave_is_not_served_any_more),
+                cmocka_unit_test(a_connection_ends_with_the_window_of_its_pin),
                 cmocka_unit_test(a_draining_worker_still_cuts_who_lost_its_pin),
                 cmocka_unit_test(another_generation_does_not_cut_again),
                 cmocka_unit_test(a_client_whose_pin_got_another_name_does_not_keep_the_old_one),

@@ -155,7 +155,8 @@ static const struct pin_scope *scope_of(struct arena *arena, const struct world_
                                   .digest = sha256(der_of(&scratch, config->pinned[i].x509)),
                                   .name = slice_of(config->pin_name ? config->pin_name : "robot"),
                                   .not_before = PIN_ALWAYS_FROM,
-                                  .not_after = PIN_ALWAYS_UNTIL};
+                                  .not_after = config->pin_not_after ? config->pin_not_after
+                                                                     : PIN_ALWAYS_UNTIL};
                 pin_set_builder_add(builder, &pin, i + 1);
                 arena_done(&scratch);
         }
@@ -331,6 +332,8 @@ struct world *world_start(const struct world_config *config)
         world->limits.body_progress_ms = 500;
         if (config->handshakes)
                 world->limits.handshakes = config->handshakes;
+        if (config->grace_ms)
+                world->limits.drain_grace_ms = config->grace_ms;
         publisher_init(&world->publisher);
         world->library = tls_library_open(&err);
         must(world->library != NULL);

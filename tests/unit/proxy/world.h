@@ -24,6 +24,7 @@ struct world_config {
         bool pins; /* a scope is there, with these leaves as certificate pins */
         struct pki_cert pinned[WORLD_PINS_MAX];
         const char *pin_name;          /* of all of them; NULL: robot */
+        int64_t pin_not_after;         /* of all of them; 0: always */
         const char *hostname;          /* of the only listener; NULL: every name */
         const struct pki_cert *server; /* NULL: the world's; more than one of them: count */
         size_t server_count;
@@ -31,6 +32,7 @@ struct world_config {
         X509_CRL *crl;
         uint16_t plain;    /* not 0: the port is HTTP */
         size_t handshakes; /* not 0: the cap on them; of the first configuration */
+        size_t grace_ms;   /* not 0: of a drain; of the first configuration */
 };
 
 struct world;
