@@ -38,7 +38,8 @@ struct change_count {
 static const char *const pin_words[PIN_KIND_COUNT] = {
         [PIN_SPKI] = "spki", [PIN_CERTIFICATE] = "cert", [PIN_ISSUER] = "issuer"};
 
-static void on_pin_change(bool added, const struct pin *pin, struct slice source, void *self)
+static void on_pin_change(bool added, const struct pin *pin, const struct pin_list_place *place,
+                          void *self)
 {
         struct change_count *count = self;
         uint64_t told = count->added + count->removed;
@@ -52,7 +53,8 @@ static void on_pin_change(bool added, const struct pin *pin, struct slice source
                 .digest = pin->digest,
                 .name = pin->name,
                 .owner = pin->owner,
-                .object = source,
+                .deny = place->deny,
+                .object = place->source,
         };
         event_pin_change(count->control->options.sink, &facts);
 }

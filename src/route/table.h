@@ -29,6 +29,7 @@ struct route_match { /* all of it must hold */
 };
 
 #define ROUTE_BACKEND_INVALID UINT32_MAX
+#define ROUTE_POLICY_NONE     UINT32_MAX
 
 struct route_backend {
         uint32_t backend; /* index into snapshot->backends, or ROUTE_BACKEND_INVALID: 500 */
@@ -45,6 +46,7 @@ struct route_rule {
         const struct route_backend *backends; /* none, or all weights 0: 500 */
         size_t backend_count;
         uint64_t weight_sum;
+        uint32_t policy; /* index into snapshot->rule_policies, or ROUTE_POLICY_NONE */
         /* A rule whose filters can't be honoured answers 500 instead of skipping them. */
         bool refuses;
 };

@@ -7,48 +7,80 @@ struct change_walk {
         void *self;
 };
 
-typedef bool (*visit_fn)(const struct pin_set *set, struct slice source, void *self);
+typedef bool (*visit_fn)(const struct pin_set *set, const struct pin_list_place *place, void *self);
 
-/* Every set of every scope, until a visit says stop. True: one did. */
-static bool sets_visit(const struct snapshot *snapshot, visit_fn visit, void *self)
+static bool scope_visit(const struct pin_scope *scope, visit_fn visit, void *self)
 {
-        for (size_t p = 0; snapshot && p < snapshot->port_count; p++) {
-                const struct client_policy *policy = snapshot->ports[p].client;
-                for (size_t s = 0; policy && s < policy->scope_count; s++) {
-                        const struct pin_scope *scope = &policy->scopes[s];
-                        for (size_t i = 0; i < scope->set_count; i++) {
-                                if (visit(scope->sets[i], scope->source, self))
-                                        return true;
-                        }
-                }
+        struct pin_list_place place = {.source = scope->source};
+        for (size_t i = 0; i < scope->set_count; i++) {
+                if (visit(scope->sets[i], &place, self))
+                        return true;
+        }
+        place.deny = true;
+        return scope->deny && visit(scope->deny, &place, self);
+}
+
+static bool scopes_visit(const struct pin_scope *scopes, size_t count, visit_fn visit, void *self)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (scope_visit(&scopes[i], visit, self))
+                        return true;
         }
         return false;
 }
 
-static bool is_this_set(const struct pin_set *set, struct slice source, void *self)
+/* Every set of every scope, of ports, routes and rules, until a visit says stop. True: one did. */
+static bool sets_visit(const struct snapshot *snapshot, visit_fn visit, void *self)
 {
-        (void)source;
-        return set == self;
+        for (size_t p = 0; snapshot && p < snapshot->port_count; p++) {
+                const struct client_policy *policy = snapshot->ports[p].client;
+                if (policy && scopes_visit(policy->scopes, policy->scope_count, visit, self))
+                        return true;
+        }
+        for (size_t r = 0; snapshot && r < snapshot->rule_policy_count; r++) {
+                const struct request_policy *pins = &snapshot->rule_policies[r].pins;
+                if (scopes_visit(pins->scopes, pins->scope_count, visit, self))
+                        return true;
+        }
+        return false;
 }
 
-static bool has_this_pin(const struct pin_set *set, struct slice source, void *self)
+struct set_sought {
+        const struct pin_set *set;
+        bool deny;
+};
+
+static bool is_this_set(const struct pin_set *set, const struct pin_list_place *place, void *self)
 {
-        const struct pin *pin = self;
+        const struct set_sought *sought = self;
+        return set == sought->set && place->deny == sought->deny;
+}
+
+struct pin_sought {
+        const struct pin *pin;
+        bool deny;
+};
+
+static bool has_this_pin(const struct pin_set *set, const struct pin_list_place *place, void *self)
+{
+        const struct pin_sought *sought = self;
         struct pin_match match;
-        (void)source;
-        return pin_set_find(set, pin->kind, &pin->digest, 0, &match) != PIN_ABSENT;
+        return place->deny == sought->deny &&
+               pin_set_find(set, sought->pin->kind, &sought->pin->digest, 0, &match) != PIN_ABSENT;
 }
 
-static bool tell_pins(const struct pin_set *set, struct slice source, void *self)
+static bool tell_pins(const struct pin_set *set, const struct pin_list_place *place, void *self)
 {
         const struct change_walk *walk = self;
+        struct set_sought this_set = {set, place->deny};
         struct pin pin;
         size_t at = 0;
-        if (sets_visit(walk->other, is_this_set, (void *)(uintptr_t)set))
+        if (sets_visit(walk->other, is_this_set, &this_set))
                 return false;
         while (pin_set_next(set, &at, &pin)) {
-                if (!sets_visit(walk->other, has_this_pin, &pin))
-                        walk->on_change(walk->added, &pin, source, walk->self);
+                struct pin_sought sought = {&pin, place->deny};
+                if (!sets_visit(walk->other, has_this_pin, &sought))
+                        walk->on_change(walk->added, &pin, place, walk->self);
         }
         return false;
 }

@@ -5,8 +5,14 @@
 
 #include "snapshot/snapshot.h"
 
-typedef void (*on_pin_change_fn)(bool added, const struct pin *pin, struct slice source,
-                                 void *self);
+/* Where a pin stands. */
+struct pin_list_place {
+        struct slice source; /* "ClientCertificatePolicy edge/partners" */
+        bool deny;
+};
+
+typedef void (*on_pin_change_fn)(bool added, const struct pin *pin,
+                                 const struct pin_list_place *place, void *self);
 
 /* `from` may be NULL: then every pin of `to` was added. */
 void snapshot_pin_changes(const struct snapshot *from, const struct snapshot *to, void *self,

@@ -23,39 +23,75 @@ static void digest_put(struct buffer *out, const char *label, const struct diges
         must(buffer_printf(out, " %s=%s", label, digest_hex(digest, hex)));
 }
 
-static void scope_put(struct buffer *out, const struct pin_scope *scope)
+static const char *const use_names[] = {
+        [USE_CLIENT_AUTH] = "client",
+        [USE_CLIENT_OR_SERVER_AUTH] = "client-or-server",
+        [USE_ANY] = "any",
+        [USE_SERVER_AUTH] = "server",
+};
+
+static void set_put(struct buffer *out, const char *label, const struct pin_set *set)
+{
+        must(buffer_printf(out, "      %s %zu", label, pin_set_count(set)));
+        digest_put(out, "digest", pin_set_digest(set));
+        must(buffer_append(out, SLICE("\n")));
+}
+
+/* What is as usual is not said. */
+static void scope_terms_put(struct buffer *out, const struct pin_scope *scope)
+{
+        static const char *const actions[] = {
+                [REMOVAL_KEEP] = "keep",
+                [REMOVAL_DRAIN] = "drain",
+                [REMOVAL_CLOSE] = "close",
+        };
+        struct removal usual = removal_default(), removal = scope->removal;
+        if (scope->unusable)
+                must(buffer_append(out, SLICE(" unusable")));
+        if (scope->report_only)
+                must(buffer_append(out, SLICE(" report-only")));
+        if (scope->pinned_only)
+                must(buffer_append(out, SLICE(" pinned-only")));
+        if (scope->use != USE_CLIENT_AUTH)
+                must(buffer_printf(out, " use=%s", use_names[scope->use]));
+        if (removal.action != usual.action)
+                must(buffer_printf(out, " on-removal=%s", actions[removal.action]));
+        else if (removal.grace_ms != usual.grace_ms)
+                must(buffer_printf(out, " on-removal=%s:%ums", actions[removal.action],
+                                   removal.grace_ms));
+}
+
+void scope_print_into(struct buffer *out, const struct pin_scope *scope)
 {
         static const char *const kinds[] = {
                 [SCOPE_INLINE] = "inline",
                 [SCOPE_GATEWAY] = "gateway",
                 [SCOPE_LISTENER_SET] = "listenerset",
                 [SCOPE_LISTENER] = "listener",
+                [SCOPE_ROUTE] = "route",
+                [SCOPE_RULE] = "rule",
         };
         must(buffer_printf(out, "    scope %s ", kinds[scope->kind]));
         text_print_into(out, scope->source);
         for (size_t i = 0; i < scope->listener_count; i++)
                 must(buffer_printf(out, "%s%u", i ? "," : " listeners=", scope->listeners[i]));
+        scope_terms_put(out, scope);
         must(buffer_append(out, SLICE("\n")));
-        for (size_t i = 0; i < scope->set_count; i++) {
-                must(buffer_printf(out, "      pins %zu", pin_set_count(scope->sets[i])));
-                digest_put(out, "digest", pin_set_digest(scope->sets[i]));
-                must(buffer_append(out, SLICE("\n")));
-        }
+        for (size_t i = 0; i < scope->set_count; i++)
+                set_put(out, "pins", scope->sets[i]);
+        if (scope->deny)
+                set_put(out, "deny", scope->deny);
 }
 
 /* The trust digest says all of it; the rest is for people. */
 static void client_put(struct buffer *out, const struct client_policy *client)
 {
-        static const char *const uses[] = {
-                [USE_CLIENT_AUTH] = "client",
-                [USE_CLIENT_OR_SERVER_AUTH] = "client-or-server",
-                [USE_ANY] = "any",
-                [USE_SERVER_AUTH] = "server",
-        };
         must(buffer_printf(out, "  clients mode=%s use=%s depth=%d",
                            client->mode == ALLOW_VALID_ONLY ? "valid-only" : "insecure-fallback",
-                           uses[client->rules.use], client->rules.max_depth));
+                           use_names[client->rules.use], client->rules.max_depth));
         digest_put(out, "trust", &client->digest);
+        if (client->pins_required)
+                must(buffer_append(out, SLICE(" pins-required")));
         if (client->refuses_all) {
                 must(buffer_append(out, SLICE(" refuses-all ")));
                 text_print_into(out, client->refuses_why);
@@ -71,7 +107,7 @@ static void client_put(struct buffer *out, const struct client_policy *client)
         }
         must(buffer_append(out, SLICE("\n")));
         for (size_t i = 0; i < client->scope_count; i++)
-                scope_put(out, &client->scopes[i]);
+                scope_print_into(out, &client->scopes[i]);
 }
 
 static void certificate_put(struct buffer *out, const struct server_certificate *certificate)

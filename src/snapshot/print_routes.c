@@ -61,12 +61,26 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
         }
 }
 
+static void policy_put(struct buffer *out, const struct snapshot *snapshot,
+                       const struct route_rule *rule)
+{
+        if (rule->policy == ROUTE_POLICY_NONE)
+                return;
+        must(rule->policy < snapshot->rule_policy_count);
+        const struct rule_policy *policy = &snapshot->rule_policies[rule->policy];
+        if (policy->forward_given)
+                must(buffer_printf(out, "      forward=%u\n", policy->forward));
+        for (size_t i = 0; i < policy->pins.scope_count; i++)
+                scope_print_into(out, &policy->pins.scopes[i]);
+}
+
 void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
                        struct buffer *out)
 {
         struct route_line line;
         for (size_t at = 0; route_table_next(routes, &at, &line);) {
                 match_put(out, &line);
+                policy_put(out, snapshot, line.rule);
                 filters_put(out, "request", line.rule->request_filters,
                             line.rule->request_filter_count);
                 filters_put(out, "response", line.rule->response_filters,

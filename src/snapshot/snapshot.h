@@ -73,6 +73,14 @@ struct backend {
         size_t endpoint_count;
 };
 
+/* What the policies of a route and its rule ask of every request that the rule serves. The snapshot
+ * holds a reference to each set. */
+struct rule_policy {
+        struct request_policy pins;
+        bool forward_given; /* else the listener's holds */
+        unsigned forward;   /* enum identity_forward, ORed */
+};
+
 struct snapshot {
         struct arena arena; /* everything below lives here */
         atomic_uint references;
@@ -83,6 +91,8 @@ struct snapshot {
         size_t port_count;
         const struct backend *backends;
         size_t backend_count;
+        const struct rule_policy *rule_policies; /* route_rule.policy is an index into these */
+        size_t rule_policy_count;
         const struct server_certificate *const *certificates; /* each once, to be wiped */
         size_t certificate_count;
         size_t pin_count; /* pins in force, over all ports */

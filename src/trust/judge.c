@@ -51,10 +51,16 @@ static enum reason refuse(struct verdict *out, enum reason reason, const char *d
         return reason;
 }
 
+static void take_scope(struct verdict *out, const struct pin_scope *scope)
+{
+        snprintf(out->pin_source, sizeof(out->pin_source), "%.*s", SLICE_ARG(scope->source));
+}
+
 /* Is there anything that could let anybody in? */
 static enum reason judge_port(const struct judge_request *request, struct verdict *out)
 {
         const struct client_policy *policy = request->policy;
+        const struct pin_scope *empty;
         struct slice why;
         if (client_policy_is_closed(policy, &why)) {
                 snprintf(out->detail, sizeof(out->detail), "%.*s", SLICE_ARG(why));
@@ -63,42 +69,89 @@ static enum reason judge_port(const struct judge_request *request, struct verdic
         if (!request->store)
                 return refuse(out, REASON_PORT_NOT_USABLE, "no trust store");
         must(trust_store_set(request->store) == policy->cas);
-        const struct pin_scope *empty = find_empty_scope(policy, request->listener);
+        enum reason reason = client_policy_refuses_listener(policy, request->listener, &empty);
         if (empty) {
                 snprintf(out->detail, sizeof(out->detail), "no usable pin in %.*s",
                          SLICE_ARG(empty->source));
-                snprintf(out->pin_source, sizeof(out->pin_source), "%.*s",
-                         SLICE_ARG(empty->source));
-                return REASON_NO_USABLE_PIN;
+                take_scope(out, empty);
+                out->removal = empty->removal;
+        } else if (reason != REASON_ACCEPTED) {
+                refuse(out, reason, "pins are required and none are in force");
         }
-        return REASON_ACCEPTED;
+        return reason;
 }
 
-static enum reason judge_leaf(const struct judge_request *request, struct verdict *out)
+static struct pin_question question_of(const struct judge_request *request,
+                                       const struct pin_evidence *evidence)
+{
+        return (struct pin_question){.scopes = request->policy->scopes,
+                                     .scope_count = request->policy->scope_count,
+                                     .listener = request->listener,
+                                     .evidence = evidence,
+                                     .now = request->now};
+}
+
+/* Before anything else is asked of the leaf: who is denied does not come in without identity
+ * either, and learns nothing more than who is not pinned. */
+static enum reason judge_deny(const struct judge_request *request, struct verdict *out)
+{
+        struct pin_evidence evidence = verdict_evidence(out);
+        struct pin_question question = question_of(request, &evidence);
+        const struct pin_scope *scope = find_denying_scope(&question, &out->valid_until);
+        if (!scope)
+                return REASON_ACCEPTED;
+        take_scope(out, scope);
+        out->removal = (struct removal){.action = REMOVAL_CLOSE};
+        return REASON_DENIED;
+}
+
+static void narrow(struct verdict *out, int64_t from, int64_t until)
+{
+        out->valid_from = from > out->valid_from ? from : out->valid_from;
+        out->valid_until = until < out->valid_until ? until : out->valid_until;
+}
+
+/* The port's rules, with the use that the policies ask of this leaf. */
+static struct path_rules rules_of(const struct judge_request *request, struct verdict *out)
+{
+        struct path_rules rules = request->policy->rules;
+        struct pin_evidence evidence = verdict_evidence(out);
+        struct pin_question question = question_of(request, &evidence);
+        struct pin_match bounds;
+        if (rules.use != USE_CLIENT_AUTH)
+                return rules;
+        rules.use = judge_use(&question, &bounds);
+        if (rules.use != USE_CLIENT_AUTH)
+                narrow(out, bounds.not_before, bounds.not_after);
+        return rules;
+}
+
+static enum reason judge_leaf(const struct judge_request *request, const struct path_rules *rules,
+                              struct verdict *out)
 {
         char why[RULE_TEXT_SIZE];
         X509 *leaf = request->chain->leaf;
-        if (request->policy->rules.profile == PROFILE_CHAIN)
+        if (rules->profile == PROFILE_CHAIN)
                 return REASON_ACCEPTED;
         if (!key_floor_check(X509_get_X509_PUBKEY(leaf), why))
                 return refuse(out, REASON_WEAK_KEY, why);
         if (!signature_check(leaf, why))
                 return refuse(out, REASON_WEAK_SIGNATURE, why);
-        enum reason use = leaf_use_check(leaf, request->policy->rules.use, why);
+        enum reason use = leaf_use_check(leaf, rules->use, why);
         return use == REASON_ACCEPTED ? use : refuse(out, use, why);
 }
 
 /* Everything that a verified path depends on besides the time. */
-static struct digest path_key(const struct judge_request *request)
+static struct digest path_key(const struct judge_request *request, const struct path_rules *rules)
 {
         const struct client_policy *policy = request->policy;
         struct hasher hasher;
-        hasher_init(&hasher, "path 1");
+        hasher_init(&hasher, "path 2");
         hasher_digest(&hasher, &request->chain->leaf_digest);
         hasher_digest(&hasher, &request->chain->others_digest);
         hasher_digest(&hasher, ca_set_digest(policy->cas));
         hasher_digest(&hasher, ca_set_crl_digest(policy->cas));
-        path_rules_hash(&policy->rules, &hasher);
+        path_rules_hash(rules, &hasher);
         return hasher_done(&hasher);
 }
 
@@ -113,11 +166,12 @@ static bool path_of_before(const struct judge_request *request, const struct dig
         return true;
 }
 
-static enum reason judge_path(const struct judge_request *request, struct verdict *out)
+static enum reason judge_path(const struct judge_request *request, const struct path_rules *rules,
+                              struct verdict *out)
 {
         struct digest key = {{0}};
         if (request->cache) {
-                key = path_key(request);
+                key = path_key(request, rules);
                 out->path_from_cache =
                         path_of_before(request, &key, &out->path) ||
                         path_cache_find(request->cache, &key, request->now, &out->path);
@@ -125,7 +179,7 @@ static enum reason judge_path(const struct judge_request *request, struct verdic
         if (!out->path_from_cache) {
                 struct path_request path_request = {.store = request->store,
                                                     .chain = request->chain,
-                                                    .rules = &request->policy->rules,
+                                                    .rules = rules,
                                                     .now = request->now};
                 struct path_detail detail = {out->detail, sizeof(out->detail)};
                 struct path path;
@@ -135,9 +189,78 @@ static enum reason judge_path(const struct judge_request *request, struct verdic
                 out->path = path;
         }
         out->path_key = key;
-        out->valid_from = out->path.valid_from;
-        out->valid_until = out->path.valid_until;
+        narrow(out, out->path.valid_from, out->path.valid_until);
         return REASON_ACCEPTED;
+}
+
+/* PinnedOnly, the one place where a leaf comes in without a path: it must match a leaf pin of such
+ * a policy, and be valid itself. A revocation that a CA's CRL states still counts. */
+static enum reason waive_path(const struct judge_request *request, enum reason reason,
+                              struct verdict *out)
+{
+        struct pin_evidence evidence = verdict_evidence(out);
+        struct pin_question question = question_of(request, &evidence);
+        struct pin_match match;
+        if (reason == REASON_REVOKED || reason == REASON_INTERNAL ||
+            !find_waiver(&question, &match))
+                return reason;
+        if (request->now < out->leaf_not_before)
+                return refuse(out, REASON_NOT_YET_VALID, "the certificate is not valid yet");
+        if (request->now >= out->leaf_not_after)
+                return refuse(out, REASON_EXPIRED, "the certificate has expired");
+        out->detail[0] = '\0';
+        out->path_waived = true;
+        narrow(out, out->leaf_not_before, out->leaf_not_after);
+        narrow(out, match.not_before, match.not_after);
+        return REASON_ACCEPTED;
+}
+
+static void take_pin(struct verdict *out, const struct pin_decision *decision)
+{
+        const struct pin_match *match = &decision->match;
+        out->pin_kind = decision->kind;
+        snprintf(out->pin_name, sizeof(out->pin_name), "%.*s", SLICE_ARG(match->name));
+        snprintf(out->pin_owner, sizeof(out->pin_owner), "%.*s", SLICE_ARG(match->owner));
+        take_scope(out, decision->scope);
+}
+
+static enum reason judge_scopes(const struct judge_request *request, struct verdict *out)
+{
+        struct pin_evidence evidence = verdict_evidence(out);
+        struct pin_question question = question_of(request, &evidence);
+        struct pin_decision decision;
+        judge_pins(&question, &decision);
+        out->report_only = decision.report_only;
+        if (decision.report_scope)
+                snprintf(out->report_source, sizeof(out->report_source), "%.*s",
+                         SLICE_ARG(decision.report_scope->source));
+        if (decision.scope)
+                take_pin(out, &decision);
+        if (decision.reason == REASON_ACCEPTED) {
+                out->pinned = decision.scope != NULL;
+                narrow(out, decision.valid_from, decision.valid_until);
+                return REASON_ACCEPTED;
+        }
+        out->removal = decision.removal;
+        snprintf(out->detail, sizeof(out->detail), "%s %.*s",
+                 decision.reason == REASON_DENIED ? "a deny entry matches in" : "no open pin in",
+                 SLICE_ARG(decision.scope->source));
+        return decision.reason;
+}
+
+static enum reason judge_certificate(const struct judge_request *request, struct verdict *out)
+{
+        enum reason reason = judge_deny(request, out);
+        if (reason != REASON_ACCEPTED)
+                return reason;
+        struct path_rules rules = rules_of(request, out);
+        reason = judge_leaf(request, &rules, out);
+        if (reason != REASON_ACCEPTED)
+                return reason;
+        reason = judge_path(request, &rules, out);
+        if (reason != REASON_ACCEPTED)
+                reason = waive_path(request, reason, out);
+        return reason == REASON_ACCEPTED ? judge_scopes(request, out) : reason;
 }
 
 static enum reason run_gates(const struct judge_request *request, struct verdict *out)
@@ -151,18 +274,24 @@ static enum reason run_gates(const struct judge_request *request, struct verdict
                 return REASON_NO_CERTIFICATE;
         if (request->chain->fault != REASON_ACCEPTED)
                 return refuse(out, request->chain->fault, request->chain->fault_text);
-        reason = judge_leaf(request, out);
-        if (reason == REASON_ACCEPTED)
-                reason = judge_path(request, out);
-        if (reason == REASON_ACCEPTED)
-                reason = judge_pins(request, out);
-        return reason;
+        return judge_certificate(request, out);
+}
+
+struct pin_evidence verdict_evidence(const struct verdict *verdict)
+{
+        size_t above = verdict->path.count > 1 ? verdict->path.count - 1 : 0;
+        return (struct pin_evidence){.certificate = verdict->leaf,
+                                     .spki = verdict->spki,
+                                     .issuers = above ? &verdict->path.spki[1] : NULL,
+                                     .issuer_count = above};
 }
 
 void judge(const struct judge_request *request, struct verdict *out)
 {
-        *out = (struct verdict){
-                .reason = REASON_INTERNAL, .valid_from = INT64_MIN, .valid_until = INT64_MAX};
+        *out = (struct verdict){.reason = REASON_INTERNAL,
+                                .removal = removal_default(),
+                                .valid_from = INT64_MIN,
+                                .valid_until = INT64_MAX};
         out->reason = run_gates(request, out);
         out->verified = out->reason == REASON_ACCEPTED;
         bool fallback = request->policy->mode == ALLOW_INSECURE_FALLBACK;

@@ -2,9 +2,9 @@
  * open connections, the tests and the fuzzers all call it. Pure: no clock, no I/O, no log; the same
  * request gives the same verdict. Whatever is missing refuses.
  *
- * Gates, in the order of base/reason.def: is the port usable; is there a certificate; its size and
- * encoding; keys and signatures; use; the path to a CA with time, revocation and names; the pins.
- * The first gate that says no is the reason. */
+ * Gates: is the port usable; is there a certificate; its size and encoding; is the leaf denied;
+ * keys and signatures; use; the path to a CA with time, revocation and names; the pins. The first
+ * gate that says no is the reason. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +18,26 @@
 #include "trust/pin.h"
 #include "trust/policy.h"
 #include "trust/trust_store.h"
+
+/* What pins are compared with: digests of the leaf, and the SubjectPublicKeyInfo digests of the
+ * verified path above it (none where no path verified). */
+struct pin_evidence {
+        struct digest certificate, spki;
+        const struct digest *issuers;
+        size_t issuer_count;
+};
+
+/* What all scopes together say of a client. Scopes and texts live as long as the policy. */
+struct pin_decision {
+        enum reason reason;            /* ACCEPTED, or why the first scope that refuses does */
+        const struct pin_scope *scope; /* that refused, or that the pin is of; NULL: none */
+        enum pin_kind kind;
+        struct pin_match match;
+        struct removal removal; /* the strictest of the scopes that refuse */
+        int64_t valid_from, valid_until;
+        enum reason report_only; /* what a ReportOnly scope would refuse for; else ACCEPTED */
+        const struct pin_scope *report_scope;
+};
 
 struct judge_request {
         const struct client_policy *policy;
@@ -55,6 +75,7 @@ struct verdict {
         /* Of the path: empty unless one verified. It is set where pins refuse, too. */
         struct path path;
         bool path_from_cache;
+        bool path_waived; /* no path verified, but a pin of a PinnedOnly policy stands for it */
         struct digest path_key; /* for path_cache_commit; all zero: nothing to commit */
 
         /* Of the pin: the name from the most specific scope that has one, certificate pins before
@@ -65,11 +86,30 @@ struct verdict {
         char pin_owner[PIN_OWNER_MAX + 1];
         char pin_source[VERDICT_SOURCE_SIZE];
 
+        /* What a ReportOnly scope would have refused for, and that scope; ACCEPTED: nothing. */
+        enum reason report_only;
+        char report_source[VERDICT_SOURCE_SIZE];
+
+        /* Where not admitted: what becomes of a connection that was. */
+        struct removal removal;
+
         /* The verdict holds while valid_from <= now < valid_until; then judge again. */
         int64_t valid_from, valid_until;
 };
 
 void judge(const struct judge_request *request, struct verdict *out);
+
+/* The evidence of a verdict; it points into *verdict. */
+struct pin_evidence verdict_evidence(const struct verdict *verdict);
+
+/* The scopes of a route and its rule, for one request of a verified client. As cheap as a look-up
+ * for each pin set and digest. */
+void judge_request_pins(const struct request_policy *policy, const struct pin_evidence *evidence,
+                        int64_t now, struct pin_decision *out);
+/* The same for a client without identity: these scopes admit verified clients only, in every mode.
+ * `reason`: why it has none. */
+void refuse_unverified_request(const struct request_policy *policy, enum reason reason,
+                               struct pin_decision *out);
 
 /* May a client that fails for this reason come in under ALLOW_INSECURE_FALLBACK? */
 bool reason_is_soft(enum reason reason);

@@ -1,33 +1,24 @@
 #include "trust/judge_pins.h"
 
-#include <stdio.h>
-
-const struct pin_scope *find_empty_scope(const struct client_policy *policy, uint32_t listener)
-{
-        for (size_t i = 0; i < policy->scope_count; i++) {
-                const struct pin_scope *scope = &policy->scopes[i];
-                if (pin_scope_holds(scope, listener) && pin_scope_count(scope) == 0)
-                        return scope;
-        }
-        return NULL;
-}
-
-/* What one scope says of a leaf. */
+/* What one scope says of a client. */
 struct finding {
         enum reason reason;
         enum pin_kind kind;
         struct pin_match match;
 };
 
+static const int kind_rank[PIN_KIND_COUNT] = {
+        [PIN_ISSUER] = 0, [PIN_SPKI] = 1, [PIN_CERTIFICATE] = 2};
+
 static bool is_better(const struct finding *now, enum pin_kind kind, const struct pin_match *match)
 {
         if (now->reason != REASON_ACCEPTED)
                 return true;
-        /* A name before none, then a certificate pin before an SPKI pin. */
+        /* A name before none, then the more exact kind of pin. */
         bool has_name = now->match.name.len > 0, brings_name = match->name.len > 0;
         if (has_name != brings_name)
                 return brings_name;
-        return kind == PIN_CERTIFICATE && now->kind == PIN_SPKI;
+        return kind_rank[kind] > kind_rank[now->kind];
 }
 
 static void look(struct finding *finding, const struct pin_set *set, enum pin_kind kind,
@@ -48,72 +39,272 @@ static void look(struct finding *finding, const struct pin_set *set, enum pin_ki
         }
 }
 
-/* Would it match if its two digests changed places? Only words the refusal (I4). */
-static bool is_in_wrong_list(const struct pin_set *set, const struct verdict *v, int64_t now)
+/* The leaf's own pins only: what relaxes a rule must name the client itself. */
+static void look_at_leaf(struct finding *finding, const struct pin_scope *scope,
+                         const struct pin_question *question)
 {
-        struct pin_match match;
-        return pin_set_find(set, PIN_SPKI, &v->leaf, now, &match) != PIN_ABSENT ||
-               pin_set_find(set, PIN_CERTIFICATE, &v->spki, now, &match) != PIN_ABSENT;
+        for (size_t i = 0; i < scope->set_count; i++) {
+                look(finding, scope->sets[i], PIN_CERTIFICATE, &question->evidence->certificate,
+                     question->now);
+                look(finding, scope->sets[i], PIN_SPKI, &question->evidence->spki, question->now);
+        }
 }
 
-static struct finding ask_scope(const struct pin_scope *scope, const struct verdict *v, int64_t now)
+static void look_at_issuers(struct finding *finding, const struct pin_scope *scope,
+                            const struct pin_question *question)
+{
+        const struct pin_evidence *evidence = question->evidence;
+        for (size_t i = 0; i < scope->set_count; i++)
+                for (size_t k = 0; k < evidence->issuer_count; k++)
+                        look(finding, scope->sets[i], PIN_ISSUER, &evidence->issuers[k],
+                             question->now);
+}
+
+static bool has(const struct pin_set *set, enum pin_kind kind, const struct digest *digest)
+{
+        struct pin_match match;
+        return pin_set_find(set, kind, digest, 0, &match) != PIN_ABSENT;
+}
+
+/* Would it match if the lists changed places? Only words the refusal (I4). */
+static bool is_in_wrong_list(const struct pin_set *set, const struct pin_evidence *evidence)
+{
+        bool wrong = has(set, PIN_SPKI, &evidence->certificate) ||
+                     has(set, PIN_CERTIFICATE, &evidence->spki) ||
+                     has(set, PIN_ISSUER, &evidence->spki);
+        for (size_t i = 0; i < evidence->issuer_count; i++)
+                wrong = wrong || has(set, PIN_SPKI, &evidence->issuers[i]);
+        return wrong;
+}
+
+static struct finding ask_scope(const struct pin_scope *scope, const struct pin_question *question)
 {
         struct finding finding = {.reason = REASON_NOT_PINNED};
-        for (size_t i = 0; i < scope->set_count; i++) {
-                look(&finding, scope->sets[i], PIN_CERTIFICATE, &v->leaf, now);
-                look(&finding, scope->sets[i], PIN_SPKI, &v->spki, now);
+        if (!pin_scope_is_usable(scope)) {
+                finding.reason = REASON_NO_USABLE_PIN;
+                return finding;
         }
+        look_at_leaf(&finding, scope, question);
+        look_at_issuers(&finding, scope, question);
         for (size_t i = 0; i < scope->set_count && finding.reason == REASON_NOT_PINNED; i++) {
-                if (is_in_wrong_list(scope->sets[i], v, now))
+                if (is_in_wrong_list(scope->sets[i], question->evidence))
                         finding.reason = REASON_PIN_IN_WRONG_LIST;
         }
         return finding;
 }
 
-static void take_evidence(struct verdict *out, const struct finding *finding,
-                          const struct pin_scope *scope)
+/* --- deny --- */
+
+/* Open now, or when it will be; a deny entry that opens must end what it let pass before. */
+static bool deny_matches(const struct pin_set *deny, enum pin_kind kind,
+                         const struct digest *digest, int64_t now, int64_t *opens_at)
 {
-        out->pin_kind = finding->kind;
-        snprintf(out->pin_name, sizeof(out->pin_name), "%.*s", SLICE_ARG(finding->match.name));
-        snprintf(out->pin_owner, sizeof(out->pin_owner), "%.*s", SLICE_ARG(finding->match.owner));
-        snprintf(out->pin_source, sizeof(out->pin_source), "%.*s", SLICE_ARG(scope->source));
+        struct pin_match match;
+        switch (pin_set_find(deny, kind, digest, now, &match)) {
+        case PIN_OPEN:
+                return true;
+        case PIN_CLOSED:
+                match.not_before = pin_set_opens_at(deny, kind, digest, now);
+                *opens_at = match.not_before < *opens_at ? match.not_before : *opens_at;
+                return false;
+        case PIN_ABSENT:
+                break;
+        }
+        return false;
 }
+
+static bool is_denied(const struct pin_scope *scope, const struct pin_question *question,
+                      int64_t *opens_at)
+{
+        const struct pin_evidence *evidence = question->evidence;
+        int64_t now = question->now;
+        if (!scope->deny)
+                return false;
+        bool denied =
+                deny_matches(scope->deny, PIN_CERTIFICATE, &evidence->certificate, now, opens_at) ||
+                deny_matches(scope->deny, PIN_SPKI, &evidence->spki, now, opens_at);
+        for (size_t i = 0; i < evidence->issuer_count && !denied; i++)
+                denied =
+                        deny_matches(scope->deny, PIN_ISSUER, &evidence->issuers[i], now, opens_at);
+        return denied;
+}
+
+static bool in_force(const struct pin_scope *scope, const struct pin_question *question)
+{
+        return !scope->report_only && pin_scope_holds(scope, question->listener);
+}
+
+const struct pin_scope *find_denying_scope(const struct pin_question *question, int64_t *opens_at)
+{
+        *opens_at = PIN_ALWAYS_UNTIL;
+        for (size_t i = 0; i < question->scope_count; i++) {
+                const struct pin_scope *scope = &question->scopes[i];
+                if (in_force(scope, question) && is_denied(scope, question, opens_at))
+                        return scope;
+        }
+        return NULL;
+}
+
+/* --- what leaf pins can relax --- */
+
+const struct pin_scope *find_waiver(const struct pin_question *question, struct pin_match *match)
+{
+        for (size_t i = 0; i < question->scope_count; i++) {
+                const struct pin_scope *scope = &question->scopes[i];
+                struct finding finding = {.reason = REASON_NOT_PINNED};
+                if (!scope->pinned_only || !in_force(scope, question) ||
+                    !pin_scope_is_usable(scope))
+                        continue;
+                look_at_leaf(&finding, scope, question);
+                if (finding.reason != REASON_ACCEPTED)
+                        continue;
+                *match = finding.match;
+                return scope;
+        }
+        return NULL;
+}
+
+static void bounds_narrow(struct pin_match *bounds, const struct pin_match *match)
+{
+        if (match->not_before > bounds->not_before)
+                bounds->not_before = match->not_before;
+        if (match->not_after < bounds->not_after)
+                bounds->not_after = match->not_after;
+}
+
+enum key_use judge_use(const struct pin_question *question, struct pin_match *bounds)
+{
+        enum key_use use = USE_ANY;
+        bool asked = false;
+        *bounds = (struct pin_match){.not_before = PIN_ALWAYS_FROM, .not_after = PIN_ALWAYS_UNTIL};
+        for (size_t i = 0; i < question->scope_count; i++) {
+                const struct pin_scope *scope = &question->scopes[i];
+                struct finding finding = {.reason = REASON_NOT_PINNED};
+                if (scope->kind == SCOPE_INLINE || !in_force(scope, question))
+                        continue;
+                asked = true;
+                look_at_leaf(&finding, scope, question);
+                if (scope->use == USE_CLIENT_AUTH || finding.reason != REASON_ACCEPTED)
+                        return USE_CLIENT_AUTH;
+                bounds_narrow(bounds, &finding.match);
+                use = scope->use < use ? scope->use : use;
+        }
+        return asked ? use : USE_CLIENT_AUTH;
+}
+
+/* --- all scopes --- */
 
 /* A name from a more specific scope stands above one from a less specific scope. */
 static bool names_better(const struct finding *finding, const struct pin_scope *scope,
-                         const struct verdict *out, const struct pin_scope *named_by)
+                         const struct pin_decision *out)
 {
-        if (!named_by)
+        if (!out->scope)
                 return true;
-        if ((finding->match.name.len > 0) != (out->pin_name[0] != '\0'))
+        if ((finding->match.name.len > 0) != (out->match.name.len > 0))
                 return finding->match.name.len > 0;
-        return scope->kind > named_by->kind;
+        return scope->kind > out->scope->kind;
 }
 
-enum reason judge_pins(const struct judge_request *request, struct verdict *out)
+static void take(struct pin_decision *out, const struct finding *finding,
+                 const struct pin_scope *scope)
 {
-        const struct client_policy *policy = request->policy;
-        const struct pin_scope *named_by = NULL;
-        for (size_t i = 0; i < policy->scope_count; i++) {
-                const struct pin_scope *scope = &policy->scopes[i];
-                if (!pin_scope_holds(scope, request->listener))
+        out->scope = scope;
+        out->kind = finding->kind;
+        out->match = finding->match;
+}
+
+static void take_refusal(struct pin_decision *out, const struct finding *finding,
+                         const struct pin_scope *scope)
+{
+        struct removal removal = scope->removal;
+        if (finding->reason == REASON_DENIED)
+                removal = (struct removal){.action = REMOVAL_CLOSE};
+        if (out->reason != REASON_ACCEPTED) {
+                out->removal = removal_stricter(out->removal, removal);
+                return;
+        }
+        out->reason = finding->reason;
+        out->removal = removal;
+        take(out, finding, scope);
+}
+
+static void take_bounds(struct pin_decision *out, const struct finding *finding, int64_t opens_at)
+{
+        struct pin_match bounds = {.not_before = out->valid_from, .not_after = out->valid_until};
+        bounds_narrow(&bounds, &finding->match);
+        out->valid_from = bounds.not_before;
+        out->valid_until = opens_at < bounds.not_after ? opens_at : bounds.not_after;
+}
+
+static struct finding ask(const struct pin_scope *scope, const struct pin_question *question,
+                          int64_t *opens_at)
+{
+        if (is_denied(scope, question, opens_at))
+                return (struct finding){.reason = REASON_DENIED};
+        return ask_scope(scope, question);
+}
+
+static void ask_reporting(struct pin_decision *out, const struct pin_scope *scope,
+                          const struct pin_question *question)
+{
+        int64_t opens_at = PIN_ALWAYS_UNTIL;
+        struct finding finding = ask(scope, question, &opens_at);
+        if (finding.reason == REASON_ACCEPTED || out->report_only != REASON_ACCEPTED)
+                return;
+        out->report_only = finding.reason;
+        out->report_scope = scope;
+}
+
+void judge_pins(const struct pin_question *question, struct pin_decision *out)
+{
+        *out = (struct pin_decision){.valid_from = PIN_ALWAYS_FROM,
+                                     .valid_until = PIN_ALWAYS_UNTIL};
+        for (size_t i = 0; i < question->scope_count; i++) {
+                const struct pin_scope *scope = &question->scopes[i];
+                int64_t opens_at = PIN_ALWAYS_UNTIL;
+                if (!pin_scope_holds(scope, question->listener))
                         continue;
-                struct finding finding = ask_scope(scope, out, request->now);
-                if (finding.reason != REASON_ACCEPTED) {
-                        take_evidence(out, &finding, scope);
-                        snprintf(out->detail, sizeof(out->detail), "no open pin in %.*s",
-                                 SLICE_ARG(scope->source));
-                        return finding.reason;
+                if (scope->report_only) {
+                        ask_reporting(out, scope, question);
+                        continue;
                 }
-                if (finding.match.not_before > out->valid_from)
-                        out->valid_from = finding.match.not_before;
-                if (finding.match.not_after < out->valid_until)
-                        out->valid_until = finding.match.not_after;
-                if (names_better(&finding, scope, out, named_by)) {
-                        take_evidence(out, &finding, scope);
-                        named_by = scope;
+                struct finding finding = ask(scope, question, &opens_at);
+                if (finding.reason != REASON_ACCEPTED)
+                        take_refusal(out, &finding, scope);
+                else if (out->reason == REASON_ACCEPTED) {
+                        take_bounds(out, &finding, opens_at);
+                        if (names_better(&finding, scope, out))
+                                take(out, &finding, scope);
                 }
         }
-        out->pinned = named_by != NULL;
-        return REASON_ACCEPTED;
+}
+
+/* --- routes and rules --- */
+
+void judge_request_pins(const struct request_policy *policy, const struct pin_evidence *evidence,
+                        int64_t now, struct pin_decision *out)
+{
+        struct pin_question question = {.scopes = policy->scopes,
+                                        .scope_count = policy->scope_count,
+                                        .listener = LISTENER_UNKNOWN,
+                                        .evidence = evidence,
+                                        .now = now};
+        judge_pins(&question, out);
+}
+
+void refuse_unverified_request(const struct request_policy *policy, enum reason reason,
+                               struct pin_decision *out)
+{
+        *out = (struct pin_decision){.valid_from = PIN_ALWAYS_FROM,
+                                     .valid_until = PIN_ALWAYS_UNTIL};
+        for (size_t i = 0; i < policy->scope_count; i++) {
+                const struct pin_scope *scope = &policy->scopes[i];
+                if (scope->report_only) {
+                        out->report_only = reason;
+                        out->report_scope = scope;
+                } else if (out->reason == REASON_ACCEPTED) {
+                        out->reason = reason;
+                        out->scope = scope;
+                }
+        }
 }

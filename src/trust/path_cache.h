@@ -22,7 +22,8 @@ enum {
 struct path {
         size_t count;
         struct digest certificates[PATH_CERTIFICATES_MAX];
-        int64_t valid_from, valid_until; /* of certificates and CRLs: [from, until) */
+        struct digest spki[PATH_CERTIFICATES_MAX]; /* of the same, in the same order */
+        int64_t valid_from, valid_until;           /* of certificates and CRLs: [from, until) */
 };
 
 struct path_cache;

@@ -320,6 +320,7 @@ static enum reason take_path(const struct path_request *request, STACK_OF(X509) 
                 asn1_time_unix(X509_get0_notAfter(x509), &until);
                 narrow(path, from, until);
                 bound_by_crls(path, set, x509, request->now);
+                path->spki[path->count] = certificate_spki_digest(x509);
                 path->certificates[path->count++] = certificate_digest(x509);
         }
         if (!ca_set_has_anchor(set, &path->certificates[count - 1])) {

@@ -120,6 +120,21 @@ enum pin_presence pin_set_find(const struct pin_set *set, enum pin_kind kind,
         return presence;
 }
 
+int64_t pin_set_opens_at(const struct pin_set *set, enum pin_kind kind, const struct digest *digest,
+                         int64_t now)
+{
+        must((unsigned)kind < PIN_KIND_COUNT);
+        const struct pin_table *table = &set->tables[kind];
+        int64_t at = PIN_ALWAYS_UNTIL;
+        for (uint32_t i = lower_bound(table, digest);
+             i < table->count && digest_equal(&table->entries[i].digest, digest); i++) {
+                struct pin_match here = pin_set_record(set, table->entries[i].record);
+                if (here.not_before > now && here.not_before < at)
+                        at = here.not_before;
+        }
+        return at;
+}
+
 bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin)
 {
         size_t index = (*at)++;

@@ -76,6 +76,10 @@ struct pin_match {
 enum pin_presence pin_set_find(const struct pin_set *set, enum pin_kind kind,
                                const struct digest *digest, int64_t now, struct pin_match *match);
 
+/* When the next window of that digest opens after now; PIN_ALWAYS_UNTIL: none does. */
+int64_t pin_set_opens_at(const struct pin_set *set, enum pin_kind kind, const struct digest *digest,
+                         int64_t now);
+
 /* A walk over all pins, kind by kind in the order of their digests, for canonical prints and diffs.
  * *at starts at 0. */
 bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin);

@@ -2,23 +2,6 @@
 
 #include "trust/hash.h"
 
-struct path_rules path_rules_default(void)
-{
-        return (struct path_rules){.max_depth = PATH_DEPTH_MAX};
-}
-
-static void hash_scope(struct hasher *hasher, const struct pin_scope *scope)
-{
-        hasher_number(hasher, scope->kind);
-        hasher_bytes(hasher, scope->source);
-        hasher_number(hasher, (int64_t)scope->listener_count);
-        for (size_t i = 0; i < scope->listener_count; i++)
-                hasher_number(hasher, scope->listeners[i]);
-        hasher_number(hasher, (int64_t)scope->set_count);
-        for (size_t i = 0; i < scope->set_count; i++)
-                hasher_digest(hasher, pin_set_digest(scope->sets[i]));
-}
-
 static void hash_cas(struct hasher *hasher, const struct ca_set *cas)
 {
         hasher_number(hasher, cas != NULL);
@@ -28,30 +11,17 @@ static void hash_cas(struct hasher *hasher, const struct ca_set *cas)
         hasher_digest(hasher, ca_set_crl_digest(cas));
 }
 
-void path_rules_hash(const struct path_rules *rules, struct hasher *hasher)
-{
-        const struct certificate_policy_inputs *inputs = &rules->policies;
-        hasher_number(hasher, rules->profile);
-        hasher_number(hasher, rules->use);
-        hasher_number(hasher, rules->max_depth);
-        hasher_number(hasher, inputs->explicit_policy);
-        hasher_number(hasher, inputs->inhibit_mapping);
-        hasher_number(hasher, inputs->inhibit_any);
-        hasher_number(hasher, (int64_t)inputs->oid_count);
-        for (size_t i = 0; i < inputs->oid_count; i++)
-                hasher_bytes(hasher, slice_of(inputs->oids[i]));
-}
-
 void client_policy_seal(struct client_policy *policy)
 {
         struct hasher hasher;
-        hasher_init(&hasher, "client_policy 1");
+        hasher_init(&hasher, "client_policy 2");
         hasher_number(&hasher, policy->mode);
         hash_cas(&hasher, policy->cas);
         path_rules_hash(&policy->rules, &hasher);
         hasher_number(&hasher, (int64_t)policy->scope_count);
         for (size_t i = 0; i < policy->scope_count; i++)
-                hash_scope(&hasher, &policy->scopes[i]);
+                pin_scope_hash(&policy->scopes[i], &hasher);
+        hasher_number(&hasher, policy->pins_required);
         hasher_number(&hasher, policy->refuses_all);
         hasher_bytes(&hasher, policy->refuses_why);
         policy->digest = hasher_done(&hasher);
@@ -61,19 +31,15 @@ void client_policy_ref(const struct client_policy *policy)
 {
         if (policy->cas)
                 ca_set_ref(policy->cas);
-        for (size_t i = 0; i < policy->scope_count; i++) {
-                for (size_t k = 0; k < policy->scopes[i].set_count; k++)
-                        pin_set_ref(policy->scopes[i].sets[k]);
-        }
+        for (size_t i = 0; i < policy->scope_count; i++)
+                pin_scope_ref(&policy->scopes[i]);
 }
 
 void client_policy_unref(const struct client_policy *policy)
 {
         ca_set_unref(policy->cas);
-        for (size_t i = 0; i < policy->scope_count; i++) {
-                for (size_t k = 0; k < policy->scopes[i].set_count; k++)
-                        pin_set_unref(policy->scopes[i].sets[k]);
-        }
+        for (size_t i = 0; i < policy->scope_count; i++)
+                pin_scope_unref(&policy->scopes[i]);
 }
 
 bool client_policy_is_closed(const struct client_policy *policy, struct slice *why)
@@ -86,31 +52,34 @@ bool client_policy_is_closed(const struct client_policy *policy, struct slice *w
         return true;
 }
 
-bool pin_scope_holds(const struct pin_scope *scope, uint32_t listener)
-{
-        if (scope->listener_count == 0 || listener == LISTENER_UNKNOWN)
-                return true;
-        for (size_t i = 0; i < scope->listener_count; i++) {
-                if (scope->listeners[i] == listener)
-                        return true;
-        }
-        return false;
-}
-
-size_t pin_scope_count(const struct pin_scope *scope)
-{
-        size_t count = 0;
-        for (size_t i = 0; i < scope->set_count; i++)
-                count += pin_set_count(scope->sets[i]);
-        return count;
-}
-
 size_t client_policy_pin_count(const struct client_policy *policy, uint32_t listener)
 {
         size_t count = 0;
         for (size_t i = 0; i < policy->scope_count; i++) {
-                if (pin_scope_holds(&policy->scopes[i], listener))
-                        count += pin_scope_count(&policy->scopes[i]);
+                const struct pin_scope *scope = &policy->scopes[i];
+                if (pin_scope_holds(scope, listener) && !scope->report_only)
+                        count += pin_scope_count(scope);
         }
         return count;
+}
+
+enum reason client_policy_refuses_listener(const struct client_policy *policy, uint32_t listener,
+                                           const struct pin_scope **scope)
+{
+        size_t in_force = 0;
+        *scope = NULL;
+        struct slice why;
+        if (client_policy_is_closed(policy, &why))
+                return REASON_PORT_NOT_USABLE;
+        for (size_t i = 0; i < policy->scope_count; i++) {
+                const struct pin_scope *here = &policy->scopes[i];
+                if (here->report_only || !pin_scope_holds(here, listener))
+                        continue;
+                in_force++;
+                *scope = here;
+                if (!pin_scope_is_usable(here))
+                        return REASON_NO_USABLE_PIN;
+        }
+        *scope = NULL;
+        return policy->pins_required && in_force == 0 ? REASON_NO_USABLE_PIN : REASON_ACCEPTED;
 }

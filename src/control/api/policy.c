@@ -167,7 +167,7 @@ static bool spec_check(struct decoder *d, void *value, struct error *err)
 }
 
 static const char *const removal_actions[] = {
-        [REMOVAL_KEEP] = "Keep", [REMOVAL_DRAIN] = "Drain", [REMOVAL_CLOSE] = "Close", NULL};
+        [REMOVAL_DRAIN] = "Drain", [REMOVAL_CLOSE] = "Close", [REMOVAL_KEEP] = "Keep", NULL};
 static const struct field removal_fields[] = {
         {"action", FIELD_CHOICE, offsetof(struct client_certificate_policy, removal.action),
          .values = removal_actions, .default_number = REMOVAL_DRAIN},

@@ -234,7 +234,8 @@ static size_t inline_scope_build(struct work *w, const struct gateway_work *gate
                                                            "Gateway %.*s certificatePinning",
                                                            SLICE_ARG(gateway->name)),
                                     .sets = sets,
-                                    .set_count = count};
+                                    .set_count = count,
+                                    .removal = removal_default()};
         return pins;
 }
 
@@ -267,7 +268,8 @@ static void scopes_build(struct work *w, const struct gateway_work *gateway,
                         (struct pin_scope){.kind = SCOPE_GATEWAY,
                                            .source = freeze(w, attached->api->object.id),
                                            .sets = attached->sets,
-                                           .set_count = attached->set_count};
+                                           .set_count = attached->set_count,
+                                           .removal = removal_default()};
                 if (attached->pin_count == 0)
                         refuse(w, policy, "a ClientCertificatePolicy has no usable pin");
         }

@@ -175,6 +175,7 @@ void route_compile(struct work *w, struct route_work *route)
                                          SLICE_ARG(api->object.name));
         for (size_t i = 0; i < api->rules.count; i++) {
                 struct route_rule *rule = &route->rules[i];
+                rule->policy = ROUTE_POLICY_NONE;
                 const struct http_rule *from = &api->rules.items[i];
                 rule->route = name;
                 rule->name = freeze(w, from->name);

@@ -55,13 +55,18 @@ static bool server_name_parse(SSL *ssl, struct slice *name)
 enum reason handshake_select(const struct port *port, struct slice name,
                              const struct listener **listener)
 {
+        const struct pin_scope *empty;
         struct slice why;
         if (port->client && client_policy_is_closed(port->client, &why))
                 return REASON_PORT_NOT_USABLE;
         *listener = host_table_find(port->hosts, name);
         if (!*listener)
                 return REASON_UNKNOWN_SNI;
-        return (*listener)->certificate_count == 0 ? REASON_PORT_NOT_USABLE : REASON_ACCEPTED;
+        if ((*listener)->certificate_count == 0)
+                return REASON_PORT_NOT_USABLE;
+        return port->client
+                       ? client_policy_refuses_listener(port->client, (*listener)->index, &empty)
+                       : REASON_ACCEPTED;
 }
 
 /* Nothing that decides about clients depends on what is read here but the listener's own pins: mode

@@ -48,7 +48,7 @@ static void refusals_send_the_alerts_that_the_manual_promises(void **state)
                 {REASON_CRL_EXPIRED, 44},       {REASON_CRL_INVALID, 44},
                 {REASON_NOT_PINNED, 46},        {REASON_DENIED, 46},
                 {REASON_PIN_IN_WRONG_LIST, 46}, {REASON_PIN_OUT_OF_WINDOW, 46},
-                {REASON_NO_USABLE_PIN, 46},     {REASON_WEAK_KEY, 43},
+                {REASON_NO_USABLE_PIN, 49},     {REASON_WEAK_KEY, 43},
                 {REASON_WEAK_SIGNATURE, 43},    {REASON_WRONG_USE, 43},
                 {REASON_PORT_NOT_USABLE, 49},
         };

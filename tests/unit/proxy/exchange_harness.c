@@ -124,7 +124,8 @@ static void rule_add(struct harness *h, struct route *route, const char *path, u
         static const struct header_filter response = {.set = answer, .set_count = 1};
         match->path = slice_of(path);
         *target = (struct route_backend){backend, 1};
-        *rule = (struct route_rule){.route = SLICE("edge/web"),
+        *rule = (struct route_rule){.policy = ROUTE_POLICY_NONE,
+                                    .route = SLICE("edge/web"),
                                     .matches = match,
                                     .match_count = 1,
                                     .backends = target,

@@ -195,7 +195,8 @@ static const struct route_table *routes_of(struct arena *arena)
         struct route_backend *backend = ARENA_NEW(arena, struct route_backend);
         *match = (struct route_match){.path_kind = PATH_MATCH_PREFIX, .path = SLICE("/")};
         *backend = (struct route_backend){.backend = 0, .weight = 1};
-        *rule = (struct route_rule){.route = SLICE("test/route"),
+        *rule = (struct route_rule){.policy = ROUTE_POLICY_NONE,
+                                    .route = SLICE("test/route"),
                                     .matches = match,
                                     .match_count = 1,
                                     .backends = backend,

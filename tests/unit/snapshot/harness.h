@@ -15,7 +15,8 @@ static inline void harness_routes(struct snapshot *s, struct listener *listener,
         match->path = slice_of(path);
         targets[0] = (struct route_backend){0, 1};
         targets[1] = (struct route_backend){ROUTE_BACKEND_INVALID, 2};
-        *rule = (struct route_rule){.route = SLICE("edge/web"),
+        *rule = (struct route_rule){.policy = ROUTE_POLICY_NONE,
+                                    .route = SLICE("edge/web"),
                                     .matches = match,
                                     .match_count = 1,
                                     .backends = targets,
