@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from support import gateway as gw
 from support.client import curl, handshake
 from support.net import free_port
@@ -131,3 +132,25 @@ def test_the_manual_has_every_event_and_admin_page(served):
         assert f"`{token}`" in MANUAL, token
     for page in ("/metrics", "/healthz", "/readyz", "/status", "/refusals"):
         assert served.admin(page)[0] == 200 and f"`{page}`" in MANUAL, page
+
+
+def test_the_manual_has_every_field_of_the_policy_with_its_limits():
+    """As the CRD has them, which test_crd.py holds to the decoder."""
+    crd = yaml.safe_load(open(os.path.join(gw.ROOT, "deploy", "crds", "pingate.dev_clientcertificatepolicies.yaml")))
+
+    def fields(schema, path=""):
+        for name, child in schema.get("properties", {}).items():
+            yield path + name, child, name in schema.get("required", [])
+            yield from fields(child, f"{path}{name}.")
+        yield from fields(schema["items"], path[:-1] + "[].") if "items" in schema else ()
+
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for path, schema, required in fields(spec):
+        row = re.search(rf"^\| (?:`[^`]+`, )*`{re.escape(path)}`(?:, `[^`]+`)* \| (.*) \|$", MANUAL, re.M)
+        assert row, path
+        assert row[1].startswith("required: ") == required, path
+        for word in schema.get("enum", []) + schema.get("items", {}).get("enum", []):
+            assert f"`{word}`" in row[1], (path, word)
+        limit = schema.get("maxItems", None if "Hash" in path or "grace" in path else schema.get("maxLength"))
+        assert limit is None or re.search(rf"\b{limit}\b", row[1]), (path, limit)
+        assert "default" not in schema or re.search(rf"`{schema['default']}` (\(default\)|by default)", row[1]), path

@@ -12,6 +12,7 @@
 enum {
         TEXT_MAX = 4096, /* of a text whose table says nothing */
         TEXT_MAP_VALUE_MAX = 1 << 18,
+        MOMENT_TEXT_MAX = 64, /* a fraction of a second may have any number of digits */
         LIST_MAX = 1024,
 };
 
@@ -164,6 +165,9 @@ static bool moment_read(struct decoder *d, const struct node *node, int64_t *out
         struct error fault;
         if (node->kind != NODE_STRING)
                 return wrong_kind(d, node, "a string", err);
+        if (node->text.len > MOMENT_TEXT_MAX)
+                return decode_error(d, node, err, "has %zu characters, wants at most %d",
+                                    node->text.len, MOMENT_TEXT_MAX);
         return time_parse(node->text, out, &fault) || decode_error(d, node, err, "%s", fault.text);
 }
 

@@ -276,6 +276,9 @@ static void what_is_written_wrong_is_told_by_field(void **state)
                 {"pins: [{spkiHash: '" SPKI "', notBefore: 2030-01-01}]", "pins[0].notBefore: "},
                 {"pins: [{spkiHash: '" SPKI "', notBefore: 12}]", "is an integer, wants a string"},
                 {"pins: [{spkiHash: '" SPKI "', notBefore: ''}]", "is no time such as"},
+                {"pins: [{spkiHash: '" SPKI "', notBefore: "
+                 "2030-01-01T00:00:00.00000000000000000000000000000000000000000000Z}]",
+                 "pins[0].notBefore: has 65 characters, wants at most 64"},
                 {"deny: [{name: a}]", "deny[0]: has 0 hashes"},
                 {"deny: [{spkiHash: abcd}]", "deny[0].spkiHash: 2 bytes"},
                 {"pinSetRefs: [{kind: ConfigMap, name: a}]", "pinSetRefs[0]: has no group"},
@@ -287,8 +290,8 @@ static void what_is_written_wrong_is_told_by_field(void **state)
                 {"pinSetRefs: [{group: pingate.dev, kind: File, name: a, namespace: b}]",
                  "has a namespace, wants none for a File"},
                 {"onRemoval: Drain", "spec.onRemoval: is a string, wants a map"},
-                {"onRemoval: {action: Stop}", "onRemoval.action: is \"Stop\", wants one of Keep, "
-                                              "Drain, Close"},
+                {"onRemoval: {action: Stop}", "onRemoval.action: is \"Stop\", wants one of Drain, "
+                                              "Close, Keep"},
                 {"onRemoval: {grace: 1h1ms}", "onRemoval.grace: is 1h1ms, wants 0s to 1h"},
                 {"onRemoval: {grace: 10}", "is an integer, wants a string"},
                 {"onRemoval: {grace: ''}", "onRemoval.grace: \"\" is no duration"},
