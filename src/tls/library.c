@@ -14,7 +14,7 @@
 #include "base/must.h"
 
 enum {
-        ALGORITHMS_MAX = 16
+        NAMES_MAX = 16
 };
 
 #define PROVIDER_NAME "pingate"
@@ -24,10 +24,28 @@ struct tls_library {
         OSSL_PROVIDER *provider;
 };
 
+/* What a handshake needs of each operation; of those that are not listed, nothing. Every hash that
+ * a certificate may be signed with is here: the judge refuses the weak ones by name. */
+static const struct needed {
+        int operation;
+        const char *names[NAMES_MAX];
+} needed[] = {
+        {OSSL_OP_DECODER, {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"}},
+        {OSSL_OP_KEYMGMT, {"RSA", "RSA-PSS", "EC", "X25519", "ED25519", "ED448", "HMAC"}},
+        {OSSL_OP_SIGNATURE, {"RSA", "ECDSA", "ED25519", "ED448"}},
+        {OSSL_OP_KEYEXCH, {"ECDH", "X25519"}},
+        {OSSL_OP_CIPHER, {"AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"}},
+        {OSSL_OP_KDF, {"TLS13-KDF", "TLS1-PRF", "HKDF"}},
+        {OSSL_OP_MAC, {"HMAC"}},
+        {OSSL_OP_RAND, {"CTR-DRBG", "SEED-SRC"}},
+        {OSSL_OP_DIGEST,
+         {"SHA2-256", "SHA2-384", "SHA2-512", "SHA2-224", "SHA1", "MD5", "MD5-SHA1"}},
+};
+
 /* OpenSSL gives a provider no argument of ours to find its data by, and there is one of it. */
 static struct {
         OSSL_PROVIDER *whole; /* the default provider, of OpenSSL's own context */
-        OSSL_ALGORITHM decoders[ALGORITHMS_MAX], key_types[ALGORITHMS_MAX];
+        OSSL_ALGORITHM lists[COUNT_OF(needed)][NAMES_MAX + 1];
 } lean;
 
 /* ---- the provider ---- */
@@ -39,52 +57,50 @@ static bool is_named(const OSSL_ALGORITHM *algorithm, const char *name)
         return len == strlen(name) && strncasecmp(names, name, len) == 0;
 }
 
-static bool is_needed(const OSSL_ALGORITHM *algorithm, const char *const *names)
-{
-        for (; *names; names++)
-                if (is_named(algorithm, *names))
-                        return true;
-        return false;
-}
-
+/* Of decoders, the one for what a certificate holds. */
 static bool reads_public_keys(const OSSL_ALGORITHM *decoder)
 {
         return strstr(decoder->property_definition, "input=der") &&
                strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo");
 }
 
-/* False: there is no room, and nothing would be as expected. */
-static bool copy_needed(OSSL_ALGORITHM to[static ALGORITHMS_MAX], int operation,
-                        const char *const *names)
+static const OSSL_ALGORITHM *find_algorithm(int operation, const char *name)
 {
         int no_cache = 0;
-        size_t count = 0;
-        const OSSL_ALGORITHM *from =
-                OSSL_PROVIDER_query_operation(lean.whole, operation, &no_cache);
-        for (; from && from->algorithm_names; from++) {
-                if (!is_needed(from, names) ||
-                    (operation == OSSL_OP_DECODER && !reads_public_keys(from)))
-                        continue;
-                if (count + 1 == ALGORITHMS_MAX)
-                        return false;
-                to[count++] = *from;
+        const OSSL_ALGORITHM *at = OSSL_PROVIDER_query_operation(lean.whole, operation, &no_cache);
+        for (; at && at->algorithm_names; at++)
+                if (is_named(at, name) && (operation != OSSL_OP_DECODER || reads_public_keys(at)))
+                        return at;
+        return NULL;
+}
+
+/* False: something is missing, and nothing would be as expected. A weak
+ * hash may be missing, as it may from OpenSSL's own context. */
+static bool take_needed(size_t index, struct error *err)
+{
+        const struct needed *wanted = &needed[index];
+        OSSL_ALGORITHM *to = lean.lists[index];
+        for (size_t i = 0; i < NAMES_MAX && wanted->names[i]; i++) {
+                const OSSL_ALGORITHM *found = find_algorithm(wanted->operation, wanted->names[i]);
+                if (found)
+                        *to++ = *found;
+                else if (wanted->operation != OSSL_OP_DIGEST)
+                        return error_set(err, ERROR_SYSTEM,
+                                         "OpenSSL's default provider has no %s (operation %d)",
+                                         wanted->names[i], wanted->operation);
         }
-        to[count] = (OSSL_ALGORITHM){0};
-        return count > 0;
+        *to = (OSSL_ALGORITHM){0};
+        return true;
 }
 
 static const OSSL_ALGORITHM *query(void *context, int operation, int *no_cache)
 {
         (void)context;
-        const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(lean.whole, operation, no_cache);
-        switch (operation) {
-        case OSSL_OP_DECODER:
-                return lean.decoders;
-        case OSSL_OP_KEYMGMT:
-                return lean.key_types;
-        default:
-                return all;
-        }
+        *no_cache = 0;
+        for (size_t i = 0; i < COUNT_OF(needed); i++)
+                if (needed[i].operation == operation)
+                        return lean.lists[i];
+        return NULL;
 }
 
 /* Groups and signature algorithms of TLS. */
@@ -191,14 +207,11 @@ static bool take_whole(struct error *err)
 
 static bool open_context(struct tls_library *library, struct error *err)
 {
-        static const char *const read[] = {"RSA", "RSA-PSS", "EC", "ED25519", "ED448", NULL};
-        static const char *const held[] = {"RSA",   "RSA-PSS", "EC",   "ED25519",
-                                           "ED448", "X25519",  "HMAC", NULL};
         if (!take_whole(err))
                 return false;
-        if (!copy_needed(lean.decoders, OSSL_OP_DECODER, read) ||
-            !copy_needed(lean.key_types, OSSL_OP_KEYMGMT, held))
-                return error_set(err, ERROR_SYSTEM, "OpenSSL's decoders are not those we know");
+        for (size_t i = 0; i < COUNT_OF(needed); i++)
+                if (!take_needed(i, err))
+                        return false;
         library->context = OSSL_LIB_CTX_new();
         if (!library->context ||
             OSSL_PROVIDER_add_builtin(library->context, PROVIDER_NAME, provider_init) != 1 ||

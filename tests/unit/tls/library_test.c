@@ -108,6 +108,27 @@ static void a_path_through_a_key_of_any_kind_is_judged_alike(void **state)
         }
 }
 
+/* A leaf that a weak hash signed is refused for that, not for want of the hash. */
+static void a_signature_with_any_hash_is_judged_alike(void **state)
+{
+        (void)state;
+        static const char *const hashes[] = {"MD5",      "SHA1",      "SHA256",     "SHA384",
+                                             "SHA512",   "RIPEMD160", "SHA512-224", "SHA512-256",
+                                             "SHA3-224", "SHA3-256",  "SHA3-384",   "SHA3-512",
+                                             "SHA224"};
+        struct pki_spec spec = {.key = "RSA:2048", .ca = true, .subject = "upper"};
+        struct pki_cert upper = pki_make(&root, &spec);
+        for (size_t i = 0; i < COUNT_OF(hashes); i++) {
+                struct pki_cert leaf = pki_make(&upper, &(struct pki_spec){.md = hashes[i]});
+                enum reason reason = judge_in(NULL, leaf.x509, upper.x509).reason;
+                assert_alike(leaf.x509, upper.x509, reason);
+                if (i < 2)
+                        assert_int_equal(reason, REASON_WEAK_SIGNATURE);
+                else if (i < 5)
+                        assert_int_equal(reason, REASON_ACCEPTED);
+        }
+}
+
 static void a_key_that_is_broken_is_judged_alike(void **state)
 {
         (void)state;
@@ -196,6 +217,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_leaf_with_a_key_of_any_kind_is_judged_alike),
                 cmocka_unit_test(a_path_through_a_key_of_any_kind_is_judged_alike),
+                cmocka_unit_test(a_signature_with_any_hash_is_judged_alike),
                 cmocka_unit_test(a_key_that_is_broken_is_judged_alike),
                 cmocka_unit_test(it_has_only_what_a_handshake_needs),
                 cmocka_unit_test(a_provider_of_the_operators_keeps_it_closed),
