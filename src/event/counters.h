@@ -29,7 +29,9 @@ struct worker_counters {
 #include "event/counters.def"
 #undef COUNTER
 #undef GAUGE
-        struct counter refused[REASON_COUNT];
+        /* By reason; and what ReportOnly policies would have refused. */
+        struct counter refused[REASON_COUNT], would_refuse[REASON_COUNT];
+        struct counter requests_refused[REASON_COUNT], requests_would_refuse[REASON_COUNT];
         struct histogram handshake_us, request_us, upstream_us;
 };
 

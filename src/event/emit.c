@@ -56,7 +56,7 @@ static void count_handshake(struct event_sink *sink, const struct handshake_fact
         struct worker_counters *c = &sink->counters;
         histogram_add(&c->handshake_us, facts->duration_us);
         if (facts->report_only != REASON_ACCEPTED)
-                counter_add(&c->report_only_refusals, 1);
+                counter_add(&c->would_refuse[facts->report_only], 1);
         if (!facts->admitted) {
                 counter_add(&c->handshakes_refused, 1);
                 counter_add(&c->refused[facts->reason], 1);
@@ -127,7 +127,9 @@ static void count_request(struct event_sink *sink, const struct request_facts *f
         unsigned class = facts->status / 100U;
         counter_add(classes[class >= 1 && class <= 5 ? class - 1 : 4], 1);
         if (facts->reason != REASON_ACCEPTED)
-                counter_add(&c->requests_refused, 1);
+                counter_add(&c->requests_refused[facts->reason], 1);
+        if (facts->report_only != REASON_ACCEPTED)
+                counter_add(&c->requests_would_refuse[facts->report_only], 1);
         if (facts->status == 421)
                 counter_add(&c->requests_misdirected, 1);
         counter_add(&c->body_bytes_in, facts->bytes_in);

@@ -62,9 +62,10 @@ struct request_facts {
         uint16_t status;
         struct event_address client, upstream;
         struct slice client_name, gateway, listener, route, request_id;
-        enum reason reason; /* of a route or rule scope that refused; else ACCEPTED */
-        struct slice fault; /* token of what went wrong when pingate made the answer */
-        struct digest spki; /* the verified client's */
+        enum reason reason;      /* of a route or rule scope that refused; else ACCEPTED */
+        enum reason report_only; /* what a ReportOnly one would have refused for; else ACCEPTED */
+        struct slice fault;      /* token of what went wrong when pingate made the answer */
+        struct digest spki;      /* the verified client's */
         uint64_t generation, connection;
         uint64_t bytes_in, bytes_out; /* of bodies */
         uint64_t duration_us, upstream_us;

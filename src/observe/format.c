@@ -91,6 +91,8 @@ static void request(struct json_writer *w, const struct request_facts *r)
         field_known(w, "pingate.request_id", r->request_id);
         if (r->reason != REASON_ACCEPTED)
                 json_field_text(w, "pingate.reason", reason_token(r->reason));
+        if (r->report_only != REASON_ACCEPTED)
+                json_field_text(w, "pingate.report_only", reason_token(r->report_only));
         field_known(w, "error.type", r->fault);
         json_field_unsigned(w, "pingate.generation", r->generation);
         json_field_unsigned(w, "pingate.connection", r->connection);

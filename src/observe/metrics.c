@@ -7,6 +7,7 @@
 #include "event/counters.h"
 #include "event/emit.h"
 #include "event/ring.h"
+#include "observe/metric_text.h"
 
 enum metric_type {
         METRIC_COUNTER,
@@ -43,28 +44,18 @@ static uint64_t sum_at(const struct event_hub *hub, size_t offset)
         return sum;
 }
 
-static bool head(struct buffer *out, const char *metric, const char *type, const char *help)
-{
-        return buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
-}
-
-static bool sample(struct buffer *out, const char *metric, const char *labels, uint64_t value)
-{
-        bool bare = labels[0] == '\0';
-        return buffer_printf(out, "%s%s%s%s %llu\n", metric, bare ? "" : "{", labels,
-                             bare ? "" : "}", (unsigned long long)value);
-}
-
 /* Generations alone are not summed: each worker says its own. */
 static bool row_samples(const struct event_hub *hub, const struct row *row, struct buffer *out)
 {
         if (row->offset != offsetof(struct worker_counters, generation) &&
             row->offset != offsetof(struct worker_counters, judged_generation))
-                return sample(out, row->metric, row->labels, sum_at(hub, row->offset));
+                return metric_sample(out, row->metric, slice_of(row->labels),
+                                     sum_at(hub, row->offset));
         for (size_t i = 0; i < event_hub_workers(hub); i++) {
                 char label[32];
                 snprintf(label, sizeof(label), "worker=\"%zu\"", i);
-                if (!sample(out, row->metric, label, value_at(hub, i, row->offset)))
+                if (!metric_sample(out, row->metric, slice_of(label),
+                                   value_at(hub, i, row->offset)))
                         return false;
         }
         return true;
@@ -76,7 +67,7 @@ static bool print_rows(const struct event_hub *hub, struct buffer *out)
                 const struct row *row = &rows[i];
                 bool first = i == 0 || strcmp(rows[i - 1].metric, row->metric) != 0;
                 const char *type = row->type == METRIC_GAUGE ? "gauge" : "counter";
-                if (first && !head(out, row->metric, type, row->help))
+                if (first && !metric_head(out, row->metric, type, row->help))
                         return false;
                 if (!row_samples(hub, row, out))
                         return false;
@@ -84,26 +75,46 @@ static bool print_rows(const struct event_hub *hub, struct buffer *out)
         return true;
 }
 
-static bool print_reasons(const struct event_hub *hub, struct buffer *out)
+/* One for each reason, so that a reason which never was is a 0 and not a gap. */
+static bool print_reasons(const struct event_hub *hub, size_t offset, const char *metric,
+                          const char *help, struct buffer *out)
 {
-        const char *metric = "pingate_handshakes_refused_total";
-        if (!head(out, metric, "counter", "TLS handshakes refused, by reason."))
+        if (!metric_head(out, metric, "counter", help))
                 return false;
         for (size_t i = REASON_ACCEPTED + 1; i < REASON_COUNT; i++) {
                 char label[64];
                 snprintf(label, sizeof(label), "reason=\"%s\"", reason_token((enum reason)i));
-                size_t offset =
-                        offsetof(struct worker_counters, refused) + i * sizeof(struct counter);
-                if (!sample(out, metric, label, sum_at(hub, offset)))
+                if (!metric_sample(out, metric, slice_of(label),
+                                   sum_at(hub, offset + i * sizeof(struct counter))))
                         return false;
         }
         return true;
 }
 
+static bool print_refusals(const struct event_hub *hub, struct buffer *out)
+{
+        return print_reasons(hub, offsetof(struct worker_counters, refused),
+                             "pingate_handshakes_refused_total",
+                             "TLS handshakes refused, by reason.", out) &&
+               print_reasons(hub, offsetof(struct worker_counters, would_refuse),
+                             "pingate_handshakes_would_refuse_total",
+                             "TLS handshakes that a ReportOnly policy would have refused, by "
+                             "reason.",
+                             out) &&
+               print_reasons(hub, offsetof(struct worker_counters, requests_refused),
+                             "pingate_requests_refused_total",
+                             "Requests refused by the pins of a route or rule, by reason.", out) &&
+               print_reasons(hub, offsetof(struct worker_counters, requests_would_refuse),
+                             "pingate_requests_would_refuse_total",
+                             "Requests that a ReportOnly policy of a route or rule would have "
+                             "refused, by reason.",
+                             out);
+}
+
 static bool print_histogram(const struct event_hub *hub, size_t offset, const char *metric,
                             const char *help, struct buffer *out)
 {
-        if (!head(out, metric, "histogram", help))
+        if (!metric_head(out, metric, "histogram", help))
                 return false;
         uint64_t seen = 0;
         for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -143,36 +154,35 @@ static bool print_lost(struct event_hub *hub, uint64_t lines, struct buffer *out
                 records += event_ring_lost(event_hub_ring(hub, i, false));
         }
         const char *metric = "pingate_log_lost_total";
-        return head(out, metric, "counter", "Log records lost, by what lost them.") &&
-               sample(out, metric, "what=\"admissions\"", admissions) &&
-               sample(out, metric, "what=\"records\"", records) &&
-               sample(out, metric, "what=\"lines\"", lines);
-}
-
-static bool gauge(struct buffer *out, const char *metric, const char *help, uint64_t value)
-{
-        return head(out, metric, "gauge", help) && sample(out, metric, "", value);
+        return metric_head(out, metric, "counter", "Log records lost, by what lost them.") &&
+               metric_sample(out, metric, SLICE("what=\"admissions\""), admissions) &&
+               metric_sample(out, metric, SLICE("what=\"records\""), records) &&
+               metric_sample(out, metric, SLICE("what=\"lines\""), lines);
 }
 
 static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
 {
-        return gauge(out, "pingate_ready", "1 when every worker serves a generation.",
-                     extra->ready) &&
-               gauge(out, "pingate_generation", "The newest generation.", extra->generation) &&
-               gauge(out, "pingate_pins", "Pins in the newest generation.", extra->pins) &&
-               gauge(out, "pingate_listeners", "Listeners in the newest generation.",
-                     extra->listeners) &&
-               gauge(out, "pingate_source_failing",
-                     "1 while a source can't be read and the last good generation serves on.",
-                     extra->source_failing) &&
-               head(out, "pingate_start_time_seconds", "gauge", "Unix time of the start.") &&
+        return metric_gauge(out, "pingate_ready", "1 when every worker serves a generation.",
+                            extra->ready) &&
+               metric_gauge(out, "pingate_generation", "The newest generation.",
+                            extra->generation) &&
+               metric_gauge(out, "pingate_pins", "Pins in the newest generation.", extra->pins) &&
+               metric_gauge(out, "pingate_listeners", "Listeners in the newest generation.",
+                            extra->listeners) &&
+               metric_gauge(
+                       out, "pingate_source_failing",
+                       "1 while a source can't be read and the last good generation serves on.",
+                       extra->source_failing) &&
+               metric_head(out, "pingate_start_time_seconds", "gauge", "Unix time of the start.") &&
                buffer_printf(out, "pingate_start_time_seconds %.3f\n", extra->started_s) &&
-               head(out, "pingate_build_info", "gauge", "Always 1; the version is its label.") &&
-               sample(out, "pingate_build_info", "version=\"" PINGATE_VERSION "\"", 1);
+               metric_head(out, "pingate_build_info", "gauge",
+                           "Always 1; the version is its label.") &&
+               metric_sample(out, "pingate_build_info", SLICE("version=\"" PINGATE_VERSION "\""),
+                             1);
 }
 
 bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, struct buffer *out)
 {
-        return print_rows(hub, out) && print_reasons(hub, out) && print_histograms(hub, out) &&
+        return print_rows(hub, out) && print_refusals(hub, out) && print_histograms(hub, out) &&
                print_lost(hub, extra->lines_lost, out) && print_extra(extra, out);
 }

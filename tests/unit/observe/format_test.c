@@ -159,6 +159,7 @@ static void a_request_has_the_names_of_opentelemetry_and_no_query(void **state)
                                         .client = {.family = 4, .port = 1, .bytes = {127, 0, 0, 1}},
                                         .client_name = SLICE("acme-robot"),
                                         .reason = REASON_NOT_PINNED,
+                                        .report_only = REASON_PIN_OUT_OF_WINDOW,
                                         .fault = SLICE("route_not_pinned"),
                                         .bytes_in = 3,
                                         .bytes_out = 4,
@@ -172,6 +173,7 @@ static void a_request_has_the_names_of_opentelemetry_and_no_query(void **state)
         assert_says(n, "client.address", "127.0.0.1");
         assert_says(n, "pingate.client.name", "acme-robot");
         assert_says(n, "pingate.reason", "not_pinned");
+        assert_says(n, "pingate.report_only", "pin_out_of_window");
         assert_says(n, "error.type", "route_not_pinned");
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "event/emit.h"
+#include "observe/metric_text.h"
 #include "observe/metrics.h"
 
 enum {
@@ -147,13 +148,22 @@ static struct event_hub *busy_hub(void)
         for (size_t w = 0; w < 2; w++) {
                 struct event_sink *sink = event_hub_sink(hub, w);
                 counter_set(&event_sink_counters(sink)->generation, 5 + w);
-                for (int i = 0; i < 3; i++)
+                for (int i = 0; i < 2; i++)
                         event_handshake_lossy(sink, &(struct handshake_facts){.admitted = true,
                                                                               .verified = true,
                                                                               .duration_us = 700});
                 event_handshake_lossy(sink, &(struct handshake_facts){.reason = REASON_EXPIRED,
                                                                       .duration_us = 20000000});
                 event_request(sink, &(struct request_facts){.status = 204});
+                event_request(sink, &(struct request_facts){.status = 204,
+                                                            .report_only = REASON_NOT_PINNED});
+                event_request(sink,
+                              &(struct request_facts){.status = 403, .reason = REASON_DENIED});
+                event_handshake_lossy(sink,
+                                      &(struct handshake_facts){.admitted = true,
+                                                                .verified = true,
+                                                                .duration_us = 700,
+                                                                .report_only = REASON_NOT_PINNED});
         }
         return hub;
 }
@@ -168,7 +178,11 @@ static void the_text_is_strictly_well_formed_and_sums_the_workers(void **state)
         assert_value(r, "pingate_handshakes_total{result=\"verified\"}", 6);
         assert_value(r, "pingate_handshakes_total{result=\"refused\"}", 2);
         assert_value(r, "pingate_handshakes_refused_total{reason=\"expired\"}", 2);
-        assert_value(r, "pingate_requests_total{class=\"2xx\"}", 2);
+        assert_value(r, "pingate_handshakes_would_refuse_total{reason=\"not_pinned\"}", 2);
+        assert_value(r, "pingate_handshakes_would_refuse_total{reason=\"expired\"}", 0);
+        assert_value(r, "pingate_requests_total{class=\"2xx\"}", 4);
+        assert_value(r, "pingate_requests_refused_total{reason=\"denied\"}", 2);
+        assert_value(r, "pingate_requests_would_refuse_total{reason=\"not_pinned\"}", 2);
         assert_value(r, "pingate_worker_generation{worker=\"1\"}", 6);
         assert_value(r, "pingate_handshake_duration_seconds_bucket{le=\"0.0005\"}", 0);
         assert_value(r, "pingate_handshake_duration_seconds_bucket{le=\"0.001\"}", 6);
@@ -204,11 +218,34 @@ static void refusals_by_reason_add_up_to_all_refused(void **state)
         event_hub_free(hub);
 }
 
+static void a_label_is_one_line_whoever_wrote_its_value(void **state)
+{
+        (void)state;
+        static const struct {
+                struct slice value;
+                const char *shown;
+        } cases[] = {
+                {SLICE(""), "a=\"\""},
+                {SLICE("edge/part\xc3\xbcners"), "a=\"edge/part\xc3\xbcners\""},
+                {SLICE("x\"} 1\nup 1\\"), "a=\"x\\\"} 1\\nup 1\\\\\""},
+                {SLICE("\0\r\x1b[2J"), "a=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd[2J\""},
+                {SLICE("\xe2\x80\xae\xff\xc3"), "a=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+        };
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+                struct buffer labels;
+                buffer_init(&labels, 256);
+                assert_true(metric_label(&labels, "a", cases[i].value));
+                assert_true(slice_is(buffer_slice(&labels), cases[i].shown));
+                buffer_done(&labels);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_text_is_strictly_well_formed_and_sums_the_workers),
                 cmocka_unit_test(refusals_by_reason_add_up_to_all_refused),
+                cmocka_unit_test(a_label_is_one_line_whoever_wrote_its_value),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
