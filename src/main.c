@@ -19,6 +19,7 @@ static const struct command commands[] = {
         {"demo", cli_demo, "show a gateway at work with throw-away certificates"},
         {"explain", cli_explain, "say which gate lets a certificate in or refuses it"},
         {"pin", cli_pin, "print the pins of a certificate, and which rules it would break"},
+        {"learn", cli_learn, "propose pins for clients that were refused, to review"},
         {"import", cli_import, "turn Istio's and Envoy Gateway's client validation into ours"},
         {"secret", cli_secret, "print the YAML of a Secret made of PEM files"},
         {"version", cli_version, "say which version this is, and of which libraries"},

@@ -66,6 +66,7 @@ CLI_COMMAND(run);
 CLI_COMMAND(check);
 CLI_COMMAND(explain);
 CLI_COMMAND(import);
+CLI_COMMAND(learn);
 CLI_COMMAND(pin);
 CLI_COMMAND(status);
 CLI_COMMAND(secret);

@@ -14,7 +14,7 @@ from support.net import free_port
 README = open(os.path.join(gw.ROOT, "README.md")).read()
 MANUAL_FILE = os.path.join(gw.ROOT, "docs", "manual.md")
 MANUAL = open(MANUAL_FILE).read() if os.path.exists(MANUAL_FILE) else ""
-COMMANDS = ("run", "check", "explain", "pin", "import", "status", "secret", "demo", "version")
+COMMANDS = ("run", "check", "explain", "pin", "import", "learn", "status", "secret", "demo", "version")
 
 
 def quick_start():
@@ -79,6 +79,19 @@ def test_the_manuals_import_prints_what_it_says(tmp_path):
                          capture_output=True, text=True, timeout=30)
     assert out.returncode == 1 and out.stdout == printed
     assert out.stderr.startswith("pingate: import: no equivalent: istio.yaml:12: ") and out.stderr.count("\n") == 1
+
+
+def test_the_manuals_proposal_is_what_learn_prints():
+    part = re.search(r"^### `pingate learn.*?(?=^##)", MANUAL, re.S | re.M).group(0)
+    printed = re.search(r"```yaml\n(.*?)```", part, re.S).group(1)
+    records = [{"time": f"2026-11-26T10:00:0{second}.000Z", "event": "handshake", "admitted": False, "verified": False,
+                "reason": "not_pinned", "peer": "192.0.2.9:4711", "gateway": "edge/edge", "serial": "03e8",
+                "scope": "ClientCertificatePolicy edge/partners", "subject": "CN=acme robot,O=acme",
+                "issuer": "CN=corp CA", "certificate_sha256": "df" * 32,
+                "spki_sha256": "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="} for second in (1, 5, 9)]
+    out = subprocess.run([gw.BINARY, "learn", "--audit-log", "-"], input="\n".join(map(json.dumps, records)),
+                         capture_output=True, text=True, timeout=30)
+    assert out.returncode == 0 and out.stdout.split("---\n")[1] == printed
 
 
 def test_the_manual_has_every_limit_with_its_default():
