@@ -1,6 +1,7 @@
 """What Istio and Envoy Gateway said about client certificates holds when pingate serves what `pingate import`
 made of it: the same pins, pasted as their users have them, and never a client more."""
 import base64
+import random
 import subprocess
 
 import pytest
@@ -435,3 +436,84 @@ def test_what_is_printed_is_what_check_takes(people, nginx):
     text = imported(envoy_gateway(8443) + client_traffic_policy(f'spkiHashes: ["{people.pinned.spki_hash}"]'))
     result = check(text + around(people) + gw.backend(nginx.port) + gw.route(parent="eg"))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+# --- for any input, nobody more: an oracle of Istio's rules against one of ours ---
+
+KEYS = [base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3)]
+HOSTS = ["*", "*.example.com", "a.example.com", "*.b.example.com", "c.b.example.com", "other.org"]
+NAMES = ["a.example.com", "b.example.com", "c.b.example.com", "x.example.com", "other.org", "nowhere.net"]
+
+
+def matches(host, name):
+    return host in ("*", name) or (host.startswith("*.") and name.endswith(host[1:]))
+
+
+def most_specific(listeners, name):
+    """Envoy's order, and ours: the exact name, then the longest wildcard."""
+    found = [x for x in listeners if matches(x[0], name)]
+    return max(found, key=lambda x: (not x[0].startswith("*"), len(x[0])), default=None)
+
+
+def random_server(chance, number):
+    mode = chance.choice(["SIMPLE", "MUTUAL", "MUTUAL", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "PASSTHROUGH"])
+    tls = {"mode": mode, "credentialName": chance.choice(["server", "server", "server2"])}
+    if chance.random() < 0.6:
+        tls["verifyCertificateSpki"] = chance.sample(KEYS, chance.randint(1, 3)) + chance.choice([[], [], ["bad"]])
+    if chance.random() < 0.15:
+        tls["subjectAltNames"] = ["x"]
+    if chance.random() < 0.1:
+        tls["insecureSkipVerify"] = True
+    if chance.random() < 0.1:
+        tls["somethingNew"] = True
+    return {"port": {"number": chance.choice([8443, 8443, 9443]), "name": f"s{number}", "protocol": "HTTPS"},
+            "hosts": chance.sample(HOSTS, chance.randint(1, 2)), "tls": tls}
+
+
+def source_admits(tls, key):
+    """key: of a client that CA trusts and whose names fit; None: shows no certificate."""
+    if tls["mode"] == "SIMPLE":
+        return not ({"verifyCertificateSpki", "subjectAltNames", "somethingNew"} & set(tls))
+    if tls["mode"] not in ("MUTUAL", "OPTIONAL_MUTUAL"):
+        return False
+    if key is None:
+        return tls["mode"] == "OPTIONAL_MUTUAL"
+    restricted = "subjectAltNames" in tls or "somethingNew" in tls
+    return not restricted and key in tls.get("verifyCertificateSpki", [key])
+
+
+def outcome_admits(gateway, port, key):
+    """Verified, or at all where key is None."""
+    required = gateway["metadata"].get("annotations", {}).get("pingate.dev/require-pinning") == "true"
+    frontend = gateway["spec"].get("tls", {}).get("frontend", {})
+    tls = next((p["tls"] for p in frontend.get("perPort", []) if p["port"] == port), frontend.get("default", {}))
+    validation = tls.get("validation")
+    if not validation:
+        return True
+    pins = validation.get("certificatePinning", {}).get("spkiHashes")
+    if pins is None and required:
+        return False
+    if key is None:
+        return validation["mode"] == "AllowInsecureFallback"
+    return pins is None or key in pins
+
+
+def test_no_random_gateway_admits_anybody_whom_istio_kept_out():
+    chance, admitted = random.Random(20261126), 0
+    for _ in range(250):
+        servers = [random_server(chance, n) for n in range(chance.randint(1, 4))]
+        document = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
+                    "metadata": {"name": "g", "namespace": "edge"}, "spec": {"servers": servers}}
+        result = run_import(yaml.safe_dump(document))
+        assert result.returncode in (0, 1), result.stderr
+        for gateway in (d for d in documents(result.stdout) if d["kind"] == "Gateway"):
+            for port in (8443, 9443):
+                before = [(h, s["tls"]) for s in servers if s["port"]["number"] == port for h in s["hosts"]]
+                after = [(x.get("hostname", "*"), x) for x in gateway["spec"]["listeners"] if x["port"] == port]
+                for name in NAMES:
+                    there, here = most_specific(before, name), most_specific(after, name)
+                    for key in (None, *KEYS):
+                        if here and outcome_admits(gateway, port, key):
+                            admitted += 1
+                            assert there and source_admits(there[1], key), (servers, name, port, key, result.stdout)
+    assert admitted > 500
