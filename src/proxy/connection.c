@@ -224,8 +224,10 @@ static void serve_begin(struct connection *connection)
 {
         const unsigned char *alpn = NULL;
         unsigned alpn_len = 0;
-        if (connection->ssl)
+        if (connection->ssl) {
                 SSL_get0_alpn_selected(connection->ssl, &alpn, &alpn_len);
+                connection_watch_records(connection);
+        }
         connection_take_names(connection);
         connection->judged = connection->worker->snapshot->generation;
         connection_await_end(connection);

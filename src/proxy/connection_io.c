@@ -5,19 +5,59 @@
 
 #include "proxy/connection_state.h"
 
+/* Records without a byte of HTTP: KeyUpdate, and in TLS 1.2 renegotiation, which is refused by a
+ * warning. OpenSSL handles as many as are there inside one SSL_read: 30,000 a second kept others
+ * waiting. Nobody needs many between two requests, a key lasts 2^24 records (RFC 8446, 5.5);
+ * BoringSSL gives up at 32 as well. */
+enum {
+        BARREN_RECORDS_MAX = 32
+};
+
+static bool is_barren(const struct connection *connection)
+{
+        return connection->barren_records > BARREN_RECORDS_MAX;
+}
+
+/* SSL_read stops by nothing else than what it takes for the peer's end. */
+static void on_record(int written, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                      void *self)
+{
+        struct connection *connection = self;
+        (void)version;
+        (void)bytes;
+        (void)len;
+        if (written || type != SSL3_RT_HEADER)
+                return;
+        connection->barren_records++;
+        if (is_barren(connection))
+                SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
+void connection_watch_records(struct connection *connection)
+{
+        SSL_set_msg_callback(connection->ssl, on_record);
+        SSL_set_msg_callback_arg(connection->ssl, connection);
+}
+
 static long read_tls(struct connection *connection, char *into, size_t room)
 {
         size_t got = 0;
         ERR_clear_error();
         int status = SSL_read_ex(connection->ssl, into, room, &got);
-        if (status == 1)
+        if (status == 1) {
+                connection->barren_records = 0;
                 return (long)got;
+        }
         switch (SSL_get_error(connection->ssl, status)) {
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
                 return IO_MORE;
         default:
                 ERR_clear_error();
+                if (is_barren(connection)) {
+                        connection->why = "barren_records";
+                        counter_add(&connection->worker->counters->limit_refusals, 1);
+                }
                 return IO_CLOSED;
         }
 }

@@ -74,6 +74,7 @@ struct connection {
 
         /* Bytes on their way; empty buffers hold no memory. */
         struct buffer in, out;
+        unsigned barren_records;            /* TLS records since the last byte that was read */
         bool want_read, broken, progressed; /* the latter: took bytes since connection_watch */
 
         struct client_h1 *h1; /* one of the two while serving */
@@ -95,6 +96,8 @@ bool connection_is_open(const struct connection *connection);
 long connection_read(struct connection *connection, char *into, size_t room);
 /* Bytes, or the end, are there to be read; reads nothing. */
 bool connection_has_input(struct connection *connection);
+/* From the handshake on: a flood of TLS records without data ends the connection. */
+void connection_watch_records(struct connection *connection);
 /* Writes what waits in `out` as far as the peer takes it. False: broken. */
 bool connection_flush(struct connection *connection);
 /* Bytes at once, the rest into `out`. False: broken. */

@@ -213,6 +213,54 @@ static void who_does_not_read_the_answer_is_let_go(void **state)
         world_stop(world);
 }
 
+/* False: the connection has ended meanwhile. */
+static bool update_keys(struct line *line, int times)
+{
+        for (int i = 0; i < times; i++) {
+                if (SSL_key_update(line->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+                    SSL_do_handshake(line->ssl) != 1)
+                        return false;
+        }
+        return true;
+}
+
+static void keys_may_be_updated_between_requests(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        char response[16384];
+        struct line line;
+        assert_true(
+                line_open(world, &(struct call){.with = &robot, .version = TLS1_3_VERSION}, &line));
+        for (int i = 0; i < 5; i++) {
+                assert_true(update_keys(&line, 20));
+                assert_int_equal(SSL_key_update(line.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+                assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        }
+        line_close(&line);
+        world_stop(world);
+}
+
+static void a_flood_of_key_updates_ends_its_connection(void **state)
+{
+        (void)state;
+        struct world *world = world_start(&(struct world_config){0});
+        const struct worker_counters *counters = world_counters(world);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct line line;
+        assert_true(
+                line_open(world, &(struct call){.with = &robot, .version = TLS1_3_VERSION}, &line));
+        update_keys(&line, 10000); /* all in vain from the 33rd on */
+        for (int i = 0; counter_get(&counters->limit_refusals) == 0; i++) {
+                assert_true(i < 5000);
+                usleep(1000);
+        }
+        line_close(&line);
+        assert_int_equal(world_call(world, &(struct call){.with = &robot}), 200);
+        world_stop(world);
+}
+
 static void a_plain_port_serves_without_identity(void **state)
 {
         (void)state;
@@ -244,6 +292,8 @@ int main(void)
                 cmocka_unit_test(bytes_behind_a_refused_request_are_never_parsed),
                 cmocka_unit_test(draining_answers_who_was_accepted_before),
                 cmocka_unit_test(who_does_not_read_the_answer_is_let_go),
+                cmocka_unit_test(keys_may_be_updated_between_requests),
+                cmocka_unit_test(a_flood_of_key_updates_ends_its_connection),
                 cmocka_unit_test(a_plain_port_serves_without_identity),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
