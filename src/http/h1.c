@@ -175,7 +175,7 @@ static bool request_target_parse(struct h1_reader *reader, struct slice text,
         if (slice_is(origin, "*")) {
                 if (!slice_is(head->method, "OPTIONS"))
                         return bad(reader, 400, "target_form") == H1_DONE;
-                head->target = head->path = SLICE("*");
+                head->target = head->path = head->plain_path = SLICE("*");
                 return true;
         }
         return target_parse(origin, reader->limits, reader->arena, head, &reader->fault);

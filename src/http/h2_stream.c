@@ -152,7 +152,7 @@ static bool target_check(const struct http_limits *limits, struct h2_stream *str
                 return false;
         }
         if (slice_is(stream->path, "*") && slice_is(head->method, "OPTIONS")) {
-                head->target = head->path = SLICE("*");
+                head->target = head->path = head->plain_path = SLICE("*");
                 return true;
         }
         return target_parse(stream->path, limits, stream->arena, head, &stream->fault);

@@ -32,12 +32,14 @@ enum framing {
 };
 
 struct request_head {
-        struct slice method;    /* as received; case matters */
-        struct slice target;    /* path, and "?" query when has_query; "*" for OPTIONS *. Forwarded
-                                 * as it stands. See target.h for what was normalised */
-        struct slice path;      /* the part of target that routes match */
-        struct slice query;     /* without "?" */
-        struct slice scheme;    /* "http" | "https"; empty when an h1 request did not say */
+        struct slice method; /* as received; case matters */
+        struct slice target; /* path, and "?" query when has_query; "*" for OPTIONS *. Forwarded
+                              * as it stands. See target.h for what was normalised */
+        struct slice path;   /* the part of target that routes match */
+        struct slice
+                plain_path;  /* path without ";parameters"; the same bytes where there are none */
+        struct slice query;  /* without "?" */
+        struct slice scheme; /* "http" | "https"; empty when an h1 request did not say */
         struct slice authority; /* host[:port], lower case: of the absolute target, :authority or
                                  * Host, which never disagree. Never empty */
         struct slice host;    /* authority without port: name (may end in a dot), IPv4 or [IPv6] */

@@ -145,14 +145,7 @@ static const char *path_normalise(struct slice text, bool ambiguous, char *out, 
         return NULL;
 }
 
-/* "." and "..", also with ";parameters", which some servers cut off before they resolve dots, and
- * also between encoded slashes, which some servers decode first. */
-static bool is_dot_segment(struct slice segment)
-{
-        struct slice name = slice_sub(segment, 0, slice_find(segment, ';'));
-        return slice_is(name, ".") || slice_is(name, "..");
-}
-
+/* The width of "/" or "\\" at i, plain or encoded, for some servers decode first; 0: none. */
 static size_t separator_at(struct slice path, size_t i)
 {
         char c = path.data[i];
@@ -166,6 +159,37 @@ static size_t separator_at(struct slice path, size_t i)
         return slash || backslash ? 3 : 0;
 }
 
+/* Whether ";parameters" begin at i, which some servers cut off a segment before they use it. */
+static bool parameters_at(struct slice path, size_t i)
+{
+        char c = path.data[i];
+        return c == ';' ||
+               (c == '%' && path.data[i + 1] == '3' && ascii_lower(path.data[i + 2]) == 'b');
+}
+
+static struct slice segment_name(struct slice segment)
+{
+        size_t len = 0;
+        while (len < segment.len && !parameters_at(segment, len))
+                len++;
+        return slice_sub(segment, 0, len);
+}
+
+static struct slice parameters_cut(struct slice path, struct arena *arena)
+{
+        if (segment_name(path).len == path.len)
+                return path;
+        char *out = arena_alloc(arena, path.len);
+        size_t len = 0;
+        bool skipping = false;
+        for (size_t i = 0; i < path.len; i++) {
+                skipping = separator_at(path, i) == 0 && (skipping || parameters_at(path, i));
+                if (!skipping)
+                        out[len++] = path.data[i];
+        }
+        return slice_from(out, len);
+}
+
 static const char *segments_check(struct slice path, bool ambiguous)
 {
         size_t start = 1;
@@ -173,9 +197,10 @@ static const char *segments_check(struct slice path, bool ambiguous)
                 size_t width = i < path.len ? separator_at(path, i) : 1;
                 if (width == 0)
                         continue;
-                if (is_dot_segment(slice_sub(path, start, i - start)))
+                struct slice name = segment_name(slice_sub(path, start, i - start));
+                if (slice_is(name, ".") || slice_is(name, ".."))
                         return "path_dot_segment";
-                if (i == start && i < path.len && !ambiguous)
+                if (name.len == 0 && i < path.len && !ambiguous)
                         return "path_empty_segment";
                 start = i + width;
                 i = start - 1;
@@ -214,6 +239,7 @@ bool target_parse(struct slice text, const struct http_limits *limits, struct ar
         memcpy(target + path_len, text.data + mark, behind);
         head->target = slice_from(target, path_len + behind);
         head->path = slice_from(target, path_len);
+        head->plain_path = parameters_cut(head->path, arena);
         head->has_query = behind > 0;
         head->query = behind > 0 ? slice_from(target + path_len + 1, behind - 1) : SLICE_NONE;
         return true;

@@ -5,11 +5,13 @@
  * one that RFC 3986, 6.2.2.2 calls always equivalent: a percent-encoded unreserved character
  * (ALPHA DIGIT - . _ ~) is decoded, so "/%61dmin" cannot slip past a route for "/admin". What
  * matcher and backend might read differently is refused with 400 instead of guessed at:
- *   - dot segments "." and "..", encoded or not, with or without ";parameters" ("/..;/")
+ *   - dot segments "." and "..", encoded or not, with or without ";parameters" ("/..;/", "/..%3b/")
  *   - a malformed percent-encoding, %00 and every other encoded control (%01-%1f, %7f)
  *   - a backslash, a fragment, a space, a control, a quote, "<", ">", a byte over 0x7e
- *   - "//", %2f and %5c, unless limits->allow_ambiguous_paths: Gateway API allows none of them in
- *     a path match, so a route can never be written for them, only around by them
+ *   - "//", "/;x/", %2f and %5c, unless limits->allow_ambiguous_paths: Gateway API allows none of
+ * them in a path match, so a route can never be written for them, only around by them
+ * ";parameters" elsewhere are lawful (RFC 3986, 3.3). Java servers cut them off, others don't, so a
+ * head has the path in both readings, and its gate insists that both meet the same rule.
  * The query is passed as it is; controls, space, #, quotes, <, > and non-ASCII are refused in it.
  */
 #pragma once
@@ -26,6 +28,7 @@ struct authority {
  * "-" and "_", 253 in all, and may end in one dot; a port is 1..65535 and never empty. */
 bool authority_parse(struct slice text, struct arena *arena, struct authority *out);
 
-/* Origin-form (RFC 9112, 3.2.1): fills target, path, query, has_query. On false *fault is set. */
+/* Origin-form (RFC 9112, 3.2.1): fills target, path, plain_path, query and
+ * has_query. On false *fault is set. */
 bool target_parse(struct slice text, const struct http_limits *limits, struct arena *arena,
                   struct request_head *head, struct http_fault *fault);

@@ -21,6 +21,23 @@ static struct exchange_gate listener_gate(const struct port *port, const struct 
         return pass;
 }
 
+/* "/admin;x/y" is /admin/y to a backend of the Java kind, which cuts off parameters, and a name of
+ * its own to others. Which rule holds must not depend on who serves it, or a route's pins could be
+ * walked around. False: the two readings meet different rules. */
+static bool rule_find(const struct route_table *routes, const struct request_head *head,
+                      const struct route_rule **rule)
+{
+        const struct route_rule *found = routes ? route_find(routes, head) : NULL;
+        if (routes && head->plain_path.len < head->path.len) {
+                struct request_head plain = *head;
+                plain.path = head->plain_path;
+                if (route_find(routes, &plain) != found)
+                        return false;
+        }
+        *rule = found;
+        return true;
+}
+
 struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
                                          const struct request_head *head,
                                          const struct listener **listener,
@@ -33,8 +50,8 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
          * we are the server, and it is answered as the ping that it is. */
         if (slice_is(head->path, "*"))
                 return (struct exchange_gate){200, NULL};
-        const struct route_table *routes = (*listener)->routes;
-        *rule = routes ? route_find(routes, head) : NULL;
+        if (!rule_find((*listener)->routes, head, rule))
+                return (struct exchange_gate){400, "path_parameters"};
         if (!*rule)
                 return (struct exchange_gate){404, "no_route"};
         if ((*rule)->refuses)

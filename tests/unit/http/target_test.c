@@ -93,6 +93,11 @@ static void what_matcher_and_backend_could_read_differently_is_refused(void **st
                 {"/a/..;x=y/b", "path_dot_segment"},
                 {"/.;/a", "path_dot_segment"},
                 {"/%2e%2e;", "path_dot_segment"},
+                {"/..%3b/a", "path_dot_segment"},
+                {"/a/.%3Bx/b", "path_dot_segment"},
+                {"/;x/a", "path_empty_segment"},
+                {"/a/;/b", "path_empty_segment"},
+                {"/%3bx/a", "path_empty_segment"},
                 {"//", "path_empty_segment"},
                 {"//a", "path_empty_segment"},
                 {"/a//b", "path_empty_segment"},
@@ -148,6 +153,28 @@ static void ambiguous_paths_can_be_allowed_but_dots_and_nul_never(void **state)
         check(wrong, COUNT_OF(wrong), true, false);
 }
 
+static void a_path_is_read_with_its_parameters_and_without(void **state)
+{
+        static const struct row rows[] = {
+                {"/a/b", "/a/b"},      {"/a;x/b;y", "/a/b"}, {"/a;/b", "/a/b"},
+                {"/a;x;y=z", "/a"},    {"/a%3bx/b", "/a/b"}, {"/a/;x", "/a/"},
+                {"/;x", "/"},          {"/a%20;b", "/a%20"}, {"/a;%20/b", "/a/b"},
+                {"/a%3B%3b%20", "/a"}, {"/a?b;c", "/a"},
+        };
+        struct http_limits limits = http_limits_default();
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                struct arena arena;
+                struct request_head head = {0};
+                struct http_fault fault;
+                arena_init(&arena, 1024);
+                assert_true(target_parse(slice_of(rows[i].text), &limits, &arena, &head, &fault));
+                if (!slice_is(head.plain_path, rows[i].says))
+                        fail_msg("%s -> %.*s", rows[i].text, SLICE_ARG(head.plain_path));
+                arena_done(&arena);
+        }
+}
+
 static void path_and_query_are_parts_of_the_target(void **state)
 {
         struct http_limits limits = http_limits_default();
@@ -192,6 +219,7 @@ int main(void)
                 cmocka_unit_test(encodings_that_mean_the_same_become_the_same),
                 cmocka_unit_test(what_matcher_and_backend_could_read_differently_is_refused),
                 cmocka_unit_test(ambiguous_paths_can_be_allowed_but_dots_and_nul_never),
+                cmocka_unit_test(a_path_is_read_with_its_parameters_and_without),
                 cmocka_unit_test(path_and_query_are_parts_of_the_target),
                 cmocka_unit_test(an_authority_comes_out_lower_case_and_in_parts),
         };
