@@ -4,17 +4,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/landlock.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 /* What the resolver and OpenSSL's random source read after the walls are up; all of it public. */
-static const char *const system_paths[] = {
-        "/etc/resolv.conf",     "/etc/hosts",    "/etc/nsswitch.conf",
-        "/etc/host.conf",       "/etc/gai.conf", "/etc/services",
-        "/run/systemd/resolve", "/usr/lib",      "/lib",
-        "/dev/urandom",         "/proc/self"};
+static const char *const resolver_paths[] = {"/etc/resolv.conf",   "/etc/hosts",
+                                             "/etc/nsswitch.conf", "/etc/host.conf",
+                                             "/etc/gai.conf",      "/etc/services"};
+static const char *const system_paths[] = {"/run/systemd/resolve", "/usr/lib", "/lib",
+                                           "/dev/urandom", "/proc/self"};
 
 enum {
         READ_FILE = LANDLOCK_ACCESS_FS_READ_FILE,
@@ -65,13 +68,28 @@ static bool allow_reading_beside(int ruleset, const char *path)
         return allow_reading(ruleset, slash ? folder : ".");
 }
 
+/* DHCP clients and network managers replace these by rename, and names would not be found from then
+ * on. To a user of its own the folder, /etc and where resolv.conf links to, shows nothing but what
+ * everybody may read. Root owns the secrets there too (/etc/shadow, /etc/ssl/private), and a
+ * gateway that stays root is left with the files as they are: its wall is worth more than a
+ * resolver that follows, and --user has both. */
+static bool allow_resolver(int ruleset, const char *path)
+{
+        char real[PATH_MAX];
+        if (!allow_reading(ruleset, path))
+                return false;
+        return geteuid() == 0 || !realpath(path, real) || allow_reading_beside(ruleset, real);
+}
+
 bool sandbox_restrict_files(const char *const *read_paths, size_t count)
 {
         int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
         if (ruleset < 0)
                 return false;
         bool ok = true;
-        for (size_t i = 0; ok && i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
+        for (size_t i = 0; ok && i < COUNT_OF(resolver_paths); i++)
+                ok = allow_resolver(ruleset, resolver_paths[i]);
+        for (size_t i = 0; ok && i < COUNT_OF(system_paths); i++)
                 ok = allow_reading(ruleset, system_paths[i]);
         for (size_t i = 0; ok && i < count; i++)
                 ok = allow_reading(ruleset, read_paths[i]) &&

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,12 +105,44 @@ static void a_configuration_file_stays_readable_when_it_is_replaced(void **state
         assert_int_equal(WEXITSTATUS(status), CHILD_OK);
 }
 
+/* What everybody may read in /etc beside the resolver's files; the wall's word on it as that user.
+ */
+static int etc_as(uid_t user)
+{
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+                if (setresuid(user, user, user) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+                        _exit(CHILD_CAN_NOT_READ);
+                if (!sandbox_restrict_files(NULL, 0))
+                        _exit(errno == ENOSYS || errno == EOPNOTSUPP ? CHILD_NO_LANDLOCK
+                                                                     : CHILD_CAN_NOT_READ);
+                _exit(can_read("/etc/passwd") ? CHILD_CAN_READ_TOO_MUCH : CHILD_OK);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        return WEXITSTATUS(status);
+}
+
+static void resolver_files_may_be_replaced_unless_root_reads_them(void **state)
+{
+        enum {
+                NOBODY = 65534
+        };
+        (void)state;
+        if (etc_as(geteuid()) == CHILD_NO_LANDLOCK)
+                skip();
+        assert_int_equal(etc_as(geteuid() == 0 ? NOBODY : geteuid()), CHILD_CAN_READ_TOO_MUCH);
+        if (geteuid() == 0)
+                assert_int_equal(etc_as(0), CHILD_OK);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(
                         a_configuration_file_stays_readable_when_it_is_replaced, open_folder,
                         close_folder),
+                cmocka_unit_test(resolver_files_may_be_replaced_unless_root_reads_them),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
