@@ -16,7 +16,15 @@ EXPOSURE_MAX = 1.5
 
 @pytest.fixture(scope="module")
 def edge(people, nginx):
-    edge = Edge(people, nginx.port)
+    rules = f"""- matches: [{{path: {{type: PathPrefix, value: /named}}}}]
+  backendRefs: [{{name: named, port: {nginx.port}}}]
+- backendRefs: [{{name: app, port: 80}}]"""
+    edge = Edge(people, nginx.port, rules=rules, extra="""---
+apiVersion: v1
+kind: Service
+metadata: {name: named, namespace: edge}
+spec: {type: ExternalName, externalName: named.example}
+""")
     edge.port = 443
     return edge
 
@@ -79,6 +87,16 @@ def test_every_wall_stands(machine):
     bind_only = 1 << 10
     for which in ("CapPrm", "CapEff", "CapBnd"):
         assert int(status[which], 16) & ~bind_only == 0, which
+
+
+def test_a_name_is_found_once_the_file_of_names_was_replaced(machine, edge, people):
+    def status():
+        return curl(edge.port, people.server_ca, people.pinned, path="/named").status
+    assert status() == 503
+    hosts = machine.put("hosts", b"127.0.0.1 localhost named.example\n")
+    machine.run("cp", hosts, "/etc/hosts.new", check=True)
+    machine.run("mv", "/etc/hosts.new", "/etc/hosts", check=True)
+    eventually(lambda: status() == 200, lambda: "the name is found: " + machine.journal(UNIT))
 
 
 def test_its_exposure_is_small_by_the_running_systemds_word(machine):

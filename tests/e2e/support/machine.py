@@ -32,9 +32,17 @@ class Machine:
             raise
 
     def _first_process(self):
+        """The child that is number 1 inside and runs systemd; helpers of nspawn come and go before it."""
         assert self.process.poll() is None, self.log_file.read_text()
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        for child in children:
+            try:
+                text = pathlib.Path(f"/proc/{child}/status").read_text()
+            except OSError:
+                continue
+            if re.search(r"^Name:\tsystemd$", text, re.M) and re.search(r"^NSpid:.*\t1$", text, re.M):
+                return int(child)
+        return None
 
     def _booted(self):
         return self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
