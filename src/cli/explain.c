@@ -52,7 +52,7 @@ bool explain_judge(const struct explain_case *c, struct verdict *out, struct err
 struct explain_words {
         const char *ca, *cert, *untrusted, *crl, *at, *batch, *profile, *output;
         const char *gateway, *sni, *request;
-        struct cli_list pin_spki, pin_cert, paths;
+        struct cli_list pin_spki, pin_cert, paths, headers;
         uint64_t max_depth, port;
         bool require_pinning;
         char *bytes[4];
@@ -138,6 +138,9 @@ static int walk_words(struct explain_words *words)
                                       .port = words->port,
                                       .sni = words->sni,
                                       .request = words->request,
+                                      .headers = words->headers.items,
+                                      .header_count = words->headers.count,
+                                      .json = words->output && strcmp(words->output, "json") == 0,
                                       .require_pinning = words->require_pinning,
                                       .now = (int64_t)time(NULL)};
         struct slice certificate = SLICE_NONE, untrusted = SLICE_NONE;
@@ -166,23 +169,29 @@ static int run_place(struct explain_words *words)
             words->pin_spki.count + words->pin_cert.count > 0)
                 return cli_usage_error("explain: with -c, CAs, CRLs and pins are the "
                                        "configuration's");
-        if (words->output && strcmp(words->output, "text") != 0)
-                return cli_usage_error("explain: -o: with -c, text only");
+        if (words->headers.count > 0 && !words->request)
+                return cli_usage_error("explain: --header belongs to a --request");
         return walk_words(words);
+}
+
+static bool names_place(const struct explain_words *words)
+{
+        return words->paths.count > 0 || words->gateway || words->port || words->sni ||
+               words->request || words->headers.count > 0;
 }
 
 static int run_words(struct explain_words *words)
 {
         enum judge_profile profile = PROFILE_CLIENT;
-        if (words->paths.count > 0 || words->gateway || words->port || words->sni || words->request)
+        if (words->output && strcmp(words->output, "json") != 0 &&
+            strcmp(words->output, "text") != 0)
+                return cli_usage_error("explain: -o is text or json");
+        if (names_place(words))
                 return run_place(words);
         if (words->profile && strcmp(words->profile, "chain") == 0)
                 profile = PROFILE_CHAIN;
         else if (words->profile && strcmp(words->profile, "client") != 0)
                 return cli_usage_error("explain: --profile is client or chain");
-        if (words->output && strcmp(words->output, "json") != 0 &&
-            strcmp(words->output, "text") != 0)
-                return cli_usage_error("explain: -o is text or json");
         if (words->batch)
                 return explain_batch(words->batch, profile);
         if (!words->ca || !words->cert)
@@ -206,6 +215,8 @@ int cli_explain(int argc, char **argv)
                 {"request", 0, "REQUEST",
                  "'GET https://host/path': go on to listener, rule and backend",
                  .text = &words.request},
+                {"header", 0, "'NAME: VALUE'", "of that request; may be repeated",
+                 .list = &words.headers},
                 {"require-pinning", 0, NULL, "as run --require-pinning",
                  .flag = &words.require_pinning},
                 {"ca", 0, "FILE", "PEM of the trusted CAs", .text = &words.ca},
@@ -237,5 +248,6 @@ int cli_explain(int argc, char **argv)
         cli_list_done(&words.pin_spki);
         cli_list_done(&words.pin_cert);
         cli_list_done(&words.paths);
+        cli_list_done(&words.headers);
         return exit_code;
 }

@@ -27,12 +27,15 @@ struct explain_place {
         size_t path_count;
         const char *gateway; /* "namespace/name" */
         uint64_t port;
-        const char *sni;     /* NULL: the request's host, or none */
-        const char *request; /* "GET https://host/path"; NULL: none */
-        bool require_pinning;
+        const char *sni;            /* NULL: the request's host, or none */
+        const char *request;        /* "GET https://host/path"; NULL: none */
+        const char *const *headers; /* "Name: value", of the request */
+        size_t header_count;
+        bool require_pinning, json;
         int64_t now;
 };
-/* Prints each gate; chain NULL: the client shows no certificate. Returns the exit code. */
+/* Prints the story (explain_story.h); chain NULL: the client shows no certificate. Returns the exit
+ * code. */
 int explain_config(const struct explain_place *place, const struct chain *chain);
 
 /* Test cases in the form of x509-limbo; prints its results form. Returns the exit code. */
@@ -42,3 +45,5 @@ void explain_print_text(const struct verdict *verdict, FILE *out);
 void explain_print_word(const struct verdict *verdict, FILE *out);     /* its first line */
 void explain_print_evidence(const struct verdict *verdict, FILE *out); /* the rest of it */
 bool explain_print_json(const struct verdict *verdict, FILE *out);
+struct json_writer;
+void explain_write_verdict(struct json_writer *w, const struct verdict *verdict); /* an object */

@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "cli/cli.h"
-#include "cli/explain.h"
+#include "cli/explain_story.h"
 #include "control/source/files.h"
 #include "control/translate/translate.h"
 #include "http/h1.h"
@@ -17,48 +17,81 @@ enum {
         REQUEST_BYTES_MAX = 64 * 1024
 };
 
-/* What is known so far of one client's way. */
+/* One client on its way. */
 struct walk {
         const struct explain_place *place;
         const struct snapshot *snapshot;
-        const struct port *port;
-        const struct listener *listener; /* that the server name selects */
-        struct slice server_name;
         struct request_head head;
         struct arena arena;
+        struct explain_story story;
 };
 
-/* "GET https://host/path" as the head that a client would send, read by the gateway's reader. */
-static bool request_read(struct walk *walk, struct error *err)
+/* What h1 readers would take for more than one field is no field. */
+static bool headers_print(const struct explain_place *place, struct buffer *out, struct error *err)
 {
-        struct slice url = slice_of(walk->place->request), method;
+        for (size_t i = 0; i < place->header_count; i++) {
+                struct slice header = slice_of(place->headers[i]);
+                if (slice_find(header, ':') == header.len ||
+                    slice_find(header, '\r') + slice_find(header, '\n') < 2 * header.len)
+                        return error_set(err, ERROR_USAGE,
+                                         "--header: wants 'Name: value', on one line");
+                if (!buffer_append(out, header) || !buffer_append(out, SLICE("\r\n")))
+                        return error_set(err, ERROR_USAGE, "--header: more than %d bytes",
+                                         REQUEST_BYTES_MAX);
+        }
+        return true;
+}
+
+/* "GET https://host/path" and the headers as the head that a client would send. */
+static bool request_print(const struct explain_place *place, struct buffer *out, struct error *err)
+{
+        struct slice url = slice_of(place->request), method;
         bool two = slice_split(&url, ' ', &method);
         struct slice scheme =
                 slice_starts_with(url, SLICE("https://")) ? SLICE("https://") : SLICE("http://");
         if (!two || !slice_starts_with(url, scheme))
                 return error_set(err, ERROR_USAGE,
                                  "--request %s: wants something like 'GET https://host/path'",
-                                 walk->place->request);
+                                 place->request);
         url = slice_skip(url, scheme.len);
         size_t end = 0;
         while (end < url.len && url.data[end] != '/' && url.data[end] != '?')
                 end++;
         struct slice authority = slice_sub(url, 0, end), target = slice_skip(url, end);
         bool rooted = target.len > 0 && target.data[0] == '/';
-        struct slice text = arena_printf(&walk->arena, "%.*s %s%.*s HTTP/1.1\r\nHost: %.*s\r\n\r\n",
-                                         SLICE_ARG(method), rooted ? "" : "/", SLICE_ARG(target),
-                                         SLICE_ARG(authority));
+        const struct slice parts[] = {method,    rooted ? SLICE(" ") : SLICE(" /"),
+                                      target,    SLICE(" HTTP/1.1\r\nHost: "),
+                                      authority, SLICE("\r\n")};
+        bool fits = true;
+        for (size_t i = 0; i < COUNT_OF(parts); i++)
+                fits = fits && buffer_append(out, parts[i]);
+        if (!fits)
+                return error_set(err, ERROR_USAGE, "--request: more than %d bytes",
+                                 REQUEST_BYTES_MAX);
+        return headers_print(place, out, err);
+}
+
+/* By the gateway's own reader. */
+static bool request_read(struct walk *walk, struct error *err)
+{
         const struct http_limits limits = http_limits_default();
         struct h1_reader reader;
-        size_t consumed;
+        struct buffer text;
+        size_t consumed = 0;
+        buffer_init(&text, REQUEST_BYTES_MAX);
+        bool good = request_print(walk->place, &text, err);
+        if (good && !buffer_append(&text, SLICE("\r\n")))
+                good = error_set(err, ERROR_USAGE, "--header: too long");
         h1_reader_init(&reader, &limits, &walk->arena);
-        if (h1_request_read(&reader, text, &consumed, &walk->head) != H1_DONE ||
-            consumed < text.len)
-                return error_set(err, ERROR_INPUT, "--request %s: answered %d (%s)",
+        if (good &&
+            (h1_request_read(&reader, buffer_slice(&text), &consumed, &walk->head) != H1_DONE ||
+             consumed < text.len))
+                good = error_set(err, ERROR_INPUT, "--request %s: answered %d (%s)",
                                  walk->place->request,
                                  reader.fault.status ? reader.fault.status : 400,
                                  reader.fault.token ? reader.fault.token : "more than one request");
-        return true;
+        buffer_done(&text);
+        return good;
 }
 
 static bool port_select(struct walk *walk, struct error *err)
@@ -67,87 +100,59 @@ static bool port_select(struct walk *walk, struct error *err)
         struct slice name = strchr(gateway, '/')
                                     ? slice_of(gateway)
                                     : arena_printf(&walk->arena, "default/%s", gateway);
-        for (size_t i = 0; i < walk->snapshot->port_count && !walk->port; i++) {
+        for (size_t i = 0; i < walk->snapshot->port_count && !walk->story.port; i++) {
                 const struct port *port = &walk->snapshot->ports[i];
                 if (slice_equal(port->gateway, name) && port->number == walk->place->port)
-                        walk->port = port;
+                        walk->story.port = port;
         }
-        return walk->port ? true
-                          : error_set(err, ERROR_INPUT,
-                                      "Gateway %.*s: no port %u is served (see `pingate check`)",
-                                      SLICE_ARG(name), (unsigned)walk->place->port);
-}
-
-static void print_port(const struct walk *walk)
-{
-        const struct port *port = walk->port;
-        const char *mode = !port->client                            ? "asks for no certificate"
-                           : port->client->mode == ALLOW_VALID_ONLY ? "AllowValidOnly"
-                                                                    : "AllowInsecureFallback";
-        printf("at %.*s, Gateway %.*s, %s, %s\n", SLICE_ARG(port->text), SLICE_ARG(port->gateway),
-               port->protocol == PORT_HTTPS ? "HTTPS" : "HTTP", mode);
+        return walk->story.port
+                       ? true
+                       : error_set(err, ERROR_INPUT,
+                                   "Gateway %.*s: no port %u is served (see `pingate check`)",
+                                   SLICE_ARG(name), (unsigned)walk->place->port);
 }
 
 /* The gates of a ClientHello. */
-static bool hello_passes(struct walk *walk)
+static bool hello_passes(struct explain_story *story)
 {
-        enum reason reason = handshake_select(walk->port, walk->server_name, &walk->listener);
-        struct slice name = walk->server_name.len ? walk->server_name : SLICE("(none)");
-        if (reason != REASON_ACCEPTED) {
-                const struct client_policy *client = walk->port->client;
-                struct slice why = SLICE_NONE;
-                if (client)
-                        client_policy_is_closed(client, &why);
-                printf("  NO   server name %.*s: %s%s%.*s (alert %d)\nrefused: %s\n",
-                       SLICE_ARG(name), reason_says(reason), why.len ? "; " : "", SLICE_ARG(why),
-                       reason_alert(reason), reason_token(reason));
-                return false;
-        }
-        printf("  yes  server name %.*s: listener %.*s\n", SLICE_ARG(name),
-               SLICE_ARG(walk->listener->name));
-        return true;
-}
-
-static void print_identity(const struct verdict *verdict)
-{
-        if (verdict->pin_source[0])
-                printf("%s  %s\n",
-                       verdict->pinned ? "pinned by: " : "pins:      ", verdict->pin_source);
-        if (verdict->pin_name[0])
-                printf("name:        %s\n", verdict->pin_name);
-        if (verdict->admitted && !verdict->verified)
-                printf("identity:    none: Pingate-Client-Verify is %s%s\n",
-                       verdict->reason == REASON_NO_CERTIFICATE ? "NONE" : "FAILED:",
-                       verdict->reason == REASON_NO_CERTIFICATE ? ""
-                                                                : reason_token(verdict->reason));
+        story->hello = handshake_select(story->port, story->server_name, &story->listener);
+        return story->hello == REASON_ACCEPTED;
 }
 
 /* The gates of the certificate. */
-static bool client_passes(const struct walk *walk, const struct chain *chain)
+static bool client_passes(struct walk *walk, const struct chain *chain)
 {
-        const struct client_policy *client = walk->port->client;
-        if (!client) {
-                printf("  yes  client: this port does not ask for certificates\n");
+        struct explain_story *story = &walk->story;
+        const struct client_policy *client = story->port->client;
+        if (!client)
                 return true;
-        }
         struct trust_store *store = trust_store_new(client->cas);
         struct judge_request request = {.policy = client,
                                         .chain = chain,
-                                        .listener = walk->listener->index,
+                                        .listener = story->listener->index,
                                         .now = walk->place->now,
                                         .store = store};
-        struct verdict verdict;
-        judge(&request, &verdict);
+        judge(&request, &story->verdict);
         trust_store_free(store);
-        explain_print_evidence(&verdict, stdout);
-        print_identity(&verdict);
-        explain_print_word(&verdict, stdout);
-        return verdict.admitted;
+        story->judged = true;
+        return story->verdict.admitted;
 }
 
-/* Every backend that the rule can pick: one request would meet just one of them. */
-static bool backends_pass(const struct walk *walk, const struct route_rule *rule)
+static bool answered(struct explain_story *story, const char *gate, int status, const char *fault)
 {
+        story->gate = gate;
+        story->status = status;
+        story->fault = fault;
+        return false;
+}
+
+/* Every backend that the rule can pick. */
+static bool backends_pass(struct walk *walk)
+{
+        struct explain_story *story = &walk->story;
+        const struct route_rule *rule = story->rule;
+        struct explain_backend *list =
+                ARENA_ARRAY(&walk->arena, struct explain_backend, rule->backend_count);
         bool all = true;
         for (size_t i = 0; i < rule->backend_count; i++) {
                 const struct backend *backend = NULL;
@@ -159,57 +164,62 @@ static bool backends_pass(const struct walk *walk, const struct route_rule *rule
                         continue;
                 struct exchange_gate gate =
                         exchange_gate_backend(walk->snapshot, &one, 0, &backend);
-                struct slice name = backend ? backend->name : SLICE("not usable");
-                if (gate.status)
-                        printf("  NO   backend %.*s: answered %d (%s)\n", SLICE_ARG(name),
-                               gate.status, gate.fault);
-                else
-                        printf("  yes  backend %.*s: %zu ready, weight %u of %llu\n",
-                               SLICE_ARG(name), backend->endpoint_count, rule->backends[i].weight,
-                               (unsigned long long)rule->weight_sum);
+                list[story->backend_count++] = (struct explain_backend){
+                        .name = backend ? backend->name : SLICE("not usable"),
+                        .ready = backend ? backend->endpoint_count : 0,
+                        .weight = rule->backends[i].weight,
+                        .status = gate.status,
+                        .fault = gate.fault,
+                };
                 all = all && gate.status == 0;
         }
-        if (rule->weight_sum == 0)
-                printf("  NO   backend: answered 500 (no_backend)\n");
-        return all && rule->weight_sum > 0;
+        story->backends = list;
+        return rule->weight_sum > 0 ? all : answered(story, "backend", 500, "no_backend");
 }
 
 /* The gates of the request. */
-static bool request_passes(const struct walk *walk)
+static bool request_passes(struct walk *walk)
 {
-        const struct listener *listener = NULL;
+        struct explain_story *story = &walk->story;
         const struct route_rule *rule = NULL;
-        printf("then %s\n", walk->place->request);
-        struct exchange_gate gate =
-                exchange_gate_route(walk->port, walk->listener, &walk->head, &listener, &rule);
-        if (listener)
-                printf("  yes  host %.*s: listener %.*s\n", SLICE_ARG(walk->head.host),
-                       SLICE_ARG(listener->name));
-        if (gate.status) {
-                printf("  NO   %s: answered %d (%s)\n", listener ? "rule" : "host", gate.status,
-                       gate.fault);
+        story->asked = true;
+        story->host = walk->head.host;
+        struct exchange_gate gate = exchange_gate_route(story->port, story->listener, &walk->head,
+                                                        &story->host_listener, &rule);
+        if (gate.status)
+                return answered(story, story->host_listener ? "rule" : "host", gate.status,
+                                gate.fault);
+        story->rule = rule;
+        return backends_pass(walk);
+}
+
+static bool all_pass(struct walk *walk, const struct chain *chain)
+{
+        struct explain_story *story = &walk->story;
+        if (story->port->protocol == PORT_HTTPS &&
+            !(hello_passes(story) && client_passes(walk, chain)))
                 return false;
-        }
-        printf("  yes  rule of HTTPRoute %.*s%s%.*s\n", SLICE_ARG(rule->route),
-               rule->name.len ? ", " : "", SLICE_ARG(rule->name));
-        return backends_pass(walk, rule);
+        return !walk->place->request || request_passes(walk);
 }
 
 static int walk_gates(struct walk *walk, const struct chain *chain, struct error *err)
 {
+        struct explain_story *story = &walk->story;
         if (!port_select(walk, err) || (walk->place->request && !request_read(walk, err))) {
                 cli_fail(err);
                 return EXIT_USAGE;
         }
+        story->request = walk->place->request;
         if (walk->place->sni)
-                walk->server_name = slice_of(walk->place->sni);
+                story->server_name = slice_of(walk->place->sni);
         else if (walk->place->request)
-                walk->server_name = walk->head.host;
-        print_port(walk);
-        if (walk->port->protocol == PORT_HTTPS &&
-            !(hello_passes(walk) && client_passes(walk, chain)))
-                return EXIT_FAILED;
-        return !walk->place->request || request_passes(walk) ? EXIT_OK : EXIT_FAILED;
+                story->server_name = walk->head.host;
+        story->passes = all_pass(walk, chain);
+        if (walk->place->json)
+                explain_story_print_json(story, stdout);
+        else
+                explain_story_print_text(story, stdout);
+        return story->passes ? EXIT_OK : EXIT_FAILED;
 }
 
 int explain_config(const struct explain_place *place, const struct chain *chain)

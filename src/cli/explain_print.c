@@ -89,32 +89,41 @@ void explain_print_evidence(const struct verdict *v, FILE *out)
                 fprintf(out, "hint:        %s\n", hint_for(v->reason));
 }
 
+void explain_write_verdict(struct json_writer *w, const struct verdict *v)
+{
+        char text[PIN_TEXT_SIZE], time[TIME_SIZE];
+        json_begin_object(w);
+        json_field_bool(w, "admitted", v->admitted);
+        json_field_bool(w, "verified", v->verified);
+        json_field_text(w, "reason", reason_token(v->reason));
+        json_field_text(w, "detail", v->detail);
+        json_field_text(w, "subject", v->subject);
+        json_field_text(w, "issuer", v->issuer);
+        json_field_text(w, "serial", v->serial);
+        json_field_text(w, "notBefore", time_print(v->leaf_not_before, time));
+        json_field_text(w, "notAfter", time_print(v->leaf_not_after, time));
+        json_field_text(w, "spkiHash", pin_text_print(PIN_SPKI, &v->spki, text));
+        json_field_text(w, "certificateHash", pin_text_print(PIN_CERTIFICATE, &v->leaf, text));
+        json_key(w, SLICE("path"));
+        json_begin_array(w);
+        for (size_t i = 0; i < v->path.count; i++)
+                json_write_string(w, slice_of(digest_hex(&v->path.certificates[i], text)));
+        json_end_array(w);
+        json_field_bool(w, "pinned", v->pinned);
+        if (v->pin_source[0])
+                json_field_text(w, "pinSource", v->pin_source);
+        if (v->pin_name[0])
+                json_field_text(w, "pinName", v->pin_name);
+        json_end_object(w);
+}
+
 bool explain_print_json(const struct verdict *v, FILE *out)
 {
         struct buffer buffer;
         struct json_writer w;
-        char text[PIN_TEXT_SIZE], time[TIME_SIZE];
         buffer_init(&buffer, 64 * 1024);
         json_writer_init(&w, &buffer);
-        json_begin_object(&w);
-        json_field_bool(&w, "admitted", v->admitted);
-        json_field_bool(&w, "verified", v->verified);
-        json_field_text(&w, "reason", reason_token(v->reason));
-        json_field_text(&w, "detail", v->detail);
-        json_field_text(&w, "subject", v->subject);
-        json_field_text(&w, "issuer", v->issuer);
-        json_field_text(&w, "serial", v->serial);
-        json_field_text(&w, "notBefore", time_print(v->leaf_not_before, time));
-        json_field_text(&w, "notAfter", time_print(v->leaf_not_after, time));
-        json_field_text(&w, "spkiHash", pin_text_print(PIN_SPKI, &v->spki, text));
-        json_field_text(&w, "certificateHash", pin_text_print(PIN_CERTIFICATE, &v->leaf, text));
-        json_key(&w, SLICE("path"));
-        json_begin_array(&w);
-        for (size_t i = 0; i < v->path.count; i++)
-                json_write_string(&w, slice_of(digest_hex(&v->path.certificates[i], text)));
-        json_end_array(&w);
-        json_field_bool(&w, "pinned", v->pinned);
-        json_end_object(&w);
+        explain_write_verdict(&w, v);
         bool good = json_writer_done(&w) &&
                     fprintf(out, "%.*s\n", SLICE_ARG(buffer_slice(&buffer))) > 0;
         buffer_done(&buffer);

@@ -1,4 +1,5 @@
 """`pingate explain -c`: the same answers as the gateway that serves the same configuration."""
+import json
 import re
 import subprocess
 
@@ -23,6 +24,9 @@ spec:
 """
     rules = """- matches: [{path: {type: Exact, value: /empty}}]
   backendRefs: [{name: empty, port: 80}]
+- name: canary
+  matches: [{path: {type: PathPrefix, value: /canary}, headers: [{name: X-Canary, value: "yes"}]}]
+  backendRefs: [{name: app, port: 80}]
 - matches: [{path: {type: PathPrefix, value: /app}}]
   backendRefs: [{name: app, port: 80}]"""
     listeners = [gw.https_listener("app", ports["pins"], "app.example.com"),
@@ -98,6 +102,47 @@ def test_a_request_meets_the_gates_of_the_gateway(edge, people, path, status, sa
     assert reply.status == (200 if status == 200 else status), reply
 
 
+@pytest.mark.parametrize("headers,status", (((), 404), (("X-Canary: no",), 404), (("X-Canary: yes",), 200),
+                                            (("Accept: */*", "x-canary:yes"), 200)))
+def test_headers_of_the_request_are_matched(edge, people, headers, status):
+    options = [word for header in headers for word in ("--header", header)]
+    out = explain(edge, "pins", people.pinned, "--request", "GET https://app.example.com/canary", *options)
+    assert out.returncode == (0 if status == 200 else 1), out
+    sent = [word for header in headers for word in ("-H", header)]
+    assert curl(edge[1]["pins"], people.server_ca, people.pinned, path="/canary", options=sent).status == status
+
+
+def story(*args):
+    out = explain(*args, "-o", "json")
+    told = json.loads(out.stdout)
+    assert told["passes"] == (out.returncode == 0), out
+    return told
+
+
+def test_json_tells_every_gate_that_was_reached(edge, people):
+    told = story(edge, "pins", people.pinned, "--request", "GET https://app.example.com/canary", "--header", "X-Canary: yes")
+    assert (told["gateway"], told["protocol"], told["mode"]) == ("edge/edge", "HTTPS", "AllowValidOnly")
+    assert (told["serverName"], told["listener"], told["reason"]) == ("app.example.com", "app", "accepted")
+    assert told["certificate"]["spkiHash"] == people.pinned.spki_hash and told["certificate"]["pinName"] == "acme-robot"
+    request = told["request"]
+    assert (request["host"], request["listener"]) == ("app.example.com", "app")
+    assert (request["route"], request["rule"]) == ("edge/app", "canary") and "status" not in request
+    assert [(b["name"], b["ready"], b["weight"]) for b in request["backends"]] == [("edge/app:80", 1, 1)]
+
+
+def test_json_ends_at_the_gate_that_decides(edge, people):
+    told = story(edge, "pins", people.unpinned, "--request", "GET https://app.example.com/app")
+    assert (told["reason"], told["certificate"]["admitted"]) == ("not_pinned", False) and "request" not in told
+    told = story(edge, "pins", people.pinned, "--sni", "elsewhere.example.com")
+    assert told["reason"] == "unknown_sni" and not {"listener", "certificate", "request"} & set(told)
+    told = story(edge, "pins", people.pinned, "--request", "GET https://app.example.com/nowhere")
+    assert [told["request"][key] for key in ("gate", "status", "fault", "backends")] == ["rule", 404, "no_route", []]
+    told = story(edge, "pins", people.pinned, "--request", "GET https://app.example.com/empty")
+    assert told["request"]["backends"][0]["status"] == 503
+    told = story(edge, "http", None, "--request", "GET http://any.example.com/app")
+    assert not {"mode", "reason", "serverName", "certificate"} & set(told) and told["request"]["route"] == "edge/app"
+
+
 def test_another_listeners_host_is_misdirected(edge, people):
     out = explain(edge, "pins", people.pinned, "--sni", "app.example.com", "--request", "GET https://other.example.com/app")
     assert out.returncode == 1 and "answered 421 (misdirected)" in out.stdout, out
@@ -112,6 +157,12 @@ def test_a_plain_port_asks_for_nothing(edge):
     (["--request", "nonsense"], "--request nonsense"),
     (["--request", "GET https://app.example.com/a/../b"], "answered 400"),
     (["--ca", "x"], "with -c"),
+    (["--header", "X-A: b"], "belongs to a --request"),
+    (["--request", "GET https://app.example.com/", "--header", "nonsense"], "--header: wants"),
+    (["--request", "GET https://app.example.com/", "--header", "X-A: b\nX-B: c"], "--header: wants"),
+    (["--request", "GET https://app.example.com/", "--header", "X A: b"], "answered 400 (field_name)"),
+    (["--request", "GET https://app.example.com/", "--header", "Host: other"], "answered 400 (host_repeated)"),
+    (["-o", "yaml"], "-o is text or json"),
     (["--cert", "/nonexistent"], "/nonexistent")))
 def test_what_cannot_be_read_is_2(edge, options, says):
     out = explain(edge, "pins", None, *options)

@@ -1,0 +1,188 @@
+#include "cli/explain_story.h"
+
+#include "base/buffer.h"
+#include "text/json.h"
+
+enum {
+        STORY_BYTES_MAX = 4 << 20
+};
+
+static const char *mode_name(const struct port *port)
+{
+        if (!port->client)
+                return NULL;
+        return port->client->mode == ALLOW_VALID_ONLY ? "AllowValidOnly" : "AllowInsecureFallback";
+}
+
+static const char *protocol_name(const struct port *port)
+{
+        return port->protocol == PORT_HTTPS ? "HTTPS" : "HTTP";
+}
+
+/* ---- for people ---- */
+
+static void print_hello(const struct explain_story *story, FILE *out)
+{
+        struct slice name = story->server_name.len ? story->server_name : SLICE("(none)");
+        if (story->hello == REASON_ACCEPTED) {
+                fprintf(out, "  yes  server name %.*s: listener %.*s\n", SLICE_ARG(name),
+                        SLICE_ARG(story->listener->name));
+                return;
+        }
+        const struct client_policy *client = story->port->client;
+        struct slice why = client ? client->refuses_why : SLICE_NONE;
+        fprintf(out, "  NO   server name %.*s: %s%s%.*s (alert %d)\nrefused: %s\n", SLICE_ARG(name),
+                reason_says(story->hello), why.len ? "; " : "", SLICE_ARG(why),
+                reason_alert(story->hello), reason_token(story->hello));
+}
+
+static void print_client(const struct verdict *verdict, FILE *out)
+{
+        explain_print_evidence(verdict, out);
+        if (verdict->pin_source[0])
+                fprintf(out, "%s  %s\n",
+                        verdict->pinned ? "pinned by: " : "pins:      ", verdict->pin_source);
+        if (verdict->pin_name[0])
+                fprintf(out, "name:        %s\n", verdict->pin_name);
+        if (verdict->admitted && !verdict->verified)
+                fprintf(out, "identity:    none: Pingate-Client-Verify is %s%s\n",
+                        verdict->reason == REASON_NO_CERTIFICATE ? "NONE" : "FAILED:",
+                        verdict->reason == REASON_NO_CERTIFICATE ? ""
+                                                                 : reason_token(verdict->reason));
+        explain_print_word(verdict, out);
+}
+
+static void print_backend(const struct explain_story *story, const struct explain_backend *backend,
+                          FILE *out)
+{
+        if (backend->status)
+                fprintf(out, "  NO   backend %.*s: answered %d (%s)\n", SLICE_ARG(backend->name),
+                        backend->status, backend->fault);
+        else
+                fprintf(out, "  yes  backend %.*s: %zu ready, weight %u of %llu\n",
+                        SLICE_ARG(backend->name), backend->ready, backend->weight,
+                        (unsigned long long)story->rule->weight_sum);
+}
+
+static void print_request(const struct explain_story *story, FILE *out)
+{
+        fprintf(out, "then %s\n", story->request);
+        if (story->host_listener)
+                fprintf(out, "  yes  host %.*s: listener %.*s\n", SLICE_ARG(story->host),
+                        SLICE_ARG(story->host_listener->name));
+        if (story->rule)
+                fprintf(out, "  yes  rule of HTTPRoute %.*s%s%.*s\n", SLICE_ARG(story->rule->route),
+                        story->rule->name.len ? ", " : "", SLICE_ARG(story->rule->name));
+        for (size_t i = 0; i < story->backend_count; i++)
+                print_backend(story, &story->backends[i], out);
+        if (story->status)
+                fprintf(out, "  NO   %s: answered %d (%s)\n", story->gate, story->status,
+                        story->fault);
+}
+
+void explain_story_print_text(const struct explain_story *story, FILE *out)
+{
+        const struct port *port = story->port;
+        bool https = port->protocol == PORT_HTTPS;
+        fprintf(out, "at %.*s, Gateway %.*s, %s, %s\n", SLICE_ARG(port->text),
+                SLICE_ARG(port->gateway), protocol_name(port),
+                mode_name(port) ? mode_name(port) : "asks for no certificate");
+        if (https)
+                print_hello(story, out);
+        if (story->judged)
+                print_client(&story->verdict, out);
+        else if (https && story->hello == REASON_ACCEPTED)
+                fprintf(out, "  yes  client: this port does not ask for certificates\n");
+        if (story->asked)
+                print_request(story, out);
+}
+
+/* ---- for programs ---- */
+
+static void field_if(struct json_writer *w, const char *key, struct slice value)
+{
+        if (value.len > 0)
+                json_field_string(w, key, value);
+}
+
+static void write_answer(struct json_writer *w, int status, const char *fault)
+{
+        if (status == 0)
+                return;
+        json_field_integer(w, "status", status);
+        json_field_text(w, "fault", fault);
+}
+
+static void write_backends(struct json_writer *w, const struct explain_story *story)
+{
+        json_key(w, SLICE("backends"));
+        json_begin_array(w);
+        for (size_t i = 0; i < story->backend_count; i++) {
+                const struct explain_backend *backend = &story->backends[i];
+                json_begin_object(w);
+                json_field_string(w, "name", backend->name);
+                json_field_unsigned(w, "ready", backend->ready);
+                json_field_unsigned(w, "weight", backend->weight);
+                write_answer(w, backend->status, backend->fault);
+                json_end_object(w);
+        }
+        json_end_array(w);
+}
+
+static void write_request(struct json_writer *w, const struct explain_story *story)
+{
+        json_key(w, SLICE("request"));
+        json_begin_object(w);
+        json_field_string(w, "host", story->host);
+        if (story->host_listener)
+                json_field_string(w, "listener", story->host_listener->name);
+        if (story->rule) {
+                json_field_string(w, "route", story->rule->route);
+                field_if(w, "rule", story->rule->name);
+        }
+        if (story->status)
+                json_field_text(w, "gate", story->gate);
+        write_answer(w, story->status, story->fault);
+        write_backends(w, story);
+        json_end_object(w);
+}
+
+static void write_handshake(struct json_writer *w, const struct explain_story *story)
+{
+        field_if(w, "serverName", story->server_name);
+        if (story->listener)
+                json_field_string(w, "listener", story->listener->name);
+        enum reason reason = story->judged ? story->verdict.reason : story->hello;
+        if (reason == REASON_ACCEPTED && !story->judged)
+                reason = REASON_NO_CLIENT_AUTH;
+        json_field_text(w, "reason", reason_token(reason));
+        if (story->judged) {
+                json_key(w, SLICE("certificate"));
+                explain_write_verdict(w, &story->verdict);
+        }
+}
+
+bool explain_story_print_json(const struct explain_story *story, FILE *out)
+{
+        const struct port *port = story->port;
+        struct buffer buffer;
+        struct json_writer w;
+        buffer_init(&buffer, STORY_BYTES_MAX);
+        json_writer_init(&w, &buffer);
+        json_begin_object(&w);
+        json_field_bool(&w, "passes", story->passes);
+        json_field_string(&w, "gateway", port->gateway);
+        json_field_string(&w, "address", port->text);
+        json_field_text(&w, "protocol", protocol_name(port));
+        if (mode_name(port))
+                json_field_text(&w, "mode", mode_name(port));
+        if (port->protocol == PORT_HTTPS)
+                write_handshake(&w, story);
+        if (story->asked)
+                write_request(&w, story);
+        json_end_object(&w);
+        bool good = json_writer_done(&w) &&
+                    fprintf(out, "%.*s\n", SLICE_ARG(buffer_slice(&buffer))) > 0;
+        buffer_done(&buffer);
+        return good;
+}
