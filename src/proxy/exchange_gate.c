@@ -18,7 +18,7 @@ static struct exchange_gate listener_gate(const struct port *port, const struct 
         if (port->protocol == PORT_HTTPS && asked != chosen)
                 return (struct exchange_gate){421, "misdirected"};
         *listener = asked;
-        return pass;
+        return asked->closed.len > 0 ? (struct exchange_gate){403, "listener_closed"} : pass;
 }
 
 /* "/admin;x/y" is /admin/y to a backend of the Java kind, which cuts off parameters, and a name of

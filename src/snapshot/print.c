@@ -127,7 +127,12 @@ static void listener_put(struct buffer *out, const struct snapshot *snapshot,
         text_print_into(out, listener->name);
         must(buffer_append(out, SLICE(" host=")));
         text_print_into(out, listener->hostname);
-        must(buffer_printf(out, " index=%u forward=%u\n", listener->index, listener->forward));
+        must(buffer_printf(out, " index=%u forward=%u", listener->index, listener->forward));
+        if (listener->closed.len > 0) {
+                must(buffer_append(out, SLICE(" closed ")));
+                text_print_into(out, listener->closed);
+        }
+        must(buffer_append(out, SLICE("\n")));
         for (size_t i = 0; i < listener->certificate_count; i++)
                 certificate_put(out, listener->certificates[i]);
         if (listener->routes)

@@ -42,6 +42,8 @@ struct listener {
         size_t certificate_count;
         const struct route_table *routes; /* NULL: 404 for everything */
         unsigned forward;                 /* enum identity_forward, ORed */
+        struct slice
+                closed; /* why its handshakes are refused, whoever comes; empty: they are not */
 };
 
 /* One (address, port) of one Gateway. Bound even when nobody may come in, so that refusals are seen

@@ -211,27 +211,8 @@ static const struct field policy_spec_fields[] = {
 SHAPE(policy_spec_shape, struct client_certificate_policy, policy_spec_fields, .rest = REST_FAILS,
       .check = spec_check);
 
-/* What translate does not keep yet is refused by name: a restriction must not look kept. */
-static bool policy_check(struct decoder *d, void *value, struct error *err)
-{
-        const struct client_certificate_policy *policy = value;
-        const struct node *spec = node_find(policy->object.node, "spec"), *found = NULL;
-        static const char *const fields[] = {"enforcement", "trust", "extendedKeyUsage", "deny",
-                                             "onRemoval"};
-        for (size_t i = 0; !found && i < COUNT_OF(fields); i++)
-                found = node_find(spec, fields[i]);
-        for (size_t i = 0; !found && i < policy->pins.count; i++)
-                found = node_find(policy->pins.items[i].node, "issuerSpkiHash");
-        for (size_t i = 0; !found && i < policy->targets.count; i++)
-                found = policy->targets.items[i].kind != TARGET_GATEWAY
-                                ? node_find(policy->targets.items[i].node, "kind")
-                                : node_find(policy->targets.items[i].node, "sectionName");
-        return !found || decode_error(d, found, err, "is not yet supported, wants to be left out");
-}
-
 static const struct field policy_fields[] = {
         DOCUMENT_FIELDS,
         {"spec", FIELD_INLINE, .required = true, .shape = &policy_spec_shape},
 };
-SHAPE(policy_shape, struct client_certificate_policy, policy_fields, .rest = REST_FAILS,
-      .check = policy_check);
+SHAPE(policy_shape, struct client_certificate_policy, policy_fields, .rest = REST_FAILS);

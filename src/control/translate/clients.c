@@ -241,97 +241,86 @@ static size_t inline_scope_build(struct work *w, const struct gateway_work *gate
 
 /* --- the policy --- */
 
+static void inline_scope_add(struct work *w, const struct gateway_work *gateway,
+                             struct client_work *client, struct client_policy *policy,
+                             struct pin_scope *scope)
+{
+        size_t pins = inline_scope_build(w, gateway, client, scope);
+        policy->scope_count++;
+        if (pins == 0 && !client->refusal) {
+                client->refusal = "NoValidPin";
+                client->refusal_message = tell(w, "%.*s; no pin is left, so nobody is admitted",
+                                               SLICE_ARG(client->ref_message));
+        }
+        if (pins == 0)
+                refuse(w, policy, "no inline pin is usable");
+        if (pins == 1 && !gateway->policy) {
+                client->warning_reason = "SolePin";
+                client->warning = SLICE("there is one pin and no backup: the day its key is "
+                                        "replaced, nobody gets in");
+        }
+}
+
+static const struct policy_target *section_policy(const struct listener_work *listener,
+                                                  const struct client_work *client)
+{
+        return listener->client == client ? listener->policy : NULL;
+}
+
 static void scopes_build(struct work *w, const struct gateway_work *gateway,
                          struct client_work *client, struct client_policy *policy)
 {
-        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, 2);
-        const struct policy_work *attached = gateway->policy;
-        if (client->validation && client->validation->pinning) {
-                size_t pins =
-                        inline_scope_build(w, gateway, client, &scopes[policy->scope_count++]);
-                if (pins == 0 && !client->refusal) {
-                        client->refusal = "NoValidPin";
-                        client->refusal_message =
-                                tell(w, "%.*s; no pin is left, so nobody is admitted",
-                                     SLICE_ARG(client->ref_message));
-                }
-                if (pins == 0)
-                        refuse(w, policy, "no inline pin is usable");
-                if (pins == 1 && !attached) {
-                        client->warning_reason = "SolePin";
-                        client->warning = SLICE("there is one pin and no backup: the day its key "
-                                                "is replaced, nobody gets in");
-                }
-        }
-        if (attached) {
-                scopes[policy->scope_count++] =
-                        (struct pin_scope){.kind = SCOPE_GATEWAY,
-                                           .source = freeze(w, attached->api->object.id),
-                                           .sets = attached->sets,
-                                           .set_count = attached->set_count,
-                                           .removal = removal_default()};
-                if (attached->pin_count == 0)
-                        refuse(w, policy, "a ClientCertificatePolicy has no usable pin");
+        size_t listeners = gateway->api->listeners.count;
+        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, listeners + 2);
+        if (client->validation && client->validation->pinning)
+                inline_scope_add(w, gateway, client, policy, &scopes[0]);
+        if (gateway->policy)
+                scopes[policy->scope_count++] = policy_scope(w, gateway->policy, SCOPE_GATEWAY);
+        if (policy_enforces(gateway->policy) &&
+            !pin_scope_is_usable(&scopes[policy->scope_count - 1]))
+                refuse(w, policy, "a ClientCertificatePolicy has no usable pin");
+        for (size_t i = 0; i < listeners; i++) {
+                const struct listener_work *listener = &gateway->listeners[i];
+                const struct policy_target *target = section_policy(listener, client);
+                if (!target)
+                        continue;
+                struct pin_scope *scope = &scopes[policy->scope_count++];
+                uint32_t *index = ARENA_NEW(w->frozen, uint32_t);
+                *scope = policy_scope(w, target, SCOPE_LISTENER);
+                *index = listener_index(gateway, listener);
+                scope->listeners = index;
+                scope->listener_count = 1;
         }
         policy->scopes = policy->scope_count ? scopes : NULL;
 }
 
-static bool pins_required(const struct work *w, const struct gateway_work *gateway)
+static bool any_in_force(const struct client_policy *policy)
 {
-        return w->request->require_pinning || gateway->api->requires_pinning;
+        for (size_t i = 0; i < policy->scope_count; i++)
+                if (!policy->scopes[i].report_only)
+                        return true;
+        return false;
 }
 
-static void pinning_say(struct client_work *client, bool holds, const char *reason,
-                        struct slice message)
+/* Pins are demanded of clients that nobody asks for a certificate: of the whole Gateway they close
+ * the port, of a listener that listener alone. */
+static void close_unvalidated(struct work *w, struct gateway_work *gateway,
+                              const struct client_work *client)
 {
-        if (client->pinning)
-                return;
-        client->pinning = reason;
-        client->pinning_holds = holds;
-        client->pinning_message = message;
-}
-
-/* PinningEnforced: only where somebody asked for pins. The first that holds is said. */
-static void pinning_tell(struct work *w, const struct gateway_work *gateway,
-                         struct client_work *client, const struct client_policy *policy)
-{
-        bool required = pins_required(w, gateway);
-        if (!client->validation) {
-                pinning_say(client, false, "NoClientCertificateValidation",
-                            SLICE("a policy demands pins, but spec.tls.frontend validates no "
-                                  "client on this port, so nobody is admitted"));
-                return;
-        }
-        if (policy->scope_count == 0 && !required)
-                return;
-        size_t pins = client_policy_pin_count(policy, LISTENER_UNKNOWN);
-        if (!policy->cas)
-                pinning_say(client, false, "NoValidCACertificate", client->refusal_message);
-        else if (policy->scope_count == 0)
-                pinning_say(client, false, "NoPins",
-                            SLICE("pins are required and there are none, so nobody is admitted"));
-        else if (policy->refuses_all)
-                pinning_say(client, false, "NoUsablePin",
-                            tell(w, "%.*s, so nobody is admitted", SLICE_ARG(policy->refuses_why)));
-        else if (policy->mode == ALLOW_INSECURE_FALLBACK)
-                pinning_say(client, false, "InsecureFallback",
-                            SLICE("mode AllowInsecureFallback admits who is not pinned, without "
-                                  "identity"));
-        else {
-                char hex[DIGEST_HEX_SIZE];
-                bool faults = gateway->policy && gateway->policy->fault_count;
-                pinning_say(client, true, faults ? "InvalidPin" : "Enforced",
-                            tell(w, "%zu %s in force, trust digest %s, generation %llu", pins,
-                                 pins == 1 ? "pin" : "pins", digest_hex(&policy->digest, hex),
-                                 (unsigned long long)w->request->generation));
+        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+                struct listener_work *listener = &gateway->listeners[i];
+                if (policy_enforces(section_policy(listener, client)))
+                        listener->closed = freeze(
+                                w, SLICE("a policy demands pins where no client is validated"));
         }
 }
 
-static void client_build(struct work *w, const struct gateway_work *gateway,
-                         struct client_work *client)
+static void client_build(struct work *w, struct gateway_work *gateway, struct client_work *client)
 {
         client->validation = gateway_validation(gateway->api, client->port);
-        if (!client->validation && !gateway->policy)
+        if (!client->validation)
+                close_unvalidated(w, gateway, client);
+        if (!client->validation && !policy_enforces(gateway->policy))
                 return;
         struct client_policy *policy = ARENA_NEW(w->frozen, struct client_policy);
         policy->rules = path_rules_default();
@@ -343,11 +332,11 @@ static void client_build(struct work *w, const struct gateway_work *gateway,
                 refuse(w, policy, "a policy demands pins where no client is validated");
         }
         scopes_build(w, gateway, client, policy);
-        if (pins_required(w, gateway) && policy->scope_count == 0)
+        policy->pins_required = pins_are_required(w, gateway);
+        if (policy->pins_required && !any_in_force(policy))
                 refuse(w, policy, "pins are required and there are none");
         client_policy_seal(policy);
         client->policy = policy;
-        pinning_tell(w, gateway, client, policy);
 }
 
 static struct client_work *client_of_port(struct gateway_work *gateway, int64_t port)
@@ -366,8 +355,13 @@ void clients_build(struct work *w, struct gateway_work *gateway)
         gateway->clients = ARENA_ARRAY(&w->out->arena, struct client_work, listeners);
         for (size_t i = 0; i < listeners; i++) {
                 struct listener_work *l = &gateway->listeners[i];
-                if (l->protocol_known && l->protocol == PORT_HTTPS && !l->conflicted)
+                if (!listener_is_served(l))
+                        continue;
+                if (l->protocol == PORT_HTTPS)
                         l->client = client_of_port(gateway, l->api->port);
+                else if (policy_enforces(l->policy))
+                        l->closed = freeze(w, SLICE("a policy demands pins of a listener that "
+                                                    "can't ask for a certificate"));
         }
         for (size_t i = 0; i < gateway->client_count; i++) {
                 struct client_work *client = &gateway->clients[i];
@@ -376,4 +370,7 @@ void clients_build(struct work *w, struct gateway_work *gateway)
                     slice_is(client->validation->mode, "AllowInsecureFallback"))
                         gateway->insecure_mode = true;
         }
+        for (size_t i = 0; i < listeners; i++)
+                if (gateway->listeners[i].client)
+                        pinning_decide(w, gateway, &gateway->listeners[i]);
 }

@@ -178,9 +178,9 @@ static void client_tell(struct listener_work *listener)
         const struct client_work *client = listener->client;
         if (client->ref_reason)
                 listener_ref_fault(listener, client->ref_reason, client->ref_message);
-        if (client->pinning)
-                condition_set(conditions, CONDITION_PINNING, client->pinning_holds, client->pinning,
-                              client->pinning_message);
+        if (listener->pinning)
+                condition_set(conditions, CONDITION_PINNING, listener->pinning_holds,
+                              listener->pinning, listener->pinning_message);
         if (client->warning_reason)
                 condition_set(conditions, CONDITION_WARNING, true, client->warning_reason,
                               client->warning);
@@ -255,6 +255,26 @@ static void backend_certificate_tell(struct work *w, const struct gateway_work *
                                          SLICE_ARG(message)));
 }
 
+/* GEP-713: an object that policies hold on says so. */
+static void affected_tell(struct work *w, struct gateway_work *gateway)
+{
+        struct slice message = SLICE_NONE;
+        if (gateway->policy)
+                message = tell(w, "%.*s holds on all HTTPS listeners",
+                               SLICE_ARG(gateway->policy->policy->api->object.id));
+        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+                const struct listener_work *listener = &gateway->listeners[i];
+                if (listener->policy)
+                        message = tell(w, "%.*s%s%.*s holds on listener %.*s", SLICE_ARG(message),
+                                       message.len ? "; " : "",
+                                       SLICE_ARG(listener->policy->policy->api->object.id),
+                                       SLICE_ARG(listener->api->name));
+        }
+        if (message.len > 0)
+                condition_set(&gateway->status->conditions, CONDITION_AFFECTED, true,
+                              "PolicyAttached", message);
+}
+
 static void extras_tell(struct work *w, struct gateway_work *gateway)
 {
         struct condition_list *conditions = &gateway->status->conditions;
@@ -263,10 +283,7 @@ static void extras_tell(struct work *w, struct gateway_work *gateway)
                               "ConfigurationChanged",
                               SLICE("mode AllowInsecureFallback: clients without a valid "
                                     "certificate come in, without identity"));
-        if (gateway->policy)
-                condition_set(conditions, CONDITION_AFFECTED, true, "PolicyAttached",
-                              tell(w, "%.*s holds on all HTTPS listeners",
-                                   SLICE_ARG(gateway->policy->api->object.id)));
+        affected_tell(w, gateway);
         backend_certificate_tell(w, gateway);
 }
 

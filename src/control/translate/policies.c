@@ -1,4 +1,4 @@
-/* ClientCertificatePolicies: their pins, which Gateway each holds on, and what each is told. */
+/* ClientCertificatePolicies: their pins and denials. */
 #include <stdlib.h>
 
 #include "control/translate/stages.h"
@@ -25,12 +25,12 @@ static void fault_note(struct policy_work *policy, const char *reason, struct sl
 
 /* --- pins --- */
 
-static struct pin_set *inline_pins_build(struct work *w,
-                                         const struct client_certificate_policy *api)
+static struct pin_set *written_pins_build(struct work *w, const struct policy_pin *pins,
+                                          size_t count)
 {
         struct pin_set_builder *builder = pin_set_builder_new();
-        for (size_t i = 0; i < api->pins.count; i++)
-                pin_set_builder_add(builder, &api->pins.items[i].pin, i + 1);
+        for (size_t i = 0; i < count; i++)
+                pin_set_builder_add(builder, &pins[i].pin, i + 1);
         struct pin_set *set = pin_set_build(builder);
         vec_push(&w->pin_sets, set);
         return set;
@@ -115,7 +115,7 @@ static void pins_build(struct work *w, struct policy_work *policy)
         const struct client_certificate_policy *api = policy->api;
         policy->sets = ARENA_ARRAY(w->frozen, struct pin_set *, api->pin_sets.count + 1);
         if (api->pins.count) {
-                policy->sets[0] = inline_pins_build(w, api);
+                policy->sets[0] = written_pins_build(w, api->pins.items, api->pins.count);
                 faults_note(w, policy, policy->sets[policy->set_count++], SLICE("pins"));
         }
         for (size_t i = 0; i < api->pin_sets.count; i++) {
@@ -137,34 +137,27 @@ static void pins_build(struct work *w, struct policy_work *policy)
                                            SLICE_ARG(policy->ref_message));
         else if (policy->pin_count == 0)
                 fault_note(policy, "NoUsablePin", SLICE("no pin is listed, so nobody is admitted"));
+        else if (policy->expired_count == policy->pin_count)
+                fault_note(policy, "NoUsablePin",
+                           SLICE("every pin is past its notAfter, so nobody matches"));
 }
 
-/* --- targets --- */
-
-static struct gateway_work *gateway_find(struct work *w, struct slice namespace, struct slice name)
+/* An entry that can't be kept would let in whom it was to keep out. */
+static void deny_build(struct work *w, struct policy_work *policy)
 {
-        for (size_t i = 0; i < w->gateway_count; i++)
-                if (slice_equal(w->gateways[i].api->object.name, name) &&
-                    slice_equal(w->gateways[i].api->object.namespace, namespace))
-                        return &w->gateways[i];
-        return NULL;
-}
-
-static void target_attach(struct work *w, struct policy_work *policy, size_t index)
-{
-        struct policy_target *target = &policy->targets[index];
-        struct slice namespace = policy->api->object.namespace;
-        struct slice name = policy->api->targets.items[index].name;
-        target->gateway = gateway_find(w, namespace, name);
-        if (!target->gateway) {
-                bool there = objects_find(w->objects, KIND_GATEWAY, namespace, name) != NULL;
-                target->outcome = there ? TARGET_FOREIGN : TARGET_MISSING;
-        } else if (target->gateway->policy) { /* older: policies come in the order of age */
-                target->outcome = TARGET_CONFLICTED;
-        } else {
-                target->outcome = TARGET_ATTACHED;
-                target->gateway->policy = policy;
-        }
+        const struct client_certificate_policy *api = policy->api;
+        if (api->deny.count == 0)
+                return;
+        policy->deny = written_pins_build(w, api->deny.items, api->deny.count);
+        const struct pin_faults *faults = pin_set_faults(policy->deny);
+        policy->deny_broken = faults->count > 0;
+        if (!policy->deny_broken)
+                return;
+        /* Graver than a bad pin, so it is said in its place. */
+        policy->ref_reason = "InvalidPin";
+        policy->ref_message =
+                tell(w, "deny: item %zu: %s; a denial that can't be kept admits nobody",
+                     faults->kept[0].line - 1, faults->kept[0].text);
 }
 
 void policies_collect(struct work *w)
@@ -176,103 +169,7 @@ void policies_collect(struct work *w)
                         (const struct client_certificate_policy *)list->items[i];
         qsort(w->policies, w->policy_count, sizeof(*w->policies), by_age);
         for (size_t i = 0; i < w->policy_count; i++) {
-                struct policy_work *policy = &w->policies[i];
-                policy->targets = ARENA_ARRAY(&w->out->arena, struct policy_target,
-                                              policy->api->targets.count);
-                pins_build(w, policy);
-                for (size_t t = 0; t < policy->api->targets.count; t++)
-                        target_attach(w, policy, t);
-        }
-}
-
-/* --- what they are told --- */
-
-static void enforced_tell(struct work *w, const struct policy_work *policy,
-                          const struct gateway_work *gateway, struct condition_list *conditions)
-{
-        if (gateway->client_count == 0) {
-                condition_set(conditions, CONDITION_PINNING, false, "NoClientCertificateValidation",
-                              SLICE("the Gateway has no HTTPS listener, so no client is asked for "
-                                    "a certificate"));
-                return;
-        }
-        for (size_t i = 0; i < gateway->client_count; i++) {
-                const struct client_work *client = &gateway->clients[i];
-                if (client->pinning && !client->pinning_holds) {
-                        condition_set(conditions, CONDITION_PINNING, false, client->pinning,
-                                      tell(w, "port %lld: %.*s", (long long)client->port,
-                                           SLICE_ARG(client->pinning_message)));
-                        return;
-                }
-        }
-        condition_set(conditions, CONDITION_PINNING, true,
-                      policy->fault_count ? "InvalidPin" : "Enforced",
-                      tell(w, "%zu %s in force on %.*s", policy->pin_count,
-                           policy->pin_count == 1 ? "pin" : "pins",
-                           SLICE_ARG(gateway->api->object.id)));
-}
-
-static void target_tell(struct work *w, const struct policy_work *policy,
-                        const struct policy_target *target, struct parent_status *status)
-{
-        struct condition_list *conditions = &status->conditions;
-        switch (target->outcome) {
-        case TARGET_MISSING:
-        case TARGET_FOREIGN:
-                condition_set(conditions, "Accepted", false, "TargetNotFound",
-                              tell(w, "Gateway %.*s/%.*s does not exist",
-                                   SLICE_ARG(status->namespace), SLICE_ARG(status->name)));
-                break;
-        case TARGET_CONFLICTED:
-                condition_set(conditions, "Accepted", false, "Conflicted",
-                              tell(w,
-                                   "%.*s is older and holds on this Gateway; this one has no "
-                                   "effect",
-                                   SLICE_ARG(target->gateway->policy->api->object.id)));
-                break;
-        case TARGET_ATTACHED:
-                condition_set(conditions, "Accepted", true, "Accepted", SLICE("holds"));
-                break;
-        }
-        condition_set(conditions, "ResolvedRefs", !policy->ref_reason,
-                      policy->ref_reason ? policy->ref_reason : "ResolvedRefs",
-                      policy->ref_reason ? policy->ref_message
-                                         : SLICE("all references are resolved"));
-        if (target->outcome == TARGET_ATTACHED)
-                enforced_tell(w, policy, target->gateway, conditions);
-        if (policy->expired_count)
-                condition_set(conditions, CONDITION_WARNING, true, "ExpiredPins",
-                              tell(w, "%zu of %zu pins are past their not-after and match nobody",
-                                   policy->expired_count, policy->pin_count));
-        else if (policy->pin_count == 1)
-                condition_set(conditions, CONDITION_WARNING, true, "SolePin",
-                              SLICE("there is one pin and no backup: the day its key is replaced, "
-                                    "nobody gets in"));
-}
-
-void policies_tell(struct work *w)
-{
-        for (size_t i = 0; i < w->policy_count; i++) {
-                const struct policy_work *policy = &w->policies[i];
-                const struct client_certificate_policy *api = policy->api;
-                struct arena *arena = &w->out->arena;
-                policy->status->parents.items =
-                        ARENA_ARRAY(arena, struct parent_status, api->targets.count);
-                for (size_t t = 0; t < api->targets.count; t++) {
-                        if (policy->targets[t].outcome == TARGET_FOREIGN) {
-                                work_warn(w, "%.*s: targetRefs[%zu]: Gateway %.*s is not ours",
-                                          SLICE_ARG(api->object.id), t,
-                                          SLICE_ARG(api->targets.items[t].name));
-                                continue;
-                        }
-                        struct parent_status *status =
-                                &policy->status->parents.items[policy->status->parents.count++];
-                        *status = (struct parent_status){
-                                .group = SLICE(GROUP_GATEWAY),
-                                .kind = SLICE("Gateway"),
-                                .namespace = arena_slice(arena, api->object.namespace),
-                                .name = arena_slice(arena, api->targets.items[t].name)};
-                        target_tell(w, policy, &policy->targets[t], status);
-                }
+                pins_build(w, &w->policies[i]);
+                deny_build(w, &w->policies[i]);
         }
 }

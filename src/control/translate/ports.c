@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/must.h"
 #include "control/translate/stages.h"
 #include "http/identity_headers.h"
 
@@ -112,16 +113,27 @@ static const struct port *port_taken(struct work *w, const struct gateway_work *
         return NULL;
 }
 
-static unsigned forward_of(const struct gateway_work *gateway, const struct client_work *client)
+static unsigned forward_of(const struct gateway_work *gateway, const struct listener_work *listener)
 {
-        if (!client || !client->policy)
+        const struct policy_target *targets[] = {listener->policy, gateway->policy};
+        bool given;
+        if (!listener->client || !listener->client->policy)
                 return 0;
-        if (!gateway->policy || !gateway->policy->api->forward_given)
-                return IDENTITY_CLIENT_CERT;
-        unsigned forward = gateway->policy->api->forward;
-        return (forward & FORWARD_CLIENT_CERT ? IDENTITY_CLIENT_CERT : 0U) |
-               (forward & FORWARD_CLIENT_CERT_CHAIN ? IDENTITY_CLIENT_CERT_CHAIN : 0U) |
-               (forward & FORWARD_XFCC ? IDENTITY_XFCC : 0U);
+        unsigned forward = policy_forward(targets, COUNT_OF(targets), &given);
+        return given ? forward : IDENTITY_CLIENT_CERT;
+}
+
+bool listener_is_served(const struct listener_work *listener)
+{
+        return listener->protocol_known && !listener->conflicted;
+}
+
+uint32_t listener_index(const struct gateway_work *gateway, const struct listener_work *listener)
+{
+        uint32_t index = 0;
+        for (const struct listener_work *at = gateway->listeners; at < listener; at++)
+                index += listener_is_served(at) && at->api->port == listener->api->port;
+        return index;
 }
 
 static const struct route_table *routes_build(struct work *w, const struct listener_work *work)
@@ -145,9 +157,10 @@ static void listeners_build(struct work *w, struct gateway_work *gateway, int64_
         struct host_entry *hosts = memory_new(sizeof(*hosts) * max);
         for (size_t i = 0; i < max; i++) {
                 const struct listener_work *work = &gateway->listeners[i];
-                if (work->api->port != number || !work->protocol_known || work->conflicted)
+                if (work->api->port != number || !listener_is_served(work))
                         continue;
                 size_t index = port->listener_count++;
+                must(index == listener_index(gateway, work));
                 port->protocol = work->protocol;
                 port->client = work->client ? work->client->policy : NULL;
                 listeners[index] = (struct listener){
@@ -158,7 +171,8 @@ static void listeners_build(struct work *w, struct gateway_work *gateway, int64_
                         .certificates = work->certificates,
                         .certificate_count = work->certificate_count,
                         .routes = routes_build(w, work),
-                        .forward = forward_of(gateway, work->client)};
+                        .forward = forward_of(gateway, work),
+                        .closed = work->closed};
                 hosts[index] = (struct host_entry){listeners[index].hostname, &listeners[index]};
         }
         port->listeners = listeners;

@@ -192,7 +192,7 @@ static void two_doors_warn(struct gateway_work *gateway, const struct route_work
                 open |= l->protocol_known && l->protocol == PORT_HTTP;
                 guarded |= l->client && l->client->policy;
         }
-        if (open && guarded)
+        if (open && guarded && !policy_enforces(route->policy)) /* which answers 403 there */
                 condition_set(&status->conditions, CONDITION_WARNING, true,
                               "ReachableWithoutClientCertificate",
                               SLICE("an HTTP listener serves this route too, without asking for a "
@@ -257,6 +257,25 @@ void routes_attach(struct work *w)
         }
 }
 
+/* GEP-713: an object that policies hold on says so. */
+static void affected_tell(struct work *w, const struct route_work *route,
+                          struct parent_status *status)
+{
+        struct slice message = SLICE_NONE;
+        if (route->policy)
+                message = tell(w, "%.*s holds on all rules",
+                               SLICE_ARG(route->policy->policy->api->object.id));
+        for (size_t r = 0; r < route->rule_count; r++)
+                if (route->rule_policies[r])
+                        message = tell(w, "%.*s%s%.*s holds on rule %.*s", SLICE_ARG(message),
+                                       message.len ? "; " : "",
+                                       SLICE_ARG(route->rule_policies[r]->policy->api->object.id),
+                                       SLICE_ARG(route->api->rules.items[r].name));
+        if (message.len > 0)
+                condition_set(&status->conditions, CONDITION_AFFECTED, true, "PolicyAttached",
+                              message);
+}
+
 /* Once all are attached, as a route may name the two doors in two parentRefs. */
 void routes_warn(struct work *w)
 {
@@ -266,8 +285,11 @@ void routes_warn(struct work *w)
                 for (size_t p = 0; p < route->api->parents.count; p++) {
                         struct gateway_work *gateway =
                                 parent_find(w, route->api, &route->api->parents.items[p]);
-                        if (gateway)
-                                two_doors_warn(gateway, route, &route->status->parents.items[at++]);
+                        if (!gateway)
+                                continue;
+                        struct parent_status *status = &route->status->parents.items[at++];
+                        two_doors_warn(gateway, route, status);
+                        affected_tell(w, route, status);
                 }
         }
 }

@@ -6,7 +6,9 @@
 /* The stages, in their order. */
 void gateways_collect(struct work *w);
 void listeners_check(struct work *w, struct gateway_work *gateway);
-void policies_collect(struct work *w); /* after gateways_collect */
+void policies_collect(struct work *w);
+void policies_attach(struct work *w); /* once listeners are checked and routes collected */
+void rule_policies_build(struct work *w);
 void clients_build(struct work *w, struct gateway_work *gateway);
 void slices_index(struct work *w);
 void routes_collect(struct work *w);
@@ -15,6 +17,21 @@ bool ports_build(struct work *w, struct error *err);
 void gateways_tell(struct work *w);
 void policies_tell(struct work *w);
 void routes_warn(struct work *w);
+
+/* policy_targets.c: what a policy demands where it holds. */
+struct pin_scope policy_scope(struct work *w, const struct policy_target *target,
+                              enum pin_scope_kind kind);
+bool policy_enforces(const struct policy_target *target); /* NULL, ReportOnly: not */
+/* enum identity_forward of the first that says it; NULLs and those that say nothing are passed
+ * over.
+ */
+unsigned policy_forward(const struct policy_target *const *targets, size_t count, bool *given);
+/* pinning.c: PinningEnforced of a listener, once its client is built. */
+bool pins_are_required(const struct work *w, const struct gateway_work *gateway);
+void pinning_decide(struct work *w, struct gateway_work *gateway, struct listener_work *listener);
+/* ports.c: the number of a listener on its port, as scopes and the snapshot count them. */
+uint32_t listener_index(const struct gateway_work *gateway, const struct listener_work *listener);
+bool listener_is_served(const struct listener_work *listener);
 
 /* rules.c */
 void route_compile(struct work *w, struct route_work *route);

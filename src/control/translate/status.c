@@ -34,6 +34,8 @@ bool condition_is_bad(const struct condition *condition)
                 return false;
         if (type_is_one_of(condition->type, bad_when_true, COUNT_OF(bad_when_true)))
                 return condition->holds;
+        if (!condition->holds && strcmp(condition->reason, "ReportOnly") == 0)
+                return false; /* as asked for */
         return !condition->holds || strcmp(condition->reason, "ListenersNotValid") == 0;
 }
 
@@ -41,7 +43,9 @@ bool condition_is_warning(const struct condition *condition)
 {
         static const char *const warns[] = {"OverlappingTLSConfig",
                                             "InsecureFrontendValidationMode", CONDITION_WARNING};
-        return condition->holds && type_is_one_of(condition->type, warns, COUNT_OF(warns));
+        if (!condition->holds)
+                return strcmp(condition->reason, "ReportOnly") == 0;
+        return type_is_one_of(condition->type, warns, COUNT_OF(warns));
 }
 
 /* --- as a tree --- */

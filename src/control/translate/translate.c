@@ -98,8 +98,11 @@ static bool stages_run(struct work *w, struct error *err)
                 struct gateway_work *gateway = &w->gateways[i];
                 gateway->status = status_new(w, &gateway->api->object);
                 listeners_check(w, gateway);
-                clients_build(w, gateway);
         }
+        policies_attach(w);
+        rule_policies_build(w);
+        for (size_t i = 0; i < w->gateway_count; i++)
+                clients_build(w, &w->gateways[i]);
         for (size_t i = 0; i < w->route_count; i++)
                 w->routes[i].status = status_new(w, &w->routes[i].api->object);
         for (size_t i = 0; i < w->policy_count; i++)
@@ -117,6 +120,7 @@ static void snapshot_fill(struct work *w)
         struct snapshot *snapshot = w->out->snapshot;
         struct port *ports;
         struct backend *backends;
+        struct rule_policy *rule_policies;
         const struct server_certificate **certificates;
         snapshot->generation = w->request->generation;
         for (size_t i = 0; i < w->route_count; i++)
@@ -125,6 +129,12 @@ static void snapshot_fill(struct work *w)
                 if (port->client)
                         snapshot->pin_count +=
                                 client_policy_pin_count(port->client, LISTENER_UNKNOWN);
+        vec_each (policy, &w->rule_policies)
+                for (size_t i = 0; i < policy->pins.scope_count; i++)
+                        if (!policy->pins.scopes[i].report_only)
+                                snapshot->pin_count += pin_scope_count(&policy->pins.scopes[i]);
+        vec_freeze(&w->rule_policies, w->frozen, &rule_policies, &snapshot->rule_policy_count);
+        snapshot->rule_policies = rule_policies;
         vec_freeze(&w->ports, w->frozen, &ports, &snapshot->port_count);
         vec_freeze(&w->backends, w->frozen, &backends, &snapshot->backend_count);
         vec_freeze(&w->certificates, w->frozen, &certificates, &snapshot->certificate_count);

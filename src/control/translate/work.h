@@ -29,6 +29,12 @@ struct listener_work {
         const struct server_certificate **certificates;
         size_t certificate_count;
         VEC(struct attachment) routes;
+        const struct policy_target *policy; /* whose sectionName it is; NULL: none */
+        struct slice closed; /* why its handshakes are refused, whatever its port's policy; empty:
+                                they are not */
+        const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
+        bool pinning_holds;
+        struct slice pinning_message;
 };
 
 /* The client certificates of one Gateway's port: what design.md calls the unit of trust. */
@@ -40,23 +46,31 @@ struct client_work {
         struct slice ref_message;
         const char *refusal; /* of Accepted=False; NULL: accepted */
         struct slice refusal_message;
-        const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
-        bool pinning_holds;
-        struct slice pinning_message;
         struct slice warning; /* of pingate.dev/Warning; empty: none */
         const char *warning_reason;
 };
 
 enum target_outcome {
-        TARGET_MISSING,
+        TARGET_MISSING, /* it, or its section */
         TARGET_FOREIGN, /* a Gateway of another class: nothing is said */
         TARGET_CONFLICTED,
         TARGET_ATTACHED,
 };
 
+#define WHOLE_TARGET SIZE_MAX
+
+/* One of a policy's targetRefs. */
 struct policy_target {
+        const struct policy_work *policy;
+        const struct target_ref *api;
         enum target_outcome outcome;
-        struct gateway_work *gateway; /* NULL: missing or foreign */
+        struct gateway_work *gateway;       /* of a Gateway; else NULL */
+        struct route_work *route;           /* of an HTTPRoute; else NULL */
+        size_t section;                     /* index of the listener or rule, or WHOLE_TARGET */
+        const struct policy_target *holder; /* of CONFLICTED: the older one */
+        /* What it asks for and can't have here; empty: nothing. Its pins hold all the same: that
+         * only narrows. */
+        struct slice invalid;
 };
 
 struct policy_work {
@@ -64,8 +78,10 @@ struct policy_work {
         struct object_status *status;
         struct policy_target *targets; /* one for each of the API's */
         struct pin_set **sets; /* one for each source; the cache or w->pin_sets holds them */
+        struct pin_set *deny;  /* NULL: nobody is denied */
         size_t set_count, pin_count, fault_count;
         size_t expired_count;   /* of the pins, those whose window is over */
+        bool deny_broken;       /* an entry of deny can't be kept: its scopes admit nobody */
         const char *ref_reason; /* NULL: all resolved and usable */
         struct slice ref_message;
 };
@@ -77,7 +93,7 @@ struct gateway_work {
         struct listener_work *listeners;
         struct client_work *clients; /* one for each HTTPS port */
         size_t client_count;
-        const struct policy_work *policy; /* in force on all of it; NULL: none */
+        const struct policy_target *policy; /* that names all of it; NULL: none */
         bool address_refused, address_unusable;
         bool insecure_mode;
         struct slice address_message;
@@ -92,7 +108,10 @@ struct route_work {
         struct slice ref_message;
         struct slice unsupported; /* what is wrong with the rules that refuse; empty: nothing */
         bool all_unsupported;
-        bool serves; /* some Gateway of ours is its parent */
+        bool serves;                        /* some Gateway of ours is its parent */
+        const struct policy_target *policy; /* that names all of it; NULL: none */
+        const struct policy_target *
+                *rule_policies; /* by sectionName, one a rule; each may be NULL */
 };
 
 struct work {
@@ -108,6 +127,7 @@ struct work {
         size_t route_count;
         VEC(struct port) ports;
         VEC(struct backend) backends;
+        VEC(struct rule_policy) rule_policies;
         struct map backend_index; /* name to index + 1 */
         struct map slice_index;   /* "namespace/service" to its EndpointSlices */
         VEC(const struct server_certificate *) certificates;

@@ -62,7 +62,7 @@ enum reason handshake_select(const struct port *port, struct slice name,
         *listener = host_table_find(port->hosts, name);
         if (!*listener)
                 return REASON_UNKNOWN_SNI;
-        if ((*listener)->certificate_count == 0)
+        if ((*listener)->certificate_count == 0 || (*listener)->closed.len > 0)
                 return REASON_PORT_NOT_USABLE;
         return port->client
                        ? client_policy_refuses_listener(port->client, (*listener)->index, &empty)

@@ -390,33 +390,6 @@ static void pinned_only_wants_enforce_and_a_pin_of_a_leaf(void **state)
                    "Gateway, name: a}], pinSetRefs: [{group: '', kind: Secret, name: s}]}");
 }
 
-static void what_a_policy_can_not_keep_yet_is_refused_by_name(void **state)
-{
-        (void)state;
-        static const struct bad cases[] = {
-                {"enforcement: ReportOnly", "spec.enforcement: is not yet supported"},
-                {"extendedKeyUsage: Any", "spec.extendedKeyUsage: is not yet supported"},
-                {"deny: []", "spec.deny: is not yet supported"},
-                {"onRemoval: {action: Keep}", "spec.onRemoval: is not yet supported"},
-                {"pins: [{issuerSpkiHash: '" SPKI "'}]", "issuerSpkiHash: is not yet supported"},
-                {T("kind: HTTPRoute, name: a"), "targetRefs[0].kind: is not yet supported"},
-                {T("kind: Gateway, name: a, sectionName: b"), "sectionName: is not yet supported"},
-        };
-        for (size_t i = 0; i < COUNT_OF(cases); i++) {
-                struct world w;
-                char spec[4096];
-                snprintf(spec, sizeof(spec), "%s  %s\n",
-                         strstr(cases[i].edit, "targetRefs") ? "" : TARGET, cases[i].edit);
-                good(&w, spec);
-                struct client_certificate_policy policy = {0};
-                assert_false(shape_decode(&w.decoder, &policy_shape, w.policy.object.node, &policy,
-                                          &w.err));
-                if (!strstr(w.err.text, cases[i].says))
-                        fail_msg("\"%s\" does not say \"%s\"", w.err.text, cases[i].says);
-                arena_done(&w.arena);
-        }
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -427,7 +400,6 @@ int main(void)
                 cmocka_unit_test(what_is_written_wrong_is_told_by_field),
                 cmocka_unit_test(lists_and_texts_keep_their_limits),
                 cmocka_unit_test(pinned_only_wants_enforce_and_a_pin_of_a_leaf),
-                cmocka_unit_test(what_a_policy_can_not_keep_yet_is_refused_by_name),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,235 @@
+/* Where each ClientCertificatePolicy holds: Gateways, listeners, routes and rules, one policy each
+ * (the oldest), and what it demands there. */
+#include "base/must.h"
+#include "control/translate/stages.h"
+#include "http/identity_headers.h"
+
+/* --- finding --- */
+
+static struct gateway_work *gateway_find(struct work *w, struct slice namespace, struct slice name)
+{
+        for (size_t i = 0; i < w->gateway_count; i++)
+                if (slice_equal(w->gateways[i].api->object.name, name) &&
+                    slice_equal(w->gateways[i].api->object.namespace, namespace))
+                        return &w->gateways[i];
+        return NULL;
+}
+
+static struct route_work *route_find_by_name(struct work *w, struct slice namespace,
+                                             struct slice name)
+{
+        for (size_t i = 0; i < w->route_count; i++)
+                if (slice_equal(w->routes[i].api->object.name, name) &&
+                    slice_equal(w->routes[i].api->object.namespace, namespace))
+                        return &w->routes[i];
+        return NULL;
+}
+
+/* The listener of that name. False: none has it. */
+static bool listener_section_find(struct policy_target *target)
+{
+        const struct gateway *gateway = target->gateway->api;
+        for (size_t i = 0; i < gateway->listeners.count; i++)
+                if (slice_equal(gateway->listeners.items[i].name, target->api->section_name)) {
+                        target->section = i;
+                        return true;
+                }
+        return false;
+}
+
+static bool rule_section_find(struct policy_target *target)
+{
+        const struct http_route *route = target->route->api;
+        for (size_t i = 0; i < route->rules.count; i++)
+                if (slice_equal(route->rules.items[i].name, target->api->section_name)) {
+                        target->section = i;
+                        return true;
+                }
+        return false;
+}
+
+static enum target_outcome target_find(struct work *w, struct policy_target *target)
+{
+        struct slice namespace = target->policy->api->object.namespace;
+        struct slice name = target->api->name;
+        bool whole = target->api->section_name.len == 0;
+        switch (target->api->kind) {
+        case TARGET_GATEWAY:
+                target->gateway = gateway_find(w, namespace, name);
+                if (!target->gateway)
+                        return objects_find(w->objects, KIND_GATEWAY, namespace, name)
+                                       ? TARGET_FOREIGN
+                                       : TARGET_MISSING;
+                return whole || listener_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
+        case TARGET_HTTP_ROUTE:
+                target->route = route_find_by_name(w, namespace, name);
+                if (!target->route)
+                        return TARGET_MISSING;
+                return whole || rule_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
+        case TARGET_LISTENER_SET: /* none is served, so no door is open where one is named */
+        case TARGET_GRPC_ROUTE:
+                break;
+        }
+        return TARGET_MISSING;
+}
+
+/* The place where the one policy of a target, or of its section, stands. */
+static const struct policy_target **target_slot(const struct policy_target *target)
+{
+        if (target->gateway)
+                return target->section == WHOLE_TARGET
+                               ? &target->gateway->policy
+                               : &target->gateway->listeners[target->section].policy;
+        return target->section == WHOLE_TARGET ? &target->route->policy
+                                               : &target->route->rule_policies[target->section];
+}
+
+/* --- what a target can't have --- */
+
+/* PinnedOnly would open the port's other listeners, too: SNI is the client's to choose. */
+static bool terminates_alone(const struct gateway_work *gateway, size_t section)
+{
+        size_t sharing = 0;
+        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+                sharing += gateway->listeners[i].api->port == gateway->listeners[section].api->port;
+        return sharing == 1;
+}
+
+static struct slice target_invalid(const struct policy_target *target)
+{
+        const struct client_certificate_policy *api = target->policy->api;
+        bool pinned_only = api->trust == TRUST_PINNED_ONLY;
+        if (target->route && pinned_only)
+                return SLICE("trust: PinnedOnly acts in the handshake, before any route is known, "
+                             "wants a Gateway as target");
+        if (target->route && api->extended_key_usage != USE_CLIENT_AUTH)
+                return SLICE("extendedKeyUsage acts in the handshake, before any route is known, "
+                             "wants a Gateway as target");
+        if (pinned_only && target->section != WHOLE_TARGET &&
+            !terminates_alone(target->gateway, target->section))
+                return SLICE("trust: PinnedOnly is for a whole Gateway, or the only listener of "
+                             "its port, and this one shares its port");
+        return SLICE_NONE;
+}
+
+static void target_attach(struct work *w, struct policy_target *target)
+{
+        target->section = WHOLE_TARGET;
+        target->outcome = target_find(w, target);
+        if (target->outcome != TARGET_ATTACHED)
+                return;
+        const struct policy_target **slot = target_slot(target);
+        if (*slot) { /* older: policies come in the order of age */
+                target->outcome = TARGET_CONFLICTED;
+                target->holder = *slot;
+                return;
+        }
+        target->invalid = target_invalid(target);
+        *slot = target;
+}
+
+void policies_attach(struct work *w)
+{
+        for (size_t i = 0; i < w->route_count; i++)
+                w->routes[i].rule_policies =
+                        ARENA_ARRAY(&w->out->arena, const struct policy_target *,
+                                    w->routes[i].api->rules.count + 1);
+        for (size_t i = 0; i < w->policy_count; i++) {
+                struct policy_work *policy = &w->policies[i];
+                size_t count = policy->api->targets.count;
+                policy->targets = ARENA_ARRAY(&w->out->arena, struct policy_target, count);
+                for (size_t t = 0; t < count; t++) {
+                        policy->targets[t].policy = policy;
+                        policy->targets[t].api = &policy->api->targets.items[t];
+                        target_attach(w, &policy->targets[t]);
+                }
+        }
+}
+
+/* --- what it demands --- */
+
+bool policy_enforces(const struct policy_target *target)
+{
+        return target && target->policy->api->enforcement == ENFORCEMENT_ENFORCE;
+}
+
+struct pin_scope policy_scope(struct work *w, const struct policy_target *target,
+                              enum pin_scope_kind kind)
+{
+        const struct policy_work *policy = target->policy;
+        const struct client_certificate_policy *api = policy->api;
+        bool valid = target->invalid.len == 0;
+        return (struct pin_scope){
+                .kind = kind,
+                .source = freeze(w, api->object.id),
+                .sets = policy->sets,
+                .set_count = policy->set_count,
+                .deny = policy->deny,
+                .unusable = policy->deny_broken,
+                .report_only = !policy_enforces(target),
+                .pinned_only = valid && api->trust == TRUST_PINNED_ONLY,
+                .use = valid ? api->extended_key_usage : USE_CLIENT_AUTH,
+                .removal = api->removal,
+        };
+}
+
+unsigned policy_forward(const struct policy_target *const *targets, size_t count, bool *given)
+{
+        *given = false;
+        for (size_t i = 0; i < count; i++) {
+                if (!targets[i] || !targets[i]->policy->api->forward_given)
+                        continue;
+                unsigned forward = targets[i]->policy->api->forward;
+                *given = true;
+                return (forward & FORWARD_CLIENT_CERT ? IDENTITY_CLIENT_CERT : 0U) |
+                       (forward & FORWARD_CLIENT_CERT_CHAIN ? IDENTITY_CLIENT_CERT_CHAIN : 0U) |
+                       (forward & FORWARD_XFCC ? IDENTITY_XFCC : 0U);
+        }
+        return 0;
+}
+
+/* --- routes and rules --- */
+
+static uint32_t rule_policy_build(struct work *w, const struct policy_target *of_rule,
+                                  const struct policy_target *of_route)
+{
+        const struct policy_target *targets[] = {of_rule, of_route};
+        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, 2);
+        struct rule_policy policy = {.pins = {.scopes = scopes}};
+        if (of_route)
+                scopes[policy.pins.scope_count++] = policy_scope(w, of_route, SCOPE_ROUTE);
+        if (of_rule)
+                scopes[policy.pins.scope_count++] = policy_scope(w, of_rule, SCOPE_RULE);
+        if (policy.pins.scope_count == 0)
+                return ROUTE_POLICY_NONE;
+        for (size_t i = 0; i < policy.pins.scope_count; i++)
+                pin_scope_ref(&scopes[i]); /* snapshot_reap gives it back */
+        policy.forward = policy_forward(targets, COUNT_OF(targets), &policy.forward_given);
+        vec_push(&w->rule_policies, policy);
+        must(w->rule_policies.count < ROUTE_POLICY_NONE);
+        return (uint32_t)(w->rule_policies.count - 1);
+}
+
+/* Nothing forbids two rules of one name: a policy that names it holds on both. */
+static const struct policy_target *rule_policy_find(const struct route_work *route, size_t rule)
+{
+        struct slice name = route->api->rules.items[rule].name;
+        for (size_t i = 0; name.len > 0 && i <= rule; i++)
+                if (slice_equal(route->api->rules.items[i].name, name))
+                        return route->rule_policies[i];
+        return NULL;
+}
+
+void rule_policies_build(struct work *w)
+{
+        for (size_t i = 0; i < w->route_count; i++) {
+                struct route_work *route = &w->routes[i];
+                uint32_t of_route = rule_policy_build(w, NULL, route->policy);
+                must(route->rule_count == route->api->rules.count);
+                for (size_t r = 0; r < route->rule_count; r++) {
+                        const struct policy_target *of_rule = rule_policy_find(route, r);
+                        route->rules[r].policy =
+                                of_rule ? rule_policy_build(w, of_rule, route->policy) : of_route;
+                }
+        }
+}
