@@ -13,8 +13,8 @@
 
 struct act {
         const char *who;
-        const struct pki_identity *shows; /* NULL: nothing */
-        enum reason reason;               /* the audit log must say so */
+        const struct throwaway *shows; /* NULL: nothing */
+        enum reason reason;            /* the audit log must say so */
 };
 
 static bool saw_what_was_due(const struct act *act, const struct demo_outcome *outcome)

@@ -8,11 +8,11 @@
 #include "cli/pki.h"
 
 struct demo_call {
-        int port;                           /* on 127.0.0.1 */
-        const char *host;                   /* SNI, Host, and the name the server must bear */
-        const struct pki_identity *trusts;  /* the CA of the server's certificate */
-        const struct pki_identity *shows;   /* NULL: no certificate */
-        const struct pki_identity *through; /* an issuer sent along; NULL: none */
+        int port;                        /* on 127.0.0.1 */
+        const char *host;                /* SNI, Host, and the name the server must bear */
+        const struct throwaway *trusts;  /* the CA of the server's certificate */
+        const struct throwaway *shows;   /* NULL: no certificate */
+        const struct throwaway *through; /* an issuer sent along; NULL: none */
 };
 
 struct demo_outcome {

@@ -60,7 +60,7 @@ static bool write_file(const struct demo_world *world, const char *name, struct 
 }
 
 static bool write_identity(const struct demo_world *world, const char *name,
-                           const struct pki_identity *identity, struct error *err)
+                           const struct throwaway *identity, struct error *err)
 {
         char file[64];
         struct buffer pem;
@@ -78,22 +78,26 @@ static bool write_identity(const struct demo_world *world, const char *name,
 
 static bool make_identities(struct demo_world *w, struct error *err)
 {
-        const struct pki_wish ca = {PKI_CA, "demo corp CA", NULL, NULL, false};
-        const struct pki_wish other_ca = {PKI_CA, "somebody else's CA", NULL, NULL, false};
-        if (!pki_make(&ca, &w->ca, err) || !pki_make(&other_ca, &w->other_ca, err))
+        const struct throwaway_wish ca = {THROWAWAY_CA, "demo corp CA", NULL, NULL, false};
+        const struct throwaway_wish other_ca = {THROWAWAY_CA, "somebody else's CA", NULL, NULL,
+                                                false};
+        if (!throwaway_make(&ca, &w->ca, err) || !throwaway_make(&other_ca, &w->other_ca, err))
                 return false;
-        const struct pki_wish server = {PKI_SERVER, DEMO_HOST, &w->ca, NULL, false};
-        const struct pki_wish pinned = {PKI_CLIENT, "robot", &w->ca, NULL, false};
-        const struct pki_wish unpinned = {PKI_CLIENT, "intern", &w->ca, NULL, false};
-        if (!pki_make(&server, &w->server, err) || !pki_make(&pinned, &w->pinned, err) ||
-            !pki_make(&unpinned, &w->unpinned, err))
+        const struct throwaway_wish server = {THROWAWAY_SERVER, DEMO_HOST, &w->ca, NULL, false};
+        const struct throwaway_wish pinned = {THROWAWAY_CLIENT, "robot", &w->ca, NULL, false};
+        const struct throwaway_wish unpinned = {THROWAWAY_CLIENT, "intern", &w->ca, NULL, false};
+        if (!throwaway_make(&server, &w->server, err) ||
+            !throwaway_make(&pinned, &w->pinned, err) ||
+            !throwaway_make(&unpinned, &w->unpinned, err))
                 return false;
         EVP_PKEY *key = w->pinned.key;
-        const struct pki_wish renewed = {PKI_CLIENT, "robot", &w->ca, key, false};
-        const struct pki_wish expired = {PKI_CLIENT, "robot", &w->ca, key, true};
-        const struct pki_wish untrusted = {PKI_CLIENT, "robot", &w->other_ca, key, false};
-        return pki_make(&renewed, &w->renewed, err) && pki_make(&expired, &w->expired, err) &&
-               pki_make(&untrusted, &w->untrusted, err);
+        const struct throwaway_wish renewed = {THROWAWAY_CLIENT, "robot", &w->ca, key, false};
+        const struct throwaway_wish expired = {THROWAWAY_CLIENT, "robot", &w->ca, key, true};
+        const struct throwaway_wish untrusted = {THROWAWAY_CLIENT, "robot", &w->other_ca, key,
+                                                 false};
+        return throwaway_make(&renewed, &w->renewed, err) &&
+               throwaway_make(&expired, &w->expired, err) &&
+               throwaway_make(&untrusted, &w->untrusted, err);
 }
 
 static bool write_identities(const struct demo_world *w, struct error *err)
@@ -252,11 +256,11 @@ static void stop_gateway(struct demo_world *world)
 void demo_world_close(struct demo_world *world, bool keep)
 {
         stop_gateway(world);
-        struct pki_identity *all[] = {&world->ca,       &world->other_ca, &world->server,
-                                      &world->pinned,   &world->renewed,  &world->expired,
-                                      &world->unpinned, &world->untrusted};
+        struct throwaway *all[] = {&world->ca,       &world->other_ca, &world->server,
+                                   &world->pinned,   &world->renewed,  &world->expired,
+                                   &world->unpinned, &world->untrusted};
         for (size_t i = 0; i < COUNT_OF(all); i++)
-                pki_done(all[i]);
+                throwaway_done(all[i]);
         if (keep || world->folder[0] == '\0')
                 return;
         for (size_t i = 0; i < COUNT_OF(folder_files); i++) {

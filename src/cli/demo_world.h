@@ -13,13 +13,13 @@
 
 struct demo_world {
         char folder[64];
-        struct pki_identity ca, other_ca; /* corp-ca, and one that nobody trusts */
-        struct pki_identity server;
-        struct pki_identity pinned;    /* by its key */
-        struct pki_identity renewed;   /* another certificate of the same key */
-        struct pki_identity expired;   /* of the same key, past its notAfter */
-        struct pki_identity unpinned;  /* of the trusted CA */
-        struct pki_identity untrusted; /* of the pinned key, signed by the other CA */
+        struct throwaway ca, other_ca; /* corp-ca, and one that nobody trusts */
+        struct throwaway server;
+        struct throwaway pinned;    /* by its key */
+        struct throwaway renewed;   /* another certificate of the same key */
+        struct throwaway expired;   /* of the same key, past its notAfter */
+        struct throwaway unpinned;  /* of the trusted CA */
+        struct throwaway untrusted; /* of the pinned key, signed by the other CA */
         int port, admin_port, backend_port;
         pid_t gateway; /* 0: not running */
 };

@@ -14,33 +14,39 @@
 #include "text/base64.h"
 #include "text/yaml.h"
 
-static struct pki_identity ca, client, renewed, expired, other;
+static struct throwaway ca, client, renewed, expired, other;
 
 static int make_all(void **state)
 {
         (void)state;
         struct error err = {0};
-        bool ok = pki_make(&(struct pki_wish){PKI_CA, "ca", NULL, NULL, false}, &ca, &err) &&
-                  pki_make(&(struct pki_wish){PKI_CLIENT, "client", &ca, NULL, false}, &client,
-                           &err) &&
-                  pki_make(&(struct pki_wish){PKI_CLIENT, "client", &ca, client.key, false},
-                           &renewed, &err) &&
-                  pki_make(&(struct pki_wish){PKI_CLIENT, "client", &ca, client.key, true},
-                           &expired, &err) &&
-                  pki_make(&(struct pki_wish){PKI_CLIENT, "other", &ca, NULL, false}, &other, &err);
+        bool ok = throwaway_make(&(struct throwaway_wish){THROWAWAY_CA, "ca", NULL, NULL, false},
+                                 &ca, &err) &&
+                  throwaway_make(
+                          &(struct throwaway_wish){THROWAWAY_CLIENT, "client", &ca, NULL, false},
+                          &client, &err) &&
+                  throwaway_make(&(struct throwaway_wish){THROWAWAY_CLIENT, "client", &ca,
+                                                          client.key, false},
+                                 &renewed, &err) &&
+                  throwaway_make(&(struct throwaway_wish){THROWAWAY_CLIENT, "client", &ca,
+                                                          client.key, true},
+                                 &expired, &err) &&
+                  throwaway_make(
+                          &(struct throwaway_wish){THROWAWAY_CLIENT, "other", &ca, NULL, false},
+                          &other, &err);
         return ok ? 0 : -1;
 }
 
 static int free_all(void **state)
 {
         (void)state;
-        struct pki_identity *all[] = {&ca, &client, &renewed, &expired, &other};
+        struct throwaway *all[] = {&ca, &client, &renewed, &expired, &other};
         for (size_t i = 0; i < COUNT_OF(all); i++)
-                pki_done(all[i]);
+                throwaway_done(all[i]);
         return 0;
 }
 
-static int verify(const struct pki_identity *identity)
+static int verify(const struct throwaway *identity)
 {
         X509_STORE *store = X509_STORE_new();
         X509_STORE_add_cert(store, ca.certificate);
@@ -81,7 +87,7 @@ static void a_renewed_certificate_has_the_same_key_and_so_the_same_pin(void **st
         buffer_done(&c);
 }
 
-static void write_pem(char path[static 64], const struct pki_identity *identity, bool key,
+static void write_pem(char path[static 64], const struct throwaway *identity, bool key,
                       struct buffer *pem)
 {
         buffer_init(pem, 65536);
