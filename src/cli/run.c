@@ -20,6 +20,7 @@
 #include "observe/observe.h"
 #include "observe/state.h"
 #include "proxy/handshake/handshake.h"
+#include "proxy/handshake/probe.h"
 #include "proxy/proxy.h"
 
 enum {
@@ -42,6 +43,7 @@ struct run {
         struct gateway_state *state;
         struct observer *observer;
         struct admin *admin;
+        struct probe *probe;
         struct proxy *proxy;
         struct control *control;
         struct tls_library *library; /* NULL: OpenSSL's own */
@@ -91,11 +93,26 @@ static void on_bind_again(uv_timer_t *timer)
 
 /* ---- what control asks for ---- */
 
+static bool probes_pass(struct run *run, const struct snapshot *snapshot, struct error *err)
+{
+        struct error failure = {.text = ""};
+        size_t count;
+        bool ok = probe_run(run->probe, snapshot, &count, &failure);
+        gateway_state_set_probes(run->state, count, ok ? SLICE_NONE : slice_of(failure.text));
+        if (ok)
+                return true;
+        event_warningf(event_hub_control(run->hub), "probe", "%s", failure.text);
+        *err = failure;
+        return error_wrap(err, "pins would not be enforced, so this is not published");
+}
+
 /* A gateway that could serve nothing at all is not started; a port alone that can't be bound is
  * told and tried again. */
 static bool on_prepare(const struct snapshot *snapshot, struct error *err, void *self)
 {
         struct run *run = self;
+        if (!probes_pass(run, snapshot, err))
+                return false;
         proxy_prepare(run->proxy, snapshot);
         struct listener_faults faults = proxy_faults(run->proxy);
         bool first = !run->facts.translation;
@@ -251,6 +268,8 @@ static bool prepare(struct run *run, struct error *err)
                 return false;
         publisher_init(&run->publisher);
         open_library(run);
+        if (!(run->probe = probe_new(&run->tls, tls_contexts_build, err)))
+                return false;
         struct proxy_options proxy = {.workers = options->workers,
                                       .limits = &options->limits,
                                       .publisher = &run->publisher,
@@ -311,6 +330,7 @@ static void finish(struct run *run)
         proxy_free(run->proxy);
         if (run->proxy)
                 publisher_done(&run->publisher);
+        probe_free(run->probe);
         snapshot_reap();
         tls_library_close(run->library);
         if (run->state)

@@ -86,10 +86,12 @@ static struct state_condition condition_of(struct telling *telling, const struct
                                             .message = given->message,
                                             .holds = given->holds};
         bool pinning = strcmp(given->type, CONDITION_PINNING) == 0;
-        if (pinning || strcmp(given->type, "Programmed") == 0)
+        if (pinning)
+                condition.proof = PROOF_ENFORCED;
+        else if (strcmp(given->type, "Programmed") == 0)
                 condition.proof = PROOF_SERVED;
         if (pinning && given->holds) /* read from files, this process is all there is of it */
-                condition.message = arena_printf(&telling->arena, "%.*s, replicas 1",
+                condition.message = arena_printf(&telling->arena, "%.*s, replicas 1, probed",
                                                  SLICE_ARG(given->message));
         return condition;
 }

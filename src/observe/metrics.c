@@ -173,6 +173,17 @@ static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
                        out, "pingate_source_failing",
                        "1 while a source can't be read and the last good generation serves on.",
                        extra->source_failing) &&
+               metric_head(
+                       out, "pingate_probes_total", "counter",
+                       "Client policies put to the test before they were published, by result.") &&
+               metric_sample(out, "pingate_probes_total", SLICE("result=\"passed\""),
+                             extra->probes_passed) &&
+               metric_sample(out, "pingate_probes_total", SLICE("result=\"failed\""),
+                             extra->probes_failed) &&
+               metric_gauge(out, "pingate_probe_failing",
+                            "1 while a policy that was put to the test is not enforced, and so "
+                            "not published.",
+                            extra->probe_failing) &&
                metric_head(out, "pingate_start_time_seconds", "gauge", "Unix time of the start.") &&
                buffer_printf(out, "pingate_start_time_seconds %.3f\n", extra->started_s) &&
                metric_head(out, "pingate_build_info", "gauge",

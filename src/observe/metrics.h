@@ -14,7 +14,8 @@ struct metrics_extra {
         bool ready;
         uint64_t lines_lost;
         uint64_t generation, pins, listeners;
-        bool source_failing;
+        bool source_failing, probe_failing;
+        uint64_t probes_passed, probes_failed;
         double started_s; /* Unix time */
 };
 

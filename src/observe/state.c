@@ -21,6 +21,8 @@ struct gateway_state {
         bool draining;
         struct buffer source_error; /* empty: all sources are well */
         int64_t source_error_ms;
+        struct buffer probe_failure; /* empty: the last probes have passed */
+        uint64_t probes_passed, probes_failed;
 };
 
 static int64_t now_ms(void)
@@ -38,6 +40,7 @@ struct gateway_state *gateway_state_new(const struct event_hub *hub)
         state->started_ms = now_ms();
         arena_init(&state->arena, 4096);
         buffer_init(&state->source_error, 4096);
+        buffer_init(&state->probe_failure, 4096);
         return state;
 }
 
@@ -47,6 +50,7 @@ void gateway_state_free(struct gateway_state *state)
                 return;
         arena_done(&state->arena);
         buffer_done(&state->source_error);
+        buffer_done(&state->probe_failure);
         pthread_mutex_destroy(&state->lock);
         free(state);
 }
@@ -97,6 +101,17 @@ void gateway_state_set_generation(struct gateway_state *state, const struct stat
                 copy_gateway(&state->arena, &gateways[i]);
         }
         state->generation.gateways = gateways;
+        pthread_mutex_unlock(&state->lock);
+}
+
+void gateway_state_set_probes(struct gateway_state *state, size_t count, struct slice failure)
+{
+        pthread_mutex_lock(&state->lock);
+        size_t failed = failure.len > 0;
+        state->probes_failed += failed;
+        state->probes_passed += count - failed;
+        buffer_clear(&state->probe_failure);
+        buffer_append(&state->probe_failure, slice_sub(failure, 0, state->probe_failure.max));
         pthread_mutex_unlock(&state->lock);
 }
 
@@ -152,34 +167,53 @@ static void field_time(struct json_writer *w, const char *key, int64_t unix_ms)
 /* ---- what the workers have to prove ---- */
 
 struct progress { /* of the newest generation */
-        size_t workers, serving;
-        char says[96];
+        size_t workers, serving, judged;
+        char serves[96], judges[96];
+        struct slice probe_failure;
 };
 
 static void progress_read(const struct gateway_state *state, struct progress *progress)
 {
         uint64_t newest = state->generation.number;
-        *progress = (struct progress){.workers = event_hub_workers(state->hub)};
-        for (size_t i = 0; i < progress->workers; i++)
-                progress->serving += worker_generation(state, i) >= newest;
-        snprintf(progress->says, sizeof(progress->says),
+        *progress = (struct progress){.workers = event_hub_workers(state->hub),
+                                      .probe_failure = buffer_slice(&state->probe_failure)};
+        for (size_t i = 0; i < progress->workers; i++) {
+                const struct worker_counters *counters = event_hub_counters(state->hub, i);
+                progress->serving += counter_get(&counters->generation) >= newest;
+                progress->judged += counter_get(&counters->judged_generation) >= newest;
+        }
+        snprintf(progress->serves, sizeof(progress->serves),
                  "generation %llu is served by %zu of %zu workers", (unsigned long long)newest,
                  progress->serving, progress->workers);
+        snprintf(progress->judges, sizeof(progress->judges),
+                 "%zu of %zu workers have judged their open connections by generation %llu",
+                 progress->judged, progress->workers, (unsigned long long)newest);
+}
+
+static struct state_condition not_yet(const struct state_condition *condition, const char *reason,
+                                      struct slice message)
+{
+        struct state_condition now = *condition;
+        now.holds = false;
+        now.reason = slice_of(reason);
+        now.message = message;
+        return now;
 }
 
 /* The condition as it is now. */
 static struct state_condition proven(const struct progress *progress,
                                      const struct state_condition *condition)
 {
-        struct state_condition now = *condition;
-        bool awaited =
-                now.holds && now.proof == PROOF_SERVED && progress->serving < progress->workers;
-        if (awaited) {
-                now.holds = false;
-                now.reason = SLICE("Pending");
-                now.message = slice_of(progress->says);
-        }
-        return now;
+        if (!condition->holds || condition->proof == PROOF_NONE)
+                return *condition;
+        bool enforced = condition->proof == PROOF_ENFORCED;
+        if (enforced && progress->probe_failure.len > 0)
+                return not_yet(condition, "ProbeFailed", progress->probe_failure);
+        if (progress->serving < progress->workers)
+                return not_yet(condition, "Pending", slice_of(progress->serves));
+        if (enforced && progress->judged < progress->workers)
+                return not_yet(condition, "Pending", slice_of(progress->judges));
+        return *condition;
 }
 
 static bool is_programmed(const struct progress *progress, const struct state_conditions *all)
@@ -263,6 +297,7 @@ static void print_worker(struct json_writer *w, const struct worker_counters *c)
 {
         json_begin_object(w);
         json_field_unsigned(w, "generation", counter_get(&c->generation));
+        json_field_unsigned(w, "judged_generation", counter_get(&c->judged_generation));
         json_field_unsigned(w, "handshaking", counter_get(&c->connections_handshaking));
         json_field_unsigned(w, "serving", counter_get(&c->connections_serving));
         json_field_unsigned(w, "draining", counter_get(&c->connections_draining));
@@ -311,6 +346,9 @@ void gateway_state_measure(struct gateway_state *state, struct metrics_extra *ex
         extra->pins = state->generation.pins;
         extra->listeners = state->generation.listener_count;
         extra->source_failing = state->source_error.len > 0;
+        extra->probes_passed = state->probes_passed;
+        extra->probes_failed = state->probes_failed;
+        extra->probe_failing = state->probe_failure.len > 0;
         extra->started_s = (double)state->started_ms / 1000;
         pthread_mutex_unlock(&state->lock);
 }

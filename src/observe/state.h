@@ -18,7 +18,8 @@ struct json_writer;
 /* What has to be seen, beside what translation knows, before a condition may be True. */
 enum state_proof {
         PROOF_NONE,
-        PROOF_SERVED, /* every worker serves the generation; until then it is Pending */
+        PROOF_SERVED,   /* every worker serves the generation; until then it is Pending */
+        PROOF_ENFORCED, /* and has judged its open connections by it, and the probe passes */
 };
 
 struct state_condition {
@@ -66,6 +67,9 @@ struct gateway_state *gateway_state_new(const struct event_hub *hub); /* started
 void gateway_state_free(struct gateway_state *state);
 
 void gateway_state_set_generation(struct gateway_state *state, const struct state_generation *g);
+/* The probes of one publish: how many were run, and what the last of them says (empty: all passed).
+ * While it says anything, nothing counts as enforced. */
+void gateway_state_set_probes(struct gateway_state *state, size_t count, struct slice failure);
 void gateway_state_set_draining(struct gateway_state *state);
 /* A source that can't be read: what it says and since when. The empty text: all sources are well.
  */

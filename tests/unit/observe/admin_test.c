@@ -185,6 +185,42 @@ static void a_condition_is_pending_until_every_worker_serves_the_generation(void
         arena_done(&arena);
 }
 
+static void nothing_counts_as_enforced_before_all_is_judged_and_probed(void **state)
+{
+        struct fixture *f = *state;
+        struct arena arena;
+        const struct state_condition condition = {SLICE("pingate.dev/PinningEnforced"),
+                                                  SLICE("Enforced"), SLICE("2 pins"), true,
+                                                  PROOF_ENFORCED};
+        const struct state_listener listener = {.conditions = {&condition, 1}};
+        arena_init(&arena, 65536);
+        gateway_state_set_generation(f->state, &(struct state_generation){.number = 12,
+                                                                          .listeners = &listener,
+                                                                          .listener_count = 1});
+        for (size_t i = 0; i < 2; i++)
+                counter_set(&event_sink_counters(event_hub_sink(f->hub, i))->generation, 12);
+        const struct node *shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "reason"), "Pending"));
+        assert_true(slice_is(node_text(shown, "message"), "0 of 2 workers have judged their open "
+                                                          "connections by generation 12"));
+        for (size_t i = 0; i < 2; i++)
+                counter_set(&event_sink_counters(event_hub_sink(f->hub, i))->judged_generation, 12);
+        shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "status"), "True"));
+        gateway_state_set_probes(f->state, 2, SLICE("a client that is not pinned was let in"));
+        shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "status"), "False"));
+        assert_true(slice_is(node_text(shown, "reason"), "ProbeFailed"));
+        ask(f, admin_port(f->admin), "GET", "/metrics", "127.0.0.1");
+        assert_non_null(strstr(body(f), "\npingate_probes_total{result=\"passed\"} 1\n"
+                                        "pingate_probes_total{result=\"failed\"} 1\n"));
+        assert_non_null(strstr(body(f), "\npingate_probe_failing 1\n"));
+        gateway_state_set_probes(f->state, 1, SLICE_NONE);
+        shown = first_condition(f, &arena);
+        assert_true(slice_is(node_text(shown, "status"), "True"));
+        arena_done(&arena);
+}
+
 static void the_probe_address_has_neither_status_nor_refusals(void **state)
 {
         struct fixture *f = *state;
@@ -271,6 +307,9 @@ int main(void)
                         ready_only_when_every_worker_serves_and_nothing_drains, setup, teardown),
                 cmocka_unit_test_setup_teardown(
                         a_condition_is_pending_until_every_worker_serves_the_generation, setup,
+                        teardown),
+                cmocka_unit_test_setup_teardown(
+                        nothing_counts_as_enforced_before_all_is_judged_and_probed, setup,
                         teardown),
                 cmocka_unit_test_setup_teardown(status_shows_what_control_handed_over, setup,
                                                 teardown),
