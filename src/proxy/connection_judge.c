@@ -9,6 +9,10 @@
 #include "proxy/connection_state.h"
 #include "proxy/handshake/shown.h"
 
+enum {
+        KEPT_S = 10 /* between two looks at one that no longer passes and may stay */
+};
+
 static struct identity identity_of_verified(const struct connection *connection,
                                             struct arena *scratch)
 {
@@ -99,13 +103,6 @@ static bool still_passes(const struct verdict *before, const struct verdict *now
         return now->verified && strcmp(before->pin_name, now->pin_name) == 0;
 }
 
-/* Until policies say it themselves: what is said of inline pins and CAs (design: Drain). */
-static struct removal removal_of(const struct verdict *verdict, const struct limits *limits)
-{
-        (void)verdict;
-        return (struct removal){REMOVAL_DRAIN, (uint32_t)limits->drain_grace_ms};
-}
-
 static void judge_anew(struct connection *connection, struct verdict *now)
 {
         struct worker *worker = connection->worker;
@@ -138,7 +135,7 @@ static void take_path(struct connection *connection, const struct verdict *now)
 bool connection_judge(struct connection *connection, struct removal *removal)
 {
         struct verdict now;
-        *removal = removal_of(NULL, connection->worker->limits);
+        *removal = removal_default();
         if (!connection->verdict)
                 return connection->port->client == NULL;
         if (!connection->port->client) { /* the port asks nobody any more: who came in may stay */
@@ -151,9 +148,9 @@ bool connection_judge(struct connection *connection, struct removal *removal)
                 take_path(connection, &now);
                 return true;
         }
-        *removal = removal_of(&now, connection->worker->limits);
-        if (removal->action == REMOVAL_KEEP) { /* until something else changes */
-                connection->verdict->valid_until = INT64_MAX;
+        *removal = now.removal;
+        if (removal->action == REMOVAL_KEEP) { /* and asked again: a denial may come into force */
+                connection->verdict->valid_until = (int64_t)time(NULL) + KEPT_S;
                 return true;
         }
         connection->cut_reason = now.reason;

@@ -133,7 +133,7 @@ static void await_ends(struct line *lines, uint64_t *ended_ms)
 static void a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace(void **state)
 {
         (void)state;
-        struct world_config config = {.pins = true, .grace_ms = GRACE_MS};
+        struct world_config config = {.pins = true, .removal = {REMOVAL_DRAIN, GRACE_MS}};
         struct world *world = world_start(&config);
         struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
         struct line lines[CROWD];
@@ -162,7 +162,7 @@ static void a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace(void **state)
 static void who_waits_to_leave_is_not_served_any_more(void **state)
 {
         (void)state;
-        struct world_config config = {.pins = true, .grace_ms = 60000};
+        struct world_config config = {.pins = true, .removal = {REMOVAL_DRAIN, 60000}};
         struct world *world = world_start(&config);
         struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
         struct line lines[4];
@@ -180,6 +180,55 @@ static void who_waits_to_leave_is_not_served_any_more(void **state)
         assert_int_equal(world_backend_hits(world), 0);
         for (size_t i = 0; i < COUNT_OF(lines); i++)
                 line_close(&lines[i]);
+        world_stop(world);
+}
+
+/* Opens one, holds a request in flight if asked to, and takes its pin away. */
+static struct world *lose_the_pin(struct removal removal, const char *in_flight, struct line *line)
+{
+        struct world_config config = {.pins = true, .removal = removal};
+        struct world *world = world_start(&config);
+        struct pki_cert robot = world_client(world, &(struct pki_spec){.subject = "robot"});
+        struct pki_cert other = world_client(world, &(struct pki_spec){.subject = "other"});
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        assert_true(line_open(world, &(struct call){.with = &robot}, line));
+        if (in_flight) {
+                int len = (int)strlen(in_flight);
+                assert_int_equal(SSL_write(line->ssl, in_flight, len), len);
+                wait_until(&world_counters(world)->upstream_connects, 1);
+        }
+        wait_until(&world_counters(world)->connections_serving, 1);
+        config.pinned[0] = other;
+        world_publish(world, &config);
+        wait_until(&world_counters(world)->connections_rejudged, 1);
+        return world;
+}
+
+static void removal_by_close_ends_requests_in_flight(void **state)
+{
+        (void)state;
+        struct line line;
+        char byte;
+        struct world *world =
+                lose_the_pin((struct removal){.action = REMOVAL_CLOSE},
+                             "GET /hold HTTP/1.1\r\nHost: first.example\r\n\r\n", &line);
+        assert_true(SSL_read(line.ssl, &byte, 1) <= 0);
+        assert_int_equal(counter_get(&world_counters(world)->connections_cut), 1);
+        line_close(&line);
+        world_stop(world);
+}
+
+static void removal_by_keep_lets_a_connection_go_on(void **state)
+{
+        (void)state;
+        struct line line;
+        char response[16384];
+        struct world *world = lose_the_pin((struct removal){.action = REMOVAL_KEEP}, NULL, &line);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        assert_non_null(strstr(response, "pingate-client-name: robot\r\n"));
+        assert_int_equal(counter_get(&world_counters(world)->connections_cut), 0);
+        line_close(&line);
         world_stop(world);
 }
 
@@ -209,6 +258,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace),
                 cmocka_unit_test(who_waits_to_leave_is_not_served_any_more),
+                cmocka_unit_test(removal_by_close_ends_requests_in_flight),
+                cmocka_unit_test(removal_by_keep_lets_a_connection_go_on),
                 cmocka_unit_test(a_connection_ends_with_the_window_of_its_pin),
                 cmocka_unit_test(a_draining_worker_still_cuts_who_lost_its_pin),
                 cmocka_unit_test(another_generation_does_not_cut_again),

@@ -163,8 +163,11 @@ static const struct pin_scope *scope_of(struct arena *arena, const struct world_
         struct pin_scope *scope = ARENA_NEW(arena, struct pin_scope);
         struct pin_set **sets = ARENA_NEW(arena, struct pin_set *);
         sets[0] = pin_set_build(builder);
-        *scope = (struct pin_scope){
-                .kind = SCOPE_INLINE, .source = SLICE("test"), .sets = sets, .set_count = 1};
+        *scope = (struct pin_scope){.kind = SCOPE_INLINE,
+                                    .source = SLICE("test"),
+                                    .sets = sets,
+                                    .set_count = 1,
+                                    .removal = config->removal};
         return scope;
 }
 
@@ -333,8 +336,6 @@ struct world *world_start(const struct world_config *config)
         world->limits.body_progress_ms = 500;
         if (config->handshakes)
                 world->limits.handshakes = config->handshakes;
-        if (config->grace_ms)
-                world->limits.drain_grace_ms = config->grace_ms;
         publisher_init(&world->publisher);
         world->library = tls_library_open(&err);
         must(world->library != NULL);

@@ -30,9 +30,9 @@ struct world_config {
         size_t server_count;
         unsigned forward; /* enum identity_forward */
         X509_CRL *crl;
-        uint16_t plain;    /* not 0: the port is HTTP */
-        size_t handshakes; /* not 0: the cap on them; of the first configuration */
-        size_t grace_ms;   /* not 0: of a drain; of the first configuration */
+        uint16_t plain;         /* not 0: the port is HTTP */
+        size_t handshakes;      /* not 0: the cap on them; of the first configuration */
+        struct removal removal; /* of who is not pinned any more; zero: drained at once */
 };
 
 struct world;
