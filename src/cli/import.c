@@ -81,17 +81,26 @@ static void others_note(struct importer *im)
 
 /* --- out --- */
 
+/* A Gateway without the policy that pins its clients would let in more. */
+static void owner_drop(struct importer *im, const struct import_document *of)
+{
+        vec_each (document, &im->out)
+                if (document == of || (of->owner && document->owner == of->owner))
+                        document->root = NULL;
+}
+
 /* What a gateway would not take must not be printed as if it would. */
 static void outcome_check(struct importer *im)
 {
         struct objects *objects = objects_new();
         vec_each (document, &im->out) {
                 struct error err;
-                if (!document->whole || objects_add(objects, document->root, &err))
+                if (!document->root || !document->whole ||
+                    objects_add(objects, document->root, &err))
                         continue;
-                import_note(im, IMPORT_REFUSED, NULL, "left out, as no gateway would take it: %s",
-                            err.text);
-                document->root = NULL;
+                import_note(im, IMPORT_REFUSED, document->owner ? document->owner->source : NULL,
+                            "left out, as no gateway would take it: %s", err.text);
+                owner_drop(im, document);
         }
         objects_free(objects);
 }

@@ -47,6 +47,8 @@ struct import_listener {
         struct node *certificate_refs;        /* NULL: none */
         struct import_validation *validation; /* NULL: no certificate is asked for */
         bool left_out;
+        bool by_policy; /* its port has listeners with other pins */
+        bool has_policy;
 };
 
 struct import_gateway {
@@ -68,6 +70,7 @@ struct import_target {
 };
 
 struct import_document {
+        const struct import_gateway *owner; /* all of its documents are printed, or none */
         struct node *root;
         struct slice comment; /* lines that start with '#', above it */
         bool whole;           /* an object by itself, that a gateway would accept */

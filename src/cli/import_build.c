@@ -8,25 +8,15 @@
 #include "control/api/object.h"
 
 enum {
-        INLINE_PINS_MAX = 64, /* of each list of certificatePinning */
         TEXT_MAX = 64 << 20,
+        TARGETS_MAX = 16,      /* of a policy */
         POLICY_PINS_MAX = 256, /* of a policy's pins; more stand in a pins.txt */
 };
-
-static bool pins_hold(const struct import_validation *v)
-{
-        return v->pin_count > 0 && !v->restricted;
-}
-
-static bool pins_fit_inline(const struct import_validation *v)
-{
-        return v->spki_count <= INLINE_PINS_MAX && v->pin_count - v->spki_count <= INLINE_PINS_MAX;
-}
 
 /* Pins were demanded there, or more than pins: without any in force nobody may come in. */
 static bool must_refuse(const struct import_validation *v)
 {
-        return !pins_hold(v) && (v->restricted || v->pins_demanded);
+        return !import_pins_hold(v) && (v->restricted || v->pins_demanded);
 }
 
 /* --- nodes --- */
@@ -87,13 +77,14 @@ static struct node *pins_list(struct importer *im, const struct import_validatio
         return list;
 }
 
-static struct node *frontend_tls(struct importer *im, const struct import_validation *v)
+static struct node *frontend_tls(struct importer *im, const struct import_validation *v,
+                                 bool by_policy)
 {
         struct node *tls = map_new(im), *validation = map_new(im);
         put(im, validation, "caCertificateRefs", copy(im, v->cas));
         put_text(im, validation, "mode",
                  v->fallback ? SLICE("AllowInsecureFallback") : SLICE("AllowValidOnly"));
-        if (pins_hold(v) && pins_fit_inline(v)) {
+        if (import_pins_hold(v) && import_pins_fit_inline(v) && !by_policy) {
                 struct node *pinning = map_new(im);
                 if (v->spki_count)
                         put(im, pinning, "spkiHashes", pins_list(im, v, PIN_SPKI));
@@ -103,20 +94,6 @@ static struct node *frontend_tls(struct importer *im, const struct import_valida
         }
         put(im, tls, "validation", validation);
         return tls;
-}
-
-/* The one that holds on every TLS listener; NULL: there is none such. */
-static const struct import_validation *common_validation(const struct import_gateway *g)
-{
-        const struct import_validation *found = g->by_default;
-        vec_each (l, &g->listeners) {
-                if (!l->https || l->left_out)
-                        continue;
-                if (!l->validation || (found && !import_validation_equal(found, l->validation)))
-                        return NULL;
-                found = l->validation;
-        }
-        return found;
 }
 
 static bool port_done(const struct node *per_port, int64_t port)
@@ -130,10 +107,10 @@ static bool port_done(const struct node *per_port, int64_t port)
 /* NULL: no client is asked for a certificate. */
 static struct node *frontend(struct importer *im, const struct import_gateway *g)
 {
-        const struct import_validation *common = common_validation(g);
+        const struct import_validation *common = import_common_validation(g);
         struct node *out = map_new(im), *per_port = node_new(&im->arena, NODE_LIST, NULL, 0);
         if (common) {
-                put(im, out, "default", frontend_tls(im, common));
+                put(im, out, "default", frontend_tls(im, common, false));
                 return out;
         }
         vec_each (l, &g->listeners) {
@@ -141,7 +118,7 @@ static struct node *frontend(struct importer *im, const struct import_gateway *g
                         continue;
                 struct node *item = map_new(im);
                 put(im, item, "port", node_new_integer(&im->arena, l->port));
-                put(im, item, "tls", frontend_tls(im, l->validation));
+                put(im, item, "tls", frontend_tls(im, l->validation, l->by_policy));
                 node_add(&im->arena, per_port, SLICE_NONE, item);
         }
         if (per_port->child_count == 0)
@@ -152,92 +129,6 @@ static struct node *frontend(struct importer *im, const struct import_gateway *g
 }
 
 /* --- listeners --- */
-
-/* CAs, mode and pins are the port's here, whatever name the client asks for (I19): listeners that
- * share a port share them, and one that says otherwise is left out. */
-static void port_settle(struct importer *im, struct import_gateway *g, struct import_listener *l)
-{
-        const struct import_listener *first = NULL;
-        vec_each (other, &g->listeners)
-                if (other->https && !other->left_out && other->port == l->port &&
-                    other->validation && !first)
-                        first = other;
-        if (!first || import_validation_equal(first->validation, l->validation))
-                return;
-        if (l->validation) {
-                l->left_out = true;
-                import_note(im, IMPORT_REFUSED, l->source,
-                            "demands other things of clients than listener %.*s of the same "
-                            "port, which can't be here: it is left out; give it a port",
-                            SLICE_ARG(first->name));
-                return;
-        }
-        l->validation = first->validation;
-        import_note(im, IMPORT_NO_EQUIVALENT, l->source,
-                    "asked for no certificate, but shares port %lld with listener %.*s: here it "
-                    "asks for the same",
-                    (long long)l->port, SLICE_ARG(first->name));
-}
-
-/* Every name that `narrow` serves would be served by `wide`, were `narrow` not there. */
-static bool hostname_covers(struct slice wide, struct slice narrow)
-{
-        struct slice suffix = slice_skip(wide, 1);
-        if (wide.len == 0 || slice_equal_nocase(wide, narrow))
-                return true;
-        return slice_starts_with(wide, SLICE("*.")) && narrow.len > suffix.len &&
-               slice_equal_nocase(slice_skip(narrow, narrow.len - suffix.len), suffix);
-}
-
-/* What is left out must not fall to a listener that demands less: false once nothing does. */
-static bool coverers_leave(struct importer *im, struct import_gateway *g)
-{
-        bool changed = false;
-        vec_each (out, &g->listeners)
-                vec_each (l, &g->listeners) {
-                        if (!out->left_out || l->left_out || l->port != out->port ||
-                            !hostname_covers(l->hostname, out->hostname))
-                                continue;
-                        l->left_out = changed = true;
-                        import_note(im, IMPORT_REFUSED, l->source,
-                                    "would serve the names of listener %.*s, which is left out: "
-                                    "so is listener %.*s",
-                                    SLICE_ARG(out->name), SLICE_ARG(l->name));
-                }
-        return changed;
-}
-
-/* Pins that certificatePinning has no room for hold by a policy, which holds on a whole Gateway. */
-static void policies_settle(struct importer *im, struct import_gateway *g)
-{
-        if (common_validation(g))
-                return;
-        vec_each (l, &g->listeners) {
-                if (!l->validation || l->left_out || !pins_hold(l->validation))
-                        continue;
-                if (l->validation->forwards_xfcc)
-                        import_note(im, IMPORT_NO_EQUIVALENT, l->source,
-                                    "on one port alone, backends get Client-Cert in place of "
-                                    "X-Forwarded-Client-Cert");
-                if (pins_fit_inline(l->validation))
-                        continue;
-                l->left_out = true;
-                import_note(im, IMPORT_REFUSED, l->source,
-                            "has more than %d pins of a kind on one port of several: it is left "
-                            "out; give it a Gateway of its own",
-                            INLINE_PINS_MAX);
-        }
-}
-
-static void listeners_settle(struct importer *im, struct import_gateway *g)
-{
-        vec_each (l, &g->listeners)
-                if (l->https && !l->left_out)
-                        port_settle(im, g, l);
-        policies_settle(im, g);
-        while (coverers_leave(im, g))
-                continue;
-}
 
 static struct node *listener_node(struct importer *im, const struct import_listener *l)
 {
@@ -272,13 +163,13 @@ static struct node *listeners_node(struct importer *im, const struct import_gate
 static bool requires_pinning(const struct import_gateway *g)
 {
         bool must = g->by_default && must_refuse(g->by_default);
-        bool all = g->by_default ? pins_hold(g->by_default) : true;
+        bool all = g->by_default ? import_pins_hold(g->by_default) : true;
         size_t validated = g->by_default ? 1 : 0;
         vec_each (l, &g->listeners) {
                 if (!l->validation || l->left_out)
                         continue;
                 must |= must_refuse(l->validation);
-                all &= pins_hold(l->validation);
+                all &= import_pins_hold(l->validation);
                 validated++;
         }
         return must || (all && validated > 0);
@@ -382,9 +273,9 @@ static struct slice gateway_comment(struct importer *im, const struct import_gat
         return out;
 }
 
-static void document_add(struct importer *im, struct node *root, struct slice comment, bool whole)
+static void document_add(struct importer *im, const struct import_gateway *owner, struct node *root)
 {
-        struct import_document document = {root, comment, whole};
+        struct import_document document = {.owner = owner, .root = root, .whole = true};
         vec_push(&im->out, document);
 }
 
@@ -405,7 +296,7 @@ static void pins_txt_add(struct importer *im, const struct import_gateway *g,
         put_text(im, data, "pins.txt", buffer_slice(&text));
         buffer_done(&text);
         put(im, map, "data", data);
-        document_add(im, map, SLICE_NONE, true);
+        document_add(im, g, map);
         put_text(im, ref, "group", SLICE(""));
         put_text(im, ref, "kind", SLICE("ConfigMap"));
         put_text(im, ref, "name", name);
@@ -427,25 +318,30 @@ static void policy_pins_add(struct importer *im, const struct import_validation 
         put(im, spec, "pins", list);
 }
 
-static void policy_build(struct importer *im, const struct import_gateway *g)
+static void target_add(struct importer *im, const struct import_gateway *g, struct node *targets,
+                       struct slice section)
 {
-        const struct import_validation *v = common_validation(g);
-        if (!v || !pins_hold(v) || (pins_fit_inline(v) && !v->forwards_xfcc))
-                return;
-        struct node *policy = document_new(im, object_api_version(KIND_POLICY),
-                                           object_kind_name(KIND_POLICY), g->namespace, g->name);
-        struct node *spec = map_new(im), *targets = node_new(&im->arena, NODE_LIST, NULL, 0);
         struct node *target = map_new(im);
         put_text(im, target, "group", SLICE(GROUP_GATEWAY));
         put_text(im, target, "kind", SLICE("Gateway"));
         put_text(im, target, "name", g->name);
+        if (section.len)
+                put_text(im, target, "sectionName", section);
         node_add(&im->arena, targets, SLICE_NONE, target);
+}
+
+static void policy_add(struct importer *im, const struct import_gateway *g,
+                       const struct import_validation *v, struct node *targets, struct slice name)
+{
+        struct node *policy = document_new(im, object_api_version(KIND_POLICY),
+                                           object_kind_name(KIND_POLICY), g->namespace, name);
+        struct node *spec = map_new(im);
         put(im, spec, "targetRefs", targets);
         if (v->pin_count <= POLICY_PINS_MAX)
                 policy_pins_add(im, v, spec);
         else
                 pins_txt_add(im, g, v, spec,
-                             arena_printf(&im->arena, "%.*s-pins", SLICE_ARG(g->name)));
+                             arena_printf(&im->arena, "%.*s-pins", SLICE_ARG(name)));
         if (v->forwards_xfcc) {
                 struct node *forward = node_new(&im->arena, NODE_LIST, NULL, 0);
                 node_add(&im->arena, forward, SLICE_NONE,
@@ -455,7 +351,48 @@ static void policy_build(struct importer *im, const struct import_gateway *g)
                 put(im, spec, "forward", forward);
         }
         put(im, policy, "spec", spec);
-        document_add(im, policy, SLICE_NONE, true);
+        document_add(im, g, policy);
+}
+
+static bool needs_policy(const struct import_validation *v)
+{
+        return import_pins_hold(v) && (!import_pins_fit_inline(v) || v->forwards_xfcc);
+}
+
+/* One for the listeners that have the validation of `at`, from there on; its namesake. */
+static void section_policy_build(struct importer *im, const struct import_gateway *g, size_t at)
+{
+        const struct import_listener *first = &g->listeners.items[at];
+        struct node *targets = node_new(&im->arena, NODE_LIST, NULL, 0);
+        for (size_t i = at; i < g->listeners.count; i++) {
+                struct import_listener *l = &g->listeners.items[i];
+                if (l->left_out || l->has_policy || targets->child_count == TARGETS_MAX ||
+                    l->by_policy != first->by_policy || !l->validation ||
+                    !import_validation_equal(l->validation, first->validation))
+                        continue;
+                l->has_policy = true;
+                target_add(im, g, targets, l->name);
+        }
+        policy_add(
+                im, g, first->validation, targets,
+                arena_printf(&im->arena, "%.*s-%.*s", SLICE_ARG(g->name), SLICE_ARG(first->name)));
+}
+
+static void policies_build(struct importer *im, const struct import_gateway *g)
+{
+        const struct import_validation *common = import_common_validation(g);
+        if (common && needs_policy(common)) {
+                struct node *targets = node_new(&im->arena, NODE_LIST, NULL, 0);
+                target_add(im, g, targets, SLICE_NONE);
+                policy_add(im, g, common, targets, g->name);
+        }
+        for (size_t i = 0; i < g->listeners.count && !common; i++) {
+                const struct import_listener *l = &g->listeners.items[i];
+                if (l->validation && !l->left_out && !l->has_policy &&
+                    import_pins_hold(l->validation) &&
+                    (l->by_policy || needs_policy(l->validation)))
+                        section_policy_build(im, g, i);
+        }
 }
 
 static void gateway_build(struct importer *im, struct import_gateway *g)
@@ -470,7 +407,7 @@ static void gateway_build(struct importer *im, struct import_gateway *g)
         }
         if (g->refused)
                 return;
-        listeners_settle(im, g);
+        import_settle(im, g);
         bool any = false;
         vec_each (l, &g->listeners)
                 any |= !l->left_out;
@@ -485,8 +422,9 @@ static void gateway_build(struct importer *im, struct import_gateway *g)
         put_text(im, root, "kind", SLICE("Gateway"));
         put(im, root, "metadata", metadata_node(im, g));
         put(im, root, "spec", spec_node(im, g));
-        document_add(im, root, gateway_comment(im, g), !g->fragment);
-        policy_build(im, g);
+        struct import_document document = {g, root, gateway_comment(im, g), !g->fragment};
+        vec_push(&im->out, document);
+        policies_build(im, g);
 }
 
 static void ca_build(struct importer *im, const struct import_ca *ca)
@@ -497,7 +435,7 @@ static void ca_build(struct importer *im, const struct import_ca *ca)
         if (ca->crls_from.len)
                 put_text(im, data, "ca.crl", SLICE(""));
         put(im, map, "data", data);
-        document_add(im, map, SLICE_NONE, true);
+        document_add(im, NULL, map);
         import_note(im, IMPORT_NO_EQUIVALENT, NULL,
                     "ConfigMap %.*s is to be filled: ca.crt from %.*s%s%.*s; until then nobody "
                     "comes in",

@@ -6,6 +6,10 @@
 
 #include "cli/import_values.h"
 
+enum {
+        INLINE_PINS_MAX = 64 /* of each list of certificatePinning */
+};
+
 void import_note(struct importer *im, enum import_weight weight, const struct node *at,
                  const char *format, ...)
 {
@@ -172,6 +176,16 @@ void import_names(struct importer *im, struct import_validation *v, const struct
                     : v->pin_count ? "narrowed who comes in: nobody does until you decide (see "
                                      "--ignore-subject-alt-names)"
                                    : "narrowed who comes in, and there are no pins: nobody does");
+}
+
+bool import_pins_hold(const struct import_validation *v)
+{
+        return v->pin_count > 0 && !v->restricted;
+}
+
+bool import_pins_fit_inline(const struct import_validation *v)
+{
+        return v->spki_count <= INLINE_PINS_MAX && v->pin_count - v->spki_count <= INLINE_PINS_MAX;
 }
 
 /* --- CAs --- */

@@ -38,3 +38,11 @@ void import_ca_wanted(struct importer *im, struct import_validation *v,
                       const struct import_gateway *gateway, struct slice certificates_from,
                       struct slice crls_from);
 bool import_validation_equal(const struct import_validation *a, const struct import_validation *b);
+
+/* Whether pins are in force, and whether certificatePinning has room for them. */
+bool import_pins_hold(const struct import_validation *v);
+bool import_pins_fit_inline(const struct import_validation *v);
+/* What holds on every TLS listener; NULL: there is nothing such. */
+const struct import_validation *import_common_validation(const struct import_gateway *g);
+/* Leaves out what can't be kept, and finds out who needs pins by a policy. */
+void import_settle(struct importer *im, struct import_gateway *g);

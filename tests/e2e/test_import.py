@@ -284,13 +284,47 @@ def test_a_server_that_cannot_be_kept_is_left_out_with_all_that_would_serve_its_
     assert [x["name"] for x in the("Gateway", text)["spec"]["listeners"]] == ["narrower", "good"]
 
 
-def test_listeners_of_one_port_that_demand_other_pins_are_left_out(people):
-    a = mutual(f'verifyCertificateSpki: ["{people.pinned.spki_hash}"]')
-    b = mutual(f'verifyCertificateSpki: ["{people.unpinned.spki_hash}"]')
-    text = imported(istio(server(8443, a, hosts='["a.example.com"]', name="a")
-                          + server(8443, b, hosts='["b.example.com"]', name="b")), code=1)
+def test_listeners_of_one_port_keep_pins_of_their_own(serve, people):
+    port = free_port()
+    text = imported(istio("".join(
+        server(port, mutual(f'verifyCertificateSpki: ["{who.spki_hash}"]'), hosts=f'["{host}"]', name=name)
+        for who, host, name in ((people.pinned, "a.example.com", "a"), (people.unpinned, "*.example.com", "b")))))
+    assert [[t["sectionName"] for t in d["spec"]["targetRefs"]] for d in documents(text)
+            if d["kind"] == "ClientCertificatePolicy"] == [["a"], ["b"]]
+    serve(text, "partners")
+    assert curl(port, people.server_ca, people.pinned, host="a.example.com").status == 200
+    assert curl(port, people.server_ca, people.unpinned, host="b.example.com").status == 200
+    assert handshake(port, people.server_ca, people.unpinned, sni="a.example.com") == 46
+    assert handshake(port, people.server_ca, people.pinned, sni="b.example.com") == 46
+    assert curl(port, people.server_ca, people.unpinned, host="a.example.com", sni="b.example.com").status == 421
+
+
+def test_a_restricted_listener_beside_a_pinned_one_refuses_everybody(serve, people):
+    port = free_port()
+    pins = f'verifyCertificateSpki: ["{people.pinned.spki_hash}"]'
+    text = imported(istio(server(port, mutual(pins), hosts='["a.example.com"]', name="a")
+                          + server(port, mutual(pins + "\n" + SAN), hosts='["b.example.com"]', name="b")), code=1)
+    serve(text, "partners")
+    assert curl(port, people.server_ca, people.pinned, host="a.example.com").status == 200
+    assert handshake(port, people.server_ca, people.pinned, sni="b.example.com") in (46, 49)
+
+
+def test_listeners_of_one_port_with_other_cas_are_left_out():
+    text = imported(istio(server(8443, mutual(), hosts='["a.example.com"]', name="a")
+                          + server(8443, mutual("caCertCredentialName: other"), hosts='["b.example.com"]', name="b")),
+                    code=1)
     assert [x["name"] for x in the("Gateway", text)["spec"]["listeners"]] == ["a"]
-    assert people.unpinned.spki_hash not in text
+
+
+def test_more_pins_than_fit_inline_hold_on_one_port_of_several(serve, people):
+    port, other = free_port(), free_port()
+    many = [base64.b64encode(i.to_bytes(32, "big")).decode() for i in range(1, 300)] + [people.pinned.spki_hash]
+    text = imported(envoy_gateway(port, gw.https_listener("open", other)) + client_traffic_policy(
+        "spkiHashes:\n" + "\n".join(f'- "{p}"' for p in many), target="name: eg, sectionName: https"))
+    serve(text, "eg")
+    assert curl(port, people.server_ca, people.pinned).status == 200
+    assert handshake(port, people.server_ca, people.unpinned) == 46
+    assert curl(other, people.server_ca).status == 200
 
 
 def test_a_listener_without_validation_asks_for_certificates_if_its_port_does(serve, people):
@@ -482,8 +516,16 @@ def source_admits(tls, key):
     return not restricted and key in tls.get("verifyCertificateSpki", [key])
 
 
-def outcome_admits(gateway, port, key):
+def policies_admit(everything, listener, key):
+    """Section policies; None: there is none on that listener."""
+    pins = [[p["spkiHash"] for p in d["spec"]["pins"]] for d in everything if d["kind"] == "ClientCertificatePolicy"
+            and any(t.get("sectionName", listener) == listener for t in d["spec"]["targetRefs"])]
+    return all(key in p for p in pins) if pins else None
+
+
+def outcome_admits(everything, gateway, listener, key):
     """Verified, or at all where key is None."""
+    port = listener["port"]
     required = gateway["metadata"].get("annotations", {}).get("pingate.dev/require-pinning") == "true"
     frontend = gateway["spec"].get("tls", {}).get("frontend", {})
     tls = next((p["tls"] for p in frontend.get("perPort", []) if p["port"] == port), frontend.get("default", {}))
@@ -491,11 +533,12 @@ def outcome_admits(gateway, port, key):
     if not validation:
         return True
     pins = validation.get("certificatePinning", {}).get("spkiHashes")
-    if pins is None and required:
+    policies = policies_admit(everything, listener["name"], key)
+    if pins is None and policies is None and required:
         return False
     if key is None:
         return validation["mode"] == "AllowInsecureFallback"
-    return pins is None or key in pins
+    return (pins is None or key in pins) and policies is not False
 
 
 def test_no_random_gateway_admits_anybody_whom_istio_kept_out():
@@ -506,14 +549,15 @@ def test_no_random_gateway_admits_anybody_whom_istio_kept_out():
                     "metadata": {"name": "g", "namespace": "edge"}, "spec": {"servers": servers}}
         result = run_import(yaml.safe_dump(document))
         assert result.returncode in (0, 1), result.stderr
-        for gateway in (d for d in documents(result.stdout) if d["kind"] == "Gateway"):
+        everything = documents(result.stdout)
+        for gateway in (d for d in everything if d["kind"] == "Gateway"):
             for port in (8443, 9443):
                 before = [(h, s["tls"]) for s in servers if s["port"]["number"] == port for h in s["hosts"]]
                 after = [(x.get("hostname", "*"), x) for x in gateway["spec"]["listeners"] if x["port"] == port]
                 for name in NAMES:
                     there, here = most_specific(before, name), most_specific(after, name)
                     for key in (None, *KEYS):
-                        if here and outcome_admits(gateway, port, key):
+                        if here and outcome_admits(everything, gateway, here[1], key):
                             admitted += 1
                             assert there and source_admits(there[1], key), (servers, name, port, key, result.stdout)
     assert admitted > 500
