@@ -47,6 +47,7 @@ static void put_handshake(struct event_ring *ring, struct event *event,
         event_text_adopt(event, &to->leaf.subject, MAX_DN);
         event_text_adopt(event, &to->leaf.issuer, MAX_DN);
         event_text_adopt(event, &to->scope, MAX_NAME);
+        event_text_adopt(event, &to->report_scope, MAX_NAME);
         event_text_adopt(event, &to->pin_owner, MAX_NAME);
         event_ring_commit(ring);
 }

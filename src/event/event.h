@@ -14,7 +14,7 @@
 #include "event/facts.h"
 
 enum {
-        EVENT_TEXT_BYTES = 1344,
+        EVENT_TEXT_BYTES = 1472,
 };
 
 enum event_kind {

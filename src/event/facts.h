@@ -33,6 +33,7 @@ struct handshake_facts {
         struct leaf_facts leaf;
         struct slice pin_name, pin_owner;
         struct slice scope; /* the scope that matched or refused: "listener edge/edge/https" */
+        struct slice report_scope; /* the ReportOnly one that would have refused */
         struct slice tls_version, tls_cipher, alpn;
         uint64_t generation, connection, duration_us;
 };

@@ -22,6 +22,7 @@ static void handshake(struct json_writer *w, const struct handshake_facts *h)
         json_field_text(w, "says", reason_says(h->reason));
         if (h->report_only != REASON_ACCEPTED)
                 json_field_text(w, "report_only", reason_token(h->report_only));
+        field_known(w, "report_scope", h->report_scope);
         field_address(w, "peer", &h->peer, true);
         field_known(w, "gateway", h->gateway);
         field_known(w, "listener", h->listener);

@@ -124,6 +124,37 @@ HOSTILE = ["x\n---\nkind: Secret\n", "\" } # ' \\", "# comment", "&anchor *alias
            "-", "   ", "CN=other,O=x", "a" * 64, "ä", "../../etc/passwd", "\x00x"]
 
 
+def test_whom_a_report_only_policy_would_refuse_comes_in_once_it_is_enforced(start, people, edge):
+    port, text = edge
+    pins = [{"name": "acme", "spkiHash": people.pinned.spki_hash}]
+    reporting = policy(pins).replace("  pins:", "  enforcement: ReportOnly\n  pins:")
+    gateway = start({"edge.yaml": text(extra=reporting)})
+    assert curl(port, people.server_ca, people.unpinned).status == 200
+    assert curl(port, people.server_ca, people.pinned).status == 200
+    eventually(lambda: len(gateway.handshakes()) == 2, "two records")
+    assert [r.get("report_only") for r in gateway.handshakes()] == ["not_pinned", None]
+    out, documents = proposed("--audit-log", str(gateway.audit_log))
+    assert "# would be refused: not_pinned, 1x" in out and people.pinned.spki_hash not in out
+    assert documents[0]["metadata"] == {"name": "partners", "namespace": "edge"}
+    more = documents[0]["spec"]["pins"]
+    gateway.swap("edge.yaml", text(extra=policy(pins + more)))
+    assert curl(port, people.server_ca, people.unpinned).status == 200
+    assert handshake(port, people.server_ca, people.by_intermediate) != 0
+
+
+@pytest.mark.parametrize("deny", [{"enforcement": "ReportOnly"}, {"enforcement": "Enforce"}])
+def test_whom_a_policy_denies_is_never_proposed(start, people, edge, deny):
+    port, text = edge
+    denying = policy([{"spkiHash": people.pinned.spki_hash}]).replace(
+        "  pins:", f"  enforcement: {deny['enforcement']}\n  deny: [{{spkiHash: \"{people.unpinned.spki_hash}\"}}]\n  pins:")
+    gateway = start({"edge.yaml": text(extra=denying)})
+    handshake(port, people.server_ca, people.unpinned)
+    eventually(lambda: len(gateway.handshakes()) == 1, "a record")
+    result = learn("--audit-log", str(gateway.audit_log))
+    assert result.returncode == 1 and people.unpinned.spki_hash not in result.stdout
+    assert "# subject CN=unpinned-robot" in result.stdout and "denied, 1x" in result.stdout
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_subject_is_a_comment_and_a_name_at_most(start, people, edge, name, tmp_path):
     port, text = edge

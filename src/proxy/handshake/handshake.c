@@ -179,6 +179,8 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
                 .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
                 .scope = slice_of(verdict ? verdict->pin_source : NULL),
+                .report_only = verdict ? verdict->report_only : REASON_ACCEPTED,
+                .report_scope = slice_of(verdict ? verdict->report_source : NULL),
                 .tls_version = slice_of(SSL_get_version(ssl)),
                 .tls_cipher = slice_of(SSL_get_cipher_name(ssl)),
                 .alpn = slice_from(alpn, alpn_len),

@@ -74,6 +74,8 @@ static void a_handshake_is_told_with_both_digests_and_its_pin(void **state)
                                     .pin_name = SLICE("acme-robot"),
                                     .pin_owner = SLICE("payments@acme.example"),
                                     .scope = SLICE("listener edge/edge/https"),
+                                    .report_only = REASON_NOT_PINNED,
+                                    .report_scope = SLICE("ClientCertificatePolicy edge/new"),
                                     .tls_version = SLICE("TLSv1.3"),
                                     .generation = 7,
                                     .connection = 42,
@@ -97,6 +99,8 @@ static void a_handshake_is_told_with_both_digests_and_its_pin(void **state)
         assert_says(n, "not_after", "2026-11-01T00:00:00Z");
         assert_says(n, "pin_name", "acme-robot");
         assert_says(n, "pin_owner", "payments@acme.example");
+        assert_says(n, "report_only", "not_pinned");
+        assert_says(n, "report_scope", "ClientCertificatePolicy edge/new");
         assert_says(n, "generation", "7");
         assert_true(node_find(n, "admitted")->boolean);
         assert_null(node_find(n, "truncated"));
