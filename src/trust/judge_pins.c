@@ -219,12 +219,13 @@ static void take_refusal(struct pin_decision *out, const struct finding *finding
         struct removal removal = scope->removal;
         if (finding->reason == REASON_DENIED)
                 removal = (struct removal){.action = REMOVAL_CLOSE};
-        if (out->reason != REASON_ACCEPTED) {
-                out->removal = removal_stricter(out->removal, removal);
+        bool first = out->reason == REASON_ACCEPTED;
+        out->removal = first ? removal : removal_stricter(out->removal, removal);
+        /* The first that refuses is the reason, but for a denial: unlike a pin that is missing it
+         * keeps out of AllowInsecureFallback, too, whichever scope it stands in. */
+        if (!first && (finding->reason != REASON_DENIED || out->reason == REASON_DENIED))
                 return;
-        }
         out->reason = finding->reason;
-        out->removal = removal;
         take(out, finding, scope);
 }
 

@@ -179,6 +179,15 @@ static void deny_of_an_issuer_looks_at_the_verified_path(void **state)
         struct verdict verdict =
                 ask(&port, (struct asked){.who = &below, .others = pki_stack(1, issuing.x509)});
         expect(&verdict, REASON_DENIED);
+        /* Not pinned in one scope, denied in another: it does not come in without identity. */
+        port_scope(&port, SCOPE_INLINE, "inline", pins, 1);
+        port.policy.mode = ALLOW_INSECURE_FALLBACK;
+        struct pin_scope swap = port.scopes[0];
+        port.scopes[0] = port.scopes[1];
+        port.scopes[1] = swap;
+        verdict = ask(&port, (struct asked){.who = &below, .others = pki_stack(1, issuing.x509)});
+        expect(&verdict, REASON_DENIED);
+        assert_false(verdict.admitted);
         /* Sent along, but no part of the path. */
         verdict = ask(&port, (struct asked){.who = &robot, .others = pki_stack(1, issuing.x509)});
         expect(&verdict, REASON_ACCEPTED);
