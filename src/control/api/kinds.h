@@ -6,7 +6,6 @@
 extern const struct shape gateway_class_shape, gateway_shape, http_route_shape,
         reference_grant_shape, policy_shape, namespace_shape, secret_shape, config_map_shape,
         service_shape, endpoint_slice_shape;
-extern const struct shape policy_spec_shape;
 
 /* The rows that every document has; `struct object` is at offset 0. */
 #define DOCUMENT_FIELDS                                                                            \

@@ -208,8 +208,8 @@ static const struct field policy_spec_fields[] = {
         {"forward", FIELD_CHOICES, offsetof(struct client_certificate_policy, forward), .max = 3,
          .values = forward_values, .default_number = FORWARD_CLIENT_CERT},
 };
-SHAPE(policy_spec_shape, struct client_certificate_policy, policy_spec_fields, .rest = REST_FAILS,
-      .check = spec_check);
+static SHAPE(policy_spec_shape, struct client_certificate_policy, policy_spec_fields,
+             .rest = REST_FAILS, .check = spec_check);
 
 static const struct field policy_fields[] = {
         DOCUMENT_FIELDS,

@@ -19,12 +19,6 @@
 #define SPKI "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="
 #define HEX  "df6ff7aa01234567890abcdeffedcba9876543210f1e2d3c4b5a69788796a5b4"
 
-static const struct field document_fields[] = {
-        DOCUMENT_FIELDS,
-        {"spec", FIELD_INLINE, .required = true, .shape = &policy_spec_shape},
-};
-static SHAPE(document_shape, struct client_certificate_policy, document_fields, .rest = REST_FAILS);
-
 struct world {
         struct arena arena;
         struct decoder decoder;
@@ -46,7 +40,7 @@ static bool decode(struct world *w, const char *spec)
                  "metadata: {name: p, namespace: edge}\nspec:\n%s",
                  spec);
         bool ok = yaml_parse(&w->arena, slice_of(text), "edge.yaml", &docs, &w->err) &&
-                  shape_decode(&w->decoder, &document_shape, docs.items[0], &w->policy, &w->err);
+                  shape_decode(&w->decoder, &policy_shape, docs.items[0], &w->policy, &w->err);
         free(text);
         return ok;
 }
