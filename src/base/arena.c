@@ -35,6 +35,23 @@ void arena_wipe(struct arena *arena)
         arena_done(arena);
 }
 
+void arena_give_back(struct arena *arena, const void *block)
+{
+        for (struct arena_chunk **at = &arena->chunks; *at; at = &(*at)->older) {
+                struct arena_chunk *chunk = *at;
+                if (chunk->bytes != block || chunk->size <= arena->chunk_bytes)
+                        continue;
+                if (chunk == arena->chunks) { /* it is full: the next block makes a new one */
+                        arena->next = NULL;
+                        arena->left = 0;
+                }
+                *at = chunk->older;
+                explicit_bzero(chunk->bytes, chunk->size);
+                free(chunk);
+                return;
+        }
+}
+
 void arena_reset(struct arena *arena)
 {
         while (arena->chunks && arena->chunks->older) {

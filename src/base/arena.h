@@ -21,8 +21,11 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t chunk_bytes);
 void arena_done(struct arena *arena);
-void arena_wipe(struct arena *arena);  /* arena_done for one that held secrets (I43) */
-void arena_reset(struct arena *arena); /* empties it, keeps the first chunk */
+void arena_wipe(struct arena *arena); /* arena_done for one that held secrets (I43) */
+/* Wipes and frees a block that was larger than a chunk, and so has one of its own; leaves any other
+ * where it is. For a text that was read into something smaller. */
+void arena_give_back(struct arena *arena, const void *block);
+void arena_reset(struct arena *arena);               /* empties it, keeps the first chunk */
 void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned for any type, never NULL */
 struct slice arena_slice(struct arena *arena, struct slice s); /* a copy, with a NUL behind it */
 char *arena_text(struct arena *arena, struct slice s);         /* the same as a C string */

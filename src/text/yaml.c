@@ -36,6 +36,7 @@ struct yaml_reader {
         struct map anchors; /* from name to node, of this document */
         struct open_node open[YAML_DEPTH_MAX];
         size_t depth, node_count;
+        bool aliased;
         struct node *root; /* of this document */
         VEC(struct node *) docs;
 };
@@ -260,6 +261,7 @@ static bool on_alias(struct yaml_reader *r, const yaml_event_t *event)
                         return refuse(r, line, "the alias \"*%s\" stands within its own anchor",
                                       shown);
         }
+        r->aliased = true;
         struct node *copy = copy_node(r, from, r->depth, line);
         if (!copy)
                 return false;
@@ -352,6 +354,7 @@ bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct
         bool good = read_events(&r);
         if (good)
                 vec_freeze(&r.docs, arena, &docs->items, &docs->count);
+        docs->aliased = r.aliased;
         reader_done(&r);
         return good;
 }

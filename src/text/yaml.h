@@ -20,6 +20,7 @@ enum {
 struct yaml_docs {
         struct node **items; /* in the arena; empty documents are left out */
         size_t count;
+        bool aliased; /* some text of the nodes is shared by two of them */
 };
 
 /* All text of the nodes is copied into the arena; `file` must live as long as the arena. Errors say

@@ -65,12 +65,37 @@ static void copies_end_in_nul_and_keep_inner_nul(void **state)
         arena_done(&arena);
 }
 
+static void a_block_with_a_chunk_of_its_own_is_given_back_and_no_other(void **state)
+{
+        (void)state;
+        struct arena arena;
+        arena_init(&arena, 256);
+        char *before = arena_alloc(&arena, 16), *large = arena_alloc(&arena, 1000);
+        char *after = arena_alloc(&arena, 16), *exact = arena_alloc(&arena, 256);
+        memset(before, 'b', 16);
+        memset(after, 'a', 16);
+        memset(exact, 'e', 256);
+        arena_give_back(&arena, large);
+        arena_give_back(&arena, before);
+        arena_give_back(&arena, exact);
+        arena_give_back(&arena, &large);
+        char *newest = arena_alloc(&arena, 5000);
+        arena_give_back(&arena, newest);
+        memset(arena_alloc(&arena, 64), 'n', 64);
+        for (size_t i = 0; i < 16; i++)
+                assert_true(before[i] == 'b' && after[i] == 'a');
+        for (size_t i = 0; i < 256; i++)
+                assert_true(exact[i] == 'e');
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(blocks_are_zeroed_aligned_and_do_not_overlap),
                 cmocka_unit_test(a_block_may_be_larger_than_a_chunk),
                 cmocka_unit_test(reset_gives_the_same_room_again_and_zeroes_it),
+                cmocka_unit_test(a_block_with_a_chunk_of_its_own_is_given_back_and_no_other),
                 cmocka_unit_test(copies_end_in_nul_and_keep_inner_nul),
         };
         return RUN(tests);
