@@ -80,12 +80,12 @@ int cli_check(int argc, char **argv)
                 code = cli_usage_error("check: wants -c PATH (see `pingate check --help`)");
         else if (!form_parse(output, &form))
                 code = cli_usage_error("check: -o %s: wants text, json or yaml", output);
-        else if (!source_files_read(paths.items, paths.count, &objects, &err)) {
+        else if (!source_files_read(paths.items, paths.count, NULL, &objects, &err)) {
                 cli_fail(&err); /* the configuration is what is asked about: 1, not 2 */
                 code = EXIT_FAILED;
         } else {
                 code = check_objects(objects, require_pinning, form);
-                objects_free(objects);
+                objects_unref(objects);
         }
         cli_list_done(&paths);
         return code;

@@ -227,7 +227,7 @@ int explain_config(const struct explain_place *place, const struct chain *chain)
         struct objects *objects;
         struct translation *translation;
         struct error err;
-        if (!source_files_read(place->paths, place->path_count, &objects, &err)) {
+        if (!source_files_read(place->paths, place->path_count, NULL, &objects, &err)) {
                 cli_fail(&err);
                 return EXIT_USAGE;
         }
@@ -236,7 +236,7 @@ int explain_config(const struct explain_place *place, const struct chain *chain)
                                                   .now = place->now,
                                                   .require_pinning = place->require_pinning};
         bool ok = translate(&request, &translation, &err);
-        objects_free(objects);
+        objects_unref(objects);
         if (!ok) {
                 cli_fail(&err);
                 return EXIT_USAGE;

@@ -102,7 +102,7 @@ static void outcome_check(struct importer *im)
                             "left out, as no gateway would take it: %s", err.text);
                 owner_drop(im, document);
         }
-        objects_free(objects);
+        objects_unref(objects);
 }
 
 static const char *const weight_names[] = {

@@ -18,6 +18,7 @@ struct control {
         struct control_options options;
         struct translation *current; /* what serves; NULL before the first */
         struct file_watch *watch;
+        struct readings *readings;
         struct buffer sources; /* all paths, for the log */
         uint64_t generation;
         bool source_is_bad;
@@ -117,12 +118,16 @@ static bool read_and_publish(struct control *control, struct error *err)
         const struct control_options *options = &control->options;
         struct objects *objects;
         uint64_t began_us = now_us();
-        if (!source_files_read(options->paths, options->path_count, &objects, err))
+        if (!source_files_read(options->paths, options->path_count, control->readings, &objects,
+                               err))
                 return false;
-        bool ok = publish(control, objects, began_us, err);
+        /* Files were touched, or read once more to be sure of them. */
+        bool ok = !objects->changed || publish(control, objects, began_us, err);
+        if (!ok) /* so that the same again is tried again */
+                readings_forget(control->readings);
         if (ok && control->watch)
                 file_watch_follow(control->watch, objects);
-        objects_free(objects);
+        objects_unref(objects);
         return ok;
 }
 
@@ -160,6 +165,7 @@ static void name_sources(struct control *control)
 
 void control_reload(struct control *control)
 {
+        readings_forget(control->readings);
         on_files_changed(control);
 }
 
@@ -167,6 +173,7 @@ bool control_start(const struct control_options *options, struct control **out, 
 {
         struct control *control = NEW(struct control);
         control->options = *options;
+        control->readings = readings_new();
         name_sources(control);
         control->watch = file_watch_open(options->loop, options->paths, options->path_count,
                                          control, on_files_changed);
@@ -184,6 +191,7 @@ void control_stop(struct control *control)
         if (!control)
                 return;
         file_watch_close(control->watch);
+        readings_free(control->readings);
         translation_free(control->current);
         buffer_done(&control->sources);
         free(control);

@@ -37,6 +37,6 @@ struct control_options { /* what it points to outlives control */
 /* Reads, publishes the first generation, then watches. False: the first reading failed; err names
  * file, line, object and field. */
 bool control_start(const struct control_options *options, struct control **out, struct error *err);
-void control_reload(struct control *control); /* as if a file had changed */
+void control_reload(struct control *control); /* as if every file had changed */
 /* Stops watching; memory that the loop still knows returns in its close callbacks. */
 void control_stop(struct control *control);

@@ -57,6 +57,9 @@ const struct pin_faults *pin_set_faults(const struct pin_set *set);
 /* Of everything that can alter a match or the name that it gives, in an order of its own: the same
  * pins in other lines, or another process, give the same digest. */
 const struct digest *pin_set_digest(const struct pin_set *set);
+/* Of its digest and its faults: sets with the same one stand for each other in all that is decided
+ * and told. */
+struct digest pin_set_identity(const struct pin_set *set);
 
 enum pin_presence {
         PIN_ABSENT,

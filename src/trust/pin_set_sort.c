@@ -1,4 +1,4 @@
-/* The frozen order of a pin set: its tables, sorted, and its digest. */
+/* The frozen order of a pin set: its tables, sorted, and its digests. */
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +277,20 @@ struct digest pin_set_hash(const struct pin_set *set)
                         gather_pin(&gathered, set, &table->entries[i]);
                 }
                 gathered_hash(&gathered);
+        }
+        return hasher_done(&hasher);
+}
+
+struct digest pin_set_identity(const struct pin_set *set)
+{
+        const struct pin_faults *faults = &set->faults;
+        struct hasher hasher;
+        hasher_init(&hasher, "pin_set and faults 1");
+        hasher_digest(&hasher, &set->digest);
+        hasher_number(&hasher, (int64_t)faults->count);
+        for (size_t i = 0; i < faults->count && i < PIN_FAULTS_KEPT; i++) {
+                hasher_number(&hasher, (int64_t)faults->kept[i].line);
+                hasher_bytes(&hasher, slice_of(faults->kept[i].text));
         }
         return hasher_done(&hasher);
 }

@@ -119,9 +119,9 @@ static void case_run(struct run *run, const char *topic, const char *name)
         snprintf(path, sizeof(path), "%s/%s", topic, name);
         must(chdir(path) == 0);
         run->cases++;
-        if (source_files_read(paths, COUNT_OF(paths), &objects, &err)) {
+        if (source_files_read(paths, COUNT_OF(paths), NULL, &objects, &err)) {
                 twins_check(run, path, objects);
-                objects_free(objects);
+                objects_unref(objects);
         } else {
                 struct arena arena;
                 arena_init(&arena, 4096);

@@ -3,10 +3,13 @@
 
 #include "control/api/object.h"
 
+#define PINS_TXT "pins.txt" /* the key of a pin set */
+
 struct key_value { /* Secret and ConfigMap, decoded */
         struct object object;
         struct slice type;
         struct text_map data; /* of a Secret secret bytes: wiped with the objects */
+        struct pin_set *pins; /* of the key pins.txt, the objects' own; NULL: there is none */
 };
 
 struct namespace_object {

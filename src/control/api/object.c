@@ -4,10 +4,17 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "control/api/core.h"
 #include "control/api/kinds.h"
 #include "control/api/rules.h"
 #include "text/time.h"
 #include "text/utf8.h"
+#include "trust/pin_set.h"
+
+enum {
+        /* A source of ten thousand small files has as many of them. */
+        ARENA_CHUNK_BYTES = 8 * 1024
+};
 
 struct kind_row {
         const char *group, *name;
@@ -57,14 +64,28 @@ static SHAPE(metadata_shape_, struct metadata, metadata_fields, .rest = REST_PAS
 struct objects *objects_new(void)
 {
         struct objects *objects = NEW(struct objects);
-        arena_init(&objects->arena, 64 * 1024);
+        objects->references = 1;
+        arena_init(&objects->arena, ARENA_CHUNK_BYTES);
         return objects;
 }
 
-void objects_free(struct objects *objects)
+struct objects *objects_ref(struct objects *objects)
 {
-        if (!objects)
+        must(objects->references > 0);
+        objects->references++;
+        return objects;
+}
+
+void objects_unref(struct objects *objects)
+{
+        if (!objects || --objects->references > 0)
                 return;
+        vec_each (part, &objects->parts)
+                objects_unref(*part);
+        vec_each (set, &objects->pin_sets)
+                pin_set_unref(*set);
+        vec_done(&objects->parts);
+        vec_done(&objects->pin_sets);
         for (size_t i = 0; i < KIND_COUNT; i++)
                 vec_done(&objects->kinds[i]);
         map_done(&objects->by_id);
@@ -130,18 +151,30 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
         return true;
 }
 
-static bool object_keep(struct objects *objects, struct decoder *decoder, struct object *object,
-                        struct error *err)
+static bool object_keep(struct objects *objects, struct object *object, struct error *err)
 {
         struct object *former = map_find(&objects->by_id, object->id);
+        struct decoder decoder = {.arena = &objects->arena, .object = object->id};
         if (former)
-                return decode_error(decoder, object->node, err,
+                return decode_error(&decoder, object->node, err,
                                     "is there twice (first in %s, line %d), wants one of them gone",
                                     former->node->file ? former->node->file : "?",
                                     former->node->line);
         map_set(&objects->by_id, object->id, object);
         vec_push(&objects->kinds[object->kind], object);
         return true;
+}
+
+/* Read here and once: a set lives as long as its object, however many translations see it. */
+static void pins_read(struct objects *objects, struct key_value *object)
+{
+        const struct slice *text = text_map_find(&object->data, SLICE(PINS_TXT));
+        if (!text)
+                return;
+        struct pin_set_builder *builder = pin_set_builder_new();
+        pin_set_builder_add_text(builder, *text);
+        object->pins = pin_set_build(builder);
+        vec_push(&objects->pin_sets, object->pins);
 }
 
 static bool object_decode(struct objects *objects, enum object_kind kind, const struct node *node,
@@ -154,8 +187,24 @@ static bool object_decode(struct objects *objects, enum object_kind kind, const 
         object->kind = kind;
         if (!metadata_fill(&decoder, row, node, object, err))
                 return false;
-        return shape_decode(&decoder, row->shape, node, object, err) &&
-               object_keep(objects, &decoder, object, err);
+        if (!shape_decode(&decoder, row->shape, node, object, err) ||
+            !object_keep(objects, object, err))
+                return false;
+        if (kind == KIND_SECRET || kind == KIND_CONFIG_MAP)
+                pins_read(objects, (struct key_value *)object);
+        return true;
+}
+
+bool objects_add_part(struct objects *objects, struct objects *part, struct error *err)
+{
+        vec_push(&objects->parts, objects_ref(part));
+        for (size_t kind = 0; kind < KIND_COUNT; kind++)
+                vec_each (object, &part->kinds[kind])
+                        if (!object_keep(objects, *object, err))
+                                return false;
+        vec_each (warning, &part->warnings)
+                vec_push(&objects->warnings, *warning);
+        return true;
 }
 
 static bool list_add(struct objects *objects, const struct node *document, struct error *err)

@@ -26,6 +26,8 @@ enum object_kind {
         KIND_COUNT,
 };
 
+struct pin_set;
+
 struct object { /* first in every kind's struct */
         const struct node *node;
         enum object_kind kind;
@@ -36,17 +38,18 @@ struct object { /* first in every kind's struct */
         struct text_map labels, annotations;
 };
 
-/* The text of a File pin set, or why there is none. */
+/* A File pin set, or why there is none. Owned by the source, and there as long as the objects. */
 struct side_file {
         struct slice path;
-        struct slice text;
-        struct slice fault; /* empty: it was read */
+        struct pin_set *set; /* NULL: see fault */
+        struct slice fault;  /* empty: it was read */
 };
 
 /* A file or folder that was looked at, and what it was like before it was read. */
 struct seen_file {
         struct slice path;
         uint64_t stamp;
+        bool fresh; /* see path_is_fresh */
 };
 
 struct object_list {
@@ -55,16 +58,26 @@ struct object_list {
 };
 
 struct objects {
+        unsigned references; /* of the one thread that reads */
         struct arena arena;
         struct object_list kinds[KIND_COUNT]; /* in the order read */
         struct map by_id;
         VEC(struct slice) warnings;
         VEC(struct seen_file) files;
         bool from_files; /* File pin sets are allowed */
+        bool changed;    /* false: all is as in the reading before */
+        /* What these objects are made of, a reference to each: other objects, and what their keys
+         * pins.txt say. */
+        VEC(struct objects *) parts;
+        VEC(struct pin_set *) pin_sets;
 };
 
 struct objects *objects_new(void);
-void objects_free(struct objects *objects); /* wiped, as Secrets are in it; NULL is fine */
+struct objects *objects_ref(struct objects *objects);
+/* Wiped with the last reference, as Secrets are in it. NULL is fine. */
+void objects_unref(struct objects *objects);
+/* All objects of a part, as if they had been read here; it stays the same and is shared. */
+bool objects_add_part(struct objects *objects, struct objects *part, struct error *err);
 
 /* One document, or a List of them. Kinds that are nothing of ours are passed over with a warning;
  * kinds that restrict and are not supported are refused. */

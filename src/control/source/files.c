@@ -1,119 +1,121 @@
 #include "control/source/files.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/secret.h"
+#include "control/api/core.h"
 #include "control/api/policy.h"
+#include "control/source/bytes.h"
+#include "control/source/pin_file.h"
 #include "control/source/stamp.h"
 #include "text/json.h"
 #include "text/yaml.h"
+#include "trust/hash.h"
 
 enum {
         READ_TURNS_MAX = 4
 };
 
-/* --- bytes --- */
-
-static void bytes_free(struct slice *bytes)
-{
-        /* Secrets were in it (I43). */
-        secret_wipe((void *)(uintptr_t)bytes->data, bytes->len);
-        free((void *)(uintptr_t)bytes->data);
-        *bytes = SLICE_NONE;
-}
-
-static bool descriptor_read(int fd, size_t max, struct slice *out, struct error *err)
-{
-        struct stat about;
-        size_t room = 4096, len = 0;
-        if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode)) {
-                if ((uintmax_t)about.st_size > max)
-                        return error_set(err, ERROR_LIMIT, "is longer than %zu bytes", max);
-                room = (size_t)about.st_size + 2;
-        } else if (S_ISDIR(about.st_mode)) {
-                return error_set(err, ERROR_SYSTEM, "is a folder, wants a file");
-        }
-        char *bytes = memory_new(room);
-        for (;;) {
-                ssize_t got = read(fd, bytes + len, room - len - 1);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got > 0 && (len += (size_t)got) <= max) {
-                        if (len + 1 == room) { /* grown by hand: the old copy may hold keys */
-                                char *larger = memory_new(room * 2);
-                                memcpy(larger, bytes, len);
-                                secret_wipe(bytes, len);
-                                free(bytes);
-                                bytes = larger;
-                                room *= 2;
-                        }
-                        continue;
-                }
-                *out = slice_from(bytes, len);
-                if (got == 0)
-                        return true;
-                bool ok = got < 0 ? error_set_errno(err, "can't be read")
-                                  : error_set(err, ERROR_LIMIT, "is longer than %zu bytes", max);
-                bytes_free(out);
-                return ok;
-        }
-}
-
-static bool file_read(const char *path, size_t max, struct slice *out, struct error *err)
-{
-        bool standard_input = strcmp(path, "-") == 0;
-        /* O_NONBLOCK: a named pipe must not hold the control thread. */
-        int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0)
-                return error_set_errno(err, "can't be opened");
-        bool ok = descriptor_read(fd, max, out, err);
-        if (!standard_input)
-                close(fd);
-        return ok;
-}
+struct reading {
+        struct objects *objects; /* all of them */
+        struct readings *readings;
+};
 
 /* Stamped before it is read: what changes while it is read is noticed at the end. */
-static void file_note(struct objects *objects, struct slice path)
+static struct seen_file file_note(struct objects *objects, struct slice path)
 {
-        struct seen_file file = {path, path_stamp(path.data)};
+        struct seen_file file = {path, path_stamp(path.data), path_is_fresh(path.data)};
         vec_push(&objects->files, file);
+        return file;
 }
 
 /* --- documents --- */
 
+/* A million pins are seventy megabytes of text: not kept beside the set that was made of it. */
+static void pin_text_give_back(struct objects *objects, const struct key_value *object)
+{
+        static const char *const fields[] = {"data", "stringData", "binaryData"};
+        struct slice *text =
+                (struct slice *)(uintptr_t)text_map_find(&object->data, SLICE(PINS_TXT));
+        const char *decoded = text->data;
+        *text = SLICE_NONE;
+        arena_give_back(&objects->arena, decoded);
+        for (size_t i = 0; i < COUNT_OF(fields); i++) {
+                const struct node *map = node_find(object->object.node, fields[i]);
+                struct node *written = (struct node *)(uintptr_t)node_find(map, PINS_TXT);
+                if (!written)
+                        continue;
+                if (written->text.data != decoded)
+                        arena_give_back(&objects->arena, written->text.data);
+                written->text = SLICE_NONE;
+        }
+}
+
+static void pin_texts_give_back(struct objects *objects)
+{
+        static const enum object_kind kinds[] = {KIND_SECRET, KIND_CONFIG_MAP};
+        for (size_t i = 0; i < COUNT_OF(kinds); i++)
+                vec_each (object, &objects->kinds[kinds[i]])
+                        if (((const struct key_value *)*object)->pins)
+                                pin_text_give_back(objects, (const struct key_value *)*object);
+}
+
 static bool documents_add(struct objects *objects, struct slice text, const char *file,
                           struct error *err)
 {
+        struct yaml_docs docs = {0};
         if (slice_ends_with(slice_of(file), SLICE(".json"))) {
                 struct node *root;
-                return json_parse(&objects->arena, text, file, &root, err) &&
-                       objects_add(objects, root, err);
-        }
-        struct yaml_docs docs;
-        if (!yaml_parse(&objects->arena, text, file, &docs, err))
+                if (!json_parse(&objects->arena, text, file, &root, err) ||
+                    !objects_add(objects, root, err))
+                        return false;
+        } else if (!yaml_parse(&objects->arena, text, file, &docs, err)) {
                 return false;
+        }
         for (size_t i = 0; i < docs.count; i++)
                 if (!objects_add(objects, docs.items[i], err))
                         return false;
+        if (!docs.aliased) /* an alias may share the text with somebody */
+                pin_texts_give_back(objects);
         return true;
 }
 
-static bool object_file_read(struct objects *objects, struct slice path, struct error *err)
+/* The objects of one file by themselves: those of the former reading where the bytes are the same.
+ * One reference; NULL: err says why. */
+static struct objects *text_parse(struct reading *reading, const struct seen_file *seen,
+                                  struct slice text, struct error *err)
 {
-        const char *file = arena_text(&objects->arena, path);
+        struct digest content = sha256(text);
+        const struct made *former = readings_find_content(reading->readings, seen, &content);
+        if (former)
+                return objects_ref(former->objects);
+        struct made made = {.objects = objects_new(), .content = content};
+        const char *file = arena_text(&made.objects->arena, seen->path);
+        if (!documents_add(made.objects, text, file, err)) {
+                objects_unref(made.objects);
+                return NULL;
+        }
+        readings_keep(reading->readings, seen, &made);
+        return made.objects;
+}
+
+static bool object_file_read(struct reading *reading, struct slice path, struct error *err)
+{
+        struct objects *objects = reading->objects;
+        struct seen_file seen = file_note(objects, arena_slice(&objects->arena, path));
         struct slice text;
-        file_note(objects, slice_of(file));
         if (objects->files.count > SOURCE_FILES_MAX)
                 return error_set(err, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
-        if (!file_read(file, SOURCE_FILE_BYTES_MAX, &text, err))
-                return error_wrap(err, "%s", file);
-        bool ok = documents_add(objects, text, file, err);
+        const struct made *former = readings_find(reading->readings, &seen);
+        if (former)
+                return objects_add_part(objects, former->objects, err);
+        if (!file_read(seen.path.data, SOURCE_FILE_BYTES_MAX, &text, err))
+                return error_wrap(err, "%s", seen.path.data);
+        struct objects *part = text_parse(reading, &seen, text, err);
+        bool ok = part && objects_add_part(objects, part, err);
+        objects_unref(part);
         bytes_free(&text);
         return ok;
 }
@@ -137,8 +139,9 @@ static int entry_is_ours(const struct dirent *entry)
         return name_is_ours(slice_of(entry->d_name));
 }
 
-static bool folder_read(struct objects *objects, const char *path, struct error *err)
+static bool folder_read(struct reading *reading, const char *path, struct error *err)
 {
+        struct objects *objects = reading->objects;
         struct dirent **entries;
         struct slice folder = arena_slice(&objects->arena, slice_of(path));
         file_note(objects, folder);
@@ -149,7 +152,7 @@ static bool folder_read(struct objects *objects, const char *path, struct error 
         for (int i = 0; i < count; i++) {
                 struct slice file =
                         arena_printf(&objects->arena, "%s/%s", path, entries[i]->d_name);
-                ok = ok && object_file_read(objects, file, err);
+                ok = ok && object_file_read(reading, file, err);
                 free(entries[i]);
         }
         free(entries);
@@ -166,25 +169,45 @@ static struct slice path_beside(struct arena *arena, const char *file, struct sl
         return arena_printf(arena, "%.*s/%.*s", (int)(slash - file), file, SLICE_ARG(name));
 }
 
-static const struct side_file *side_file_read(struct objects *objects, struct slice path)
+/* What the file says now: a set or a fault. The set of the former reading where it is the same. */
+static struct pin_set *pin_set_read(struct reading *reading, const struct seen_file *seen,
+                                    struct slice *fault)
 {
+        struct error err;
+        struct made made = {.set = pin_file_read(seen->path.data, &err)};
+        if (made.set)
+                made.content = pin_set_identity(made.set);
+        else
+                made.content = sha256(slice_of(err.text));
+        const struct made *former = readings_find_content(reading->readings, seen, &made.content);
+        if (!former)
+                readings_keep(reading->readings, seen, &made);
+        if (!made.set)
+                *fault = arena_printf(&reading->objects->arena, "File %.*s: %s",
+                                      SLICE_ARG(seen->path), err.text);
+        if (!former || !made.set)
+                return made.set;
+        pin_set_unref(made.set);
+        return pin_set_ref(former->set);
+}
+
+static const struct side_file *side_file_read(struct reading *reading, struct slice path)
+{
+        struct objects *objects = reading->objects;
         struct side_file *file = ARENA_NEW(&objects->arena, struct side_file);
-        struct error fault;
-        struct slice text;
+        struct seen_file seen = file_note(objects, path);
+        const struct made *former = readings_find(reading->readings, &seen);
         file->path = path;
-        file_note(objects, path);
-        if (file_read(path.data, PIN_FILE_BYTES_MAX, &text, &fault)) {
-                file->text = arena_slice(&objects->arena, text);
-                bytes_free(&text);
-        } else {
-                file->fault =
-                        arena_printf(&objects->arena, "File %.*s: %s", SLICE_ARG(path), fault.text);
-        }
+        file->set = former && former->set ? pin_set_ref(former->set)
+                                          : pin_set_read(reading, &seen, &file->fault);
+        if (file->set)
+                vec_push(&objects->pin_sets, file->set);
         return file;
 }
 
-static void pin_files_read(struct objects *objects)
+static void pin_files_read(struct reading *reading)
 {
+        struct objects *objects = reading->objects;
         struct map by_path = {0};
         vec_each (object, &objects->kinds[KIND_POLICY]) {
                 struct client_certificate_policy *policy =
@@ -198,7 +221,7 @@ static void pin_files_read(struct objects *objects)
                         ref->file = map_find(&by_path, path);
                         if (ref->file)
                                 continue;
-                        ref->file = side_file_read(objects, path);
+                        ref->file = side_file_read(reading, path);
                         map_set(&by_path, path, (void *)(uintptr_t)ref->file);
                 }
         }
@@ -207,7 +230,7 @@ static void pin_files_read(struct objects *objects)
 
 /* --- all of it --- */
 
-static bool paths_read(struct objects *objects, const char *const *paths, size_t count,
+static bool paths_read(struct reading *reading, const char *const *paths, size_t count,
                        struct error *err)
 {
         for (size_t i = 0; i < count; i++) {
@@ -216,11 +239,11 @@ static bool paths_read(struct objects *objects, const char *const *paths, size_t
                 if (!standard_input && stat(paths[i], &about) != 0)
                         return error_set_errno(err, "%s", paths[i]);
                 bool is_folder = !standard_input && S_ISDIR(about.st_mode);
-                if (is_folder ? !folder_read(objects, paths[i], err)
-                              : !object_file_read(objects, slice_of(paths[i]), err))
+                if (is_folder ? !folder_read(reading, paths[i], err)
+                              : !object_file_read(reading, slice_of(paths[i]), err))
                         return false;
         }
-        pin_files_read(objects);
+        pin_files_read(reading);
         return true;
 }
 
@@ -234,21 +257,24 @@ static bool changed_meanwhile(const struct objects *objects)
 
 /* Files of two generations read together (a volume's ..data swapped half-way) say what nobody
  * wrote. Where they never rest, the last reading counts: see watch.h. */
-bool source_files_read(const char *const *paths, size_t count, struct objects **out,
-                       struct error *err)
+bool source_files_read(const char *const *paths, size_t count, struct readings *readings,
+                       struct objects **out, struct error *err)
 {
         for (int turn = 1;; turn++) {
                 struct objects *objects = objects_new();
+                struct reading reading = {objects, readings};
                 objects->from_files = true;
-                bool ok = paths_read(objects, paths, count, err);
+                bool ok = paths_read(&reading, paths, count, err);
                 if (turn < READ_TURNS_MAX && changed_meanwhile(objects)) {
-                        objects_free(objects);
+                        objects_unref(objects);
                         continue;
                 }
-                if (ok)
-                        *out = objects;
-                else
-                        objects_free(objects);
-                return ok;
+                if (!ok) {
+                        objects_unref(objects);
+                        return false;
+                }
+                objects->changed = readings_end(readings);
+                *out = objects;
+                return true;
         }
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/api/object.h"
+#include "control/source/readings.h"
 
 enum {
         SOURCE_FILES_MAX = 10000,
@@ -13,6 +14,7 @@ enum {
 };
 
 /* Errors say "FILE:LINE: OBJECT: FIELD: …". "-" is standard input. Not a File pin set's absence:
- * that is told to its policy, which then admits nobody (1.7 c). */
-bool source_files_read(const char *const *paths, size_t count, struct objects **out,
-                       struct error *err);
+ * that is told to its policy, which then admits nobody (1.7 c). Of several results from the same
+ * readings, only the last says which File pin sets its policies mean. */
+bool source_files_read(const char *const *paths, size_t count, struct readings *readings,
+                       struct objects **out, struct error *err);

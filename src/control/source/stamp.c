@@ -2,13 +2,17 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/map.h"
+
+enum {
+        FRESH_MS = 25
+};
 
 static uint64_t mix(uint64_t so_far, const void *bytes, size_t len)
 {
@@ -58,6 +62,19 @@ uint64_t path_stamp(const char *path)
         if (count >= 0)
                 free(entries);
         return stamp;
+}
+
+bool path_is_fresh(const char *path)
+{
+        struct stat about;
+        struct timespec now;
+        /* ctime: nobody can set it back. One in the future says that the clocks differ, and no
+         * more. */
+        if (stat(path, &about) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0)
+                return false;
+        int64_t age_ms = (int64_t)(now.tv_sec - about.st_ctim.tv_sec) * 1000 +
+                         (now.tv_nsec - about.st_ctim.tv_nsec) / 1000000;
+        return age_ms > -FRESH_MS && age_ms < FRESH_MS;
 }
 
 uint64_t stamp_mix(uint64_t so_far, uint64_t stamp)

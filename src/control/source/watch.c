@@ -16,6 +16,8 @@ enum {
         FOLDERS_MAX = 256,   /* with kernel events; the rest has looks */
 };
 
+#define NEVER_SEEN 0 /* no look gives it: hash_bytes is never 0 */
+
 enum watch_state {
         WATCH_RESTING,  /* as told last */
         WATCH_SETTLING, /* something changed, and may still */
@@ -207,8 +209,9 @@ static bool within_paths(const struct file_watch *watch, const char *file)
 
 void file_watch_follow(struct file_watch *watch, const struct objects *objects)
 {
-        size_t before = watch->beside.count;
+        bool fresh = false;
         vec_each (file, &objects->files) {
+                fresh |= file->fresh;
                 char *path = memory_dup(file->path.data, file->path.len);
                 if (within_paths(watch, path) ||
                     listed(watch->beside.items, watch->beside.count, path)) {
@@ -217,10 +220,13 @@ void file_watch_follow(struct file_watch *watch, const struct objects *objects)
                 }
                 vec_push(&watch->beside, path);
                 events_of_path(watch, path);
+                /* As it was when it was read: the next look sees what happened since. */
+                watch->told = stamp_mix(watch->told, file->stamp);
         }
-        /* `told` stays what it was without them, so the next look sees a change. */
-        if (watch->beside.count > before && watch->state == WATCH_RESTING)
-                look_in(watch, EVENT_MS);
+        if (!fresh || watch->state != WATCH_RESTING)
+                return;
+        watch->told = NEVER_SEEN;
+        look_in(watch, SETTLE_MS);
 }
 
 void file_watch_close(struct file_watch *watch)

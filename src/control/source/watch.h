@@ -20,8 +20,9 @@ typedef void (*on_files_changed_fn)(void *self);
  * told. on_changed never runs before file_watch_open has returned. */
 struct file_watch *file_watch_open(uv_loop_t *loop, const char *const *paths, size_t count,
                                    void *self, on_files_changed_fn on_changed);
-/* After each reading: also the files beside the paths that it looked at (File pin sets). When there
- * are new ones, on_changed runs once more, as they may have changed since they were read. */
+/* After each reading: also the files beside the paths that it looked at (File pin sets), from what
+ * they were when they were read. When a file had only just changed, on_changed runs once more, as
+ * stat might not show a second change in the same moment. */
 void file_watch_follow(struct file_watch *watch, const struct objects *objects);
 /* Memory returns in the loop's close callbacks; on_changed runs no more. NULL is fine. */
 void file_watch_close(struct file_watch *watch);

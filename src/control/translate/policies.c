@@ -36,14 +36,14 @@ static struct pin_set *written_pins_build(struct work *w, const struct policy_pi
         return set;
 }
 
-/* The text that a pinSetRef leads to; NULL with the fault noted. */
-static const struct slice *pin_text_resolve(struct work *w, struct policy_work *policy,
-                                            const struct pin_set_ref *ref, struct slice *id)
+/* The set that a pinSetRef leads to; NULL with the fault noted. */
+static struct pin_set *pin_set_resolve(struct work *w, struct policy_work *policy,
+                                       const struct pin_set_ref *ref, struct slice *id)
 {
         if (pin_set_ref_is_file(ref)) {
                 *id = tell(w, "File %.*s", SLICE_ARG(ref->name));
-                if (ref->file && ref->file->fault.len == 0)
-                        return &ref->file->text;
+                if (ref->file && ref->file->set)
+                        return ref->file->set;
                 if (ref->file)
                         fault_note(policy, "InvalidPinSetRef",
                                    tell(w, "pinSetRefs: %.*s", SLICE_ARG(ref->file->fault)));
@@ -54,7 +54,7 @@ static const struct slice *pin_text_resolve(struct work *w, struct policy_work *
         }
         struct object_ref data = {ref->node, ref->group, ref->kind, ref->name, ref->namespace};
         struct ref_target target = {0};
-        const struct slice *text = NULL;
+        struct pin_set *set = NULL;
         switch (data_ref_resolve(w, &policy->api->object, &data,
                                  BIT(KIND_SECRET) | BIT(KIND_CONFIG_MAP), &target)) {
         case REF_WRONG_KIND:
@@ -72,14 +72,14 @@ static const struct slice *pin_text_resolve(struct work *w, struct policy_work *
                            tell(w, "pinSetRefs: %.*s does not exist", SLICE_ARG(target.id)));
                 break;
         case REF_FOUND:
-                text = data_find(target.object, "pins.txt");
-                if (!text)
+                set = target.object->pins;
+                if (!set)
                         fault_note(policy, "InvalidPinSetRef",
                                    tell(w, "pinSetRefs: %.*s has no key pins.txt",
                                         SLICE_ARG(target.id)));
         }
         *id = target.id;
-        return text;
+        return set;
 }
 
 static void faults_note(struct work *w, struct policy_work *policy, const struct pin_set *set,
@@ -120,11 +120,10 @@ static void pins_build(struct work *w, struct policy_work *policy)
         }
         for (size_t i = 0; i < api->pin_sets.count; i++) {
                 struct slice id;
-                const struct slice *text =
-                        pin_text_resolve(w, policy, &api->pin_sets.items[i], &id);
-                if (!text)
+                struct pin_set *set = pin_set_resolve(w, policy, &api->pin_sets.items[i], &id);
+                if (!set)
                         continue;
-                struct pin_set *set = pin_set_of_text(w, *text);
+                set = pin_set_shared(w, set);
                 policy->sets[policy->set_count++] = set;
                 faults_note(w, policy, set, id);
         }

@@ -57,26 +57,16 @@ static const struct set_cache *former(const struct work *w)
         return w->request->previous ? w->request->previous->cache : NULL;
 }
 
-struct pin_set *pin_set_of_text(struct work *w, struct slice pins_txt)
+struct pin_set *pin_set_shared(struct work *w, struct pin_set *set)
 {
-        struct hasher hasher;
-        hasher_init(&hasher, "pins.txt 1");
-        hasher_bytes(&hasher, pins_txt);
-        struct digest inputs = hasher_done(&hasher);
-        struct cached *entry = cache_find(w->out->cache, &inputs);
+        struct digest identity = pin_set_identity(set);
+        struct cached *entry = cache_find(w->out->cache, &identity);
         if (entry)
                 return entry->pins;
-        entry = cache_find(former(w), &inputs);
-        struct pin_set *set;
-        if (entry) {
-                set = pin_set_ref(entry->pins);
-        } else {
-                struct pin_set_builder *builder = pin_set_builder_new();
-                pin_set_builder_add_text(builder, pins_txt);
-                set = pin_set_build(builder);
-        }
-        cache_keep(w, &inputs, set, NULL);
-        return set;
+        entry = cache_find(former(w), &identity);
+        struct pin_set *shared = pin_set_ref(entry ? entry->pins : set);
+        cache_keep(w, &identity, shared, NULL);
+        return shared;
 }
 
 struct ca_set *ca_set_known(struct work *w, const struct digest *inputs)

@@ -1,5 +1,5 @@
-/* Pin sets and CA sets that were parsed once and are taken over while their bytes stay the same: a
- * change of one object rebuilds its own set and no other. */
+/* Pin sets and CA sets that are taken over from one translation to the next: a change of one object
+ * changes its own set and no other. */
 #pragma once
 
 #include "base/digest.h"
@@ -10,8 +10,9 @@
 struct set_cache *set_cache_new(void);
 void set_cache_free(struct set_cache *cache); /* gives its references back */
 
-/* Of a pins.txt. The cache keeps the reference. */
-struct pin_set *pin_set_of_text(struct work *w, struct slice pins_txt);
+/* The set that the former translation had of the same pins, or this one: what compares two
+ * generations then sees at a glance that nothing changed here. The cache keeps the reference. */
+struct pin_set *pin_set_shared(struct work *w, struct pin_set *set);
 /* NULL: not there. */
 struct ca_set *ca_set_known(struct work *w, const struct digest *inputs);
 /* Takes the reference over. */

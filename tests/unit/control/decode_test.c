@@ -20,7 +20,7 @@ static bool read_text(const char *text, struct error *err, size_t *warnings)
         for (size_t i = 0; ok && i < docs.count; i++)
                 ok = objects_add(objects, docs.items[i], err);
         *warnings = objects->warnings.count;
-        objects_free(objects);
+        objects_unref(objects);
         return ok;
 }
 

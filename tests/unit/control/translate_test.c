@@ -104,7 +104,7 @@ static struct translation *translate_text(const struct text *text,
         struct translate_request request = {
                 .objects = objects, .previous = previous, .generation = 7, .now = 1790000000};
         assert_true(translate(&request, &out, &err));
-        objects_free(objects);
+        objects_unref(objects);
         return out;
 }
 

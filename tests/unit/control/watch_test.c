@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "control/source/files.h"
+#include "control/source/stamp.h"
 #include "control/source/watch.h"
 #include "folder.h"
 
@@ -125,12 +126,16 @@ static void a_new_and_a_deleted_file_of_a_folder_are_told(void **state)
         seen_close(&seen);
 }
 
-static void a_pin_file_beside_the_configuration_is_followed(void **state)
+/* A policy with a pin file beside it, read and followed. Between the two, `meanwhile` is written.
+ */
+static void follow(struct seen *seen, bool settled, const char *meanwhile)
 {
-        (void)state;
-        struct seen seen;
+        static char path[256]; /* the watch keeps it */
+        static const char *const paths[] = {path};
+        struct objects *objects;
+        struct error err;
+        snprintf(path, sizeof(path), "%s", folder_file("policy.yaml"));
         mkdir(folder_file("pins"), 0700);
-        folder_write("pins/partners.txt", "");
         folder_write("policy.yaml",
                      "apiVersion: pingate.dev/v1alpha1\n"
                      "kind: ClientCertificatePolicy\n"
@@ -138,17 +143,48 @@ static void a_pin_file_beside_the_configuration_is_followed(void **state)
                      "spec:\n"
                      "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]\n"
                      "  pinSetRefs: [{group: pingate.dev, kind: File, name: pins/partners.txt}]\n");
-        const char *paths[] = {folder_file("policy.yaml")};
-        struct objects *objects;
-        struct error err;
-        seen_open(&seen, paths, 1);
-        assert_true(source_files_read(paths, 1, &objects, &err));
-        file_watch_follow(seen.watch, objects);
-        objects_free(objects);
-        assert_true(seen_within(&seen, TOLD_MS_MAX)); /* it may have changed since it was read */
-        assert_false(seen_within(&seen, 400));
+        do {
+                folder_write("pins/partners.txt", "");
+                while (settled && path_is_fresh(folder_file("pins/partners.txt")))
+                        ;
+        } while (!settled && !path_is_fresh(folder_file("pins/partners.txt")));
+        seen_open(seen, paths, 1);
+        assert_true(source_files_read(paths, 1, NULL, &objects, &err));
+        if (meanwhile)
+                folder_write("pins/partners.txt", meanwhile);
+        file_watch_follow(seen->watch, objects);
+        objects_unref(objects);
+}
+
+static void a_pin_file_beside_the_configuration_is_followed(void **state)
+{
+        (void)state;
+        struct seen seen;
+        follow(&seen, true, NULL);
+        assert_false(seen_within(&seen, 400)); /* a million pins are not read twice */
         folder_write("pins/partners.txt", "# nobody\n");
         assert_true(seen_within(&seen, TOLD_MS_MAX));
+        assert_false(seen_within(&seen, 400));
+        seen_close(&seen);
+}
+
+static void a_pin_file_that_changed_after_it_was_read_is_told(void **state)
+{
+        (void)state;
+        struct seen seen;
+        follow(&seen, true, "# nobody\n");
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
+        assert_false(seen_within(&seen, 400));
+        seen_close(&seen);
+}
+
+static void a_file_that_was_read_in_the_moment_it_changed_is_told_once_more(void **state)
+{
+        (void)state;
+        struct seen seen;
+        follow(&seen, false, NULL);
+        assert_true(seen_within(&seen, TOLD_MS_MAX));
+        assert_false(seen_within(&seen, 400));
         seen_close(&seen);
 }
 
@@ -186,6 +222,8 @@ int main(void)
                 IN_FOLDER(a_swap_of_the_data_link_of_a_kubernetes_volume_is_told),
                 IN_FOLDER(a_new_and_a_deleted_file_of_a_folder_are_told),
                 IN_FOLDER(a_pin_file_beside_the_configuration_is_followed),
+                IN_FOLDER(a_pin_file_that_changed_after_it_was_read_is_told),
+                IN_FOLDER(a_file_that_was_read_in_the_moment_it_changed_is_told_once_more),
                 IN_FOLDER(a_writer_that_never_rests_can_not_hide_a_change),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
