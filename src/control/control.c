@@ -31,24 +31,15 @@ static uint64_t now_us(void)
         return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-struct change_count {
-        struct control *control;
-        uint64_t added, removed;
-};
-
 static const char *const pin_words[PIN_KIND_COUNT] = {
         [PIN_SPKI] = "spki", [PIN_CERTIFICATE] = "cert", [PIN_ISSUER] = "issuer"};
 
 static void on_pin_change(bool added, const struct pin *pin, const struct pin_list_place *place,
                           void *self)
 {
-        struct change_count *count = self;
-        uint64_t told = count->added + count->removed;
-        *(added ? &count->added : &count->removed) += 1;
-        if (told >= EVENT_PIN_CHANGES_MAX)
-                return;
+        const struct control *control = self;
         struct pin_change_facts facts = {
-                .generation = count->control->generation,
+                .generation = control->generation,
                 .added = added,
                 .kind = slice_of(pin_words[pin->kind]),
                 .digest = pin->digest,
@@ -57,19 +48,19 @@ static void on_pin_change(bool added, const struct pin *pin, const struct pin_li
                 .deny = place->deny,
                 .object = place->source,
         };
-        event_pin_change(count->control->options.sink, &facts);
+        event_pin_change(control->options.sink, &facts);
 }
 
 static void tell_generation(struct control *control, const struct translation *next,
                             uint64_t began_us)
 {
         const struct snapshot *snapshot = next->snapshot;
-        struct change_count count = {.control = control};
+        const struct snapshot *former = control->current ? control->current->snapshot : NULL;
         size_t listeners = 0;
         for (size_t i = 0; i < snapshot->port_count; i++)
                 listeners += snapshot->ports[i].listener_count;
-        snapshot_pin_changes(control->current ? control->current->snapshot : NULL, snapshot, &count,
-                             on_pin_change);
+        struct pin_changes changes = snapshot_pin_changes(former, snapshot, EVENT_PIN_CHANGES_MAX,
+                                                          control, on_pin_change);
         struct generation_facts facts = {
                 .generation = snapshot->generation,
                 .digest = snapshot->digest,
@@ -77,8 +68,8 @@ static void tell_generation(struct control *control, const struct translation *n
                 .listeners = listeners,
                 .routes = snapshot->route_count,
                 .pins = snapshot->pin_count,
-                .pins_added = count.added,
-                .pins_removed = count.removed,
+                .pins_added = changes.added,
+                .pins_removed = changes.removed,
                 .build_us = now_us() - began_us,
         };
         event_generation(control->options.sink, &facts);

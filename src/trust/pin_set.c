@@ -45,6 +45,11 @@ size_t pin_set_bytes(const struct pin_set *set)
         return bytes;
 }
 
+int64_t pin_set_first_end(const struct pin_set *set)
+{
+        return set->first_end;
+}
+
 const struct pin_faults *pin_set_faults(const struct pin_set *set)
 {
         return &set->faults;
@@ -135,6 +140,18 @@ int64_t pin_set_opens_at(const struct pin_set *set, enum pin_kind kind, const st
         return at;
 }
 
+static struct pin pin_at(const struct pin_set *set, int kind, uint32_t index)
+{
+        const struct pin_entry *entry = &set->tables[kind].entries[index];
+        struct pin_match match = pin_set_record(set, entry->record);
+        return (struct pin){.kind = (enum pin_kind)kind,
+                            .digest = entry->digest,
+                            .name = match.name,
+                            .owner = match.owner,
+                            .not_before = match.not_before,
+                            .not_after = match.not_after};
+}
+
 bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin)
 {
         size_t index = (*at)++;
@@ -144,14 +161,36 @@ bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin)
                         index -= table->count;
                         continue;
                 }
-                struct pin_match match = pin_set_record(set, table->entries[index].record);
-                *pin = (struct pin){.kind = (enum pin_kind)kind,
-                                    .digest = table->entries[index].digest,
-                                    .name = match.name,
-                                    .owner = match.owner,
-                                    .not_before = match.not_before,
-                                    .not_after = match.not_after};
+                *pin = pin_at(set, kind, (uint32_t)index);
                 return true;
+        }
+        return false;
+}
+
+/* Whether the table has the digest; *at only ever moves forward. */
+static bool table_meets(const struct pin_table *table, uint32_t *at, const struct digest *digest)
+{
+        for (; *at < table->count; (*at)++) {
+                int order = digest_compare(&table->entries[*at].digest, digest);
+                if (order >= 0)
+                        return order == 0;
+        }
+        return false;
+}
+
+bool pin_set_next_missing(const struct pin_set *set, const struct pin_set *other,
+                          struct pin_walk *walk, struct pin *pin)
+{
+        for (; walk->kind < PIN_KIND_COUNT; *walk = (struct pin_walk){.kind = walk->kind + 1}) {
+                const struct pin_table *table = &set->tables[walk->kind];
+                while (walk->at < table->count) {
+                        uint32_t at = walk->at++;
+                        if (table_meets(&other->tables[walk->kind], &walk->other_at,
+                                        &table->entries[at].digest))
+                                continue;
+                        *pin = pin_at(set, walk->kind, at);
+                        return true;
+                }
         }
         return false;
 }

@@ -53,6 +53,8 @@ void pin_set_unref(struct pin_set *set); /* NULL is fine */
 
 size_t pin_set_count(const struct pin_set *set);
 size_t pin_set_bytes(const struct pin_set *set); /* memory that it holds */
+/* When the first window of all ends; PIN_ALWAYS_UNTIL: none does. */
+int64_t pin_set_first_end(const struct pin_set *set);
 const struct pin_faults *pin_set_faults(const struct pin_set *set);
 /* Of everything that can alter a match or the name that it gives, in an order of its own: the same
  * pins in other lines, or another process, give the same digest. */
@@ -86,3 +88,12 @@ int64_t pin_set_opens_at(const struct pin_set *set, enum pin_kind kind, const st
 /* A walk over all pins, kind by kind in the order of their digests, for canonical prints and diffs.
  * *at starts at 0. */
 bool pin_set_next(const struct pin_set *set, size_t *at, struct pin *pin);
+
+/* The same over the pins whose digest, under their kind, `other` has not: one pass over both sets.
+ * The walk starts zeroed. */
+struct pin_walk {
+        int kind;
+        uint32_t at, other_at;
+};
+bool pin_set_next_missing(const struct pin_set *set, const struct pin_set *other,
+                          struct pin_walk *walk, struct pin *pin);

@@ -21,6 +21,7 @@ struct bytes {
 struct pin_set_builder {
         VEC(struct pin_entry) entries[PIN_KIND_COUNT];
         struct bytes records, texts;
+        int64_t first_end;
         size_t last_record; /* where the newest record begins */
         /* Places in texts, each where its hash points. An owner that stands in every line is kept
          * once; a map of all names would cost more than the pins do, and finds nothing. */
@@ -45,6 +46,7 @@ static void bytes_append(struct bytes *to, const void *from, size_t count)
 struct pin_set_builder *pin_set_builder_new(void)
 {
         struct pin_set_builder *builder = NEW(struct pin_set_builder);
+        builder->first_end = PIN_ALWAYS_UNTIL;
         /* Place 0 means "none" in both. */
         bytes_append(&builder->records, "", 1);
         bytes_append(&builder->texts, "", 1);
@@ -163,6 +165,8 @@ bool pin_set_builder_add_read(struct pin_set_builder *builder, const struct pin 
                 return false;
         struct pin_entry entry = {.digest = pin->digest, .record = record_of(builder, pin)};
         vec_push(&builder->entries[pin->kind], entry);
+        if (pin->not_after < builder->first_end)
+                builder->first_end = pin->not_after;
         return true;
 }
 
@@ -186,6 +190,7 @@ struct pin_set *pin_set_build(struct pin_set_builder *builder)
         struct pin_set *set = NEW(struct pin_set);
         atomic_init(&set->references, 1);
         set->faults = builder->faults;
+        set->first_end = builder->first_end;
         set->records = bytes_take(&builder->records, &set->records_len);
         set->texts = bytes_take(&builder->texts, &set->texts_len);
         for (int kind = 0; kind < PIN_KIND_COUNT; kind++) {

@@ -39,6 +39,7 @@ struct pin_set {
         size_t records_len;
         unsigned char *texts; /* each: a byte of length, then the text */
         size_t texts_len;
+        int64_t first_end; /* of all windows */
         struct digest digest;
         struct pin_faults faults;
 };

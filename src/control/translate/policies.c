@@ -105,7 +105,9 @@ static size_t expired_count(const struct pin_set *set, int64_t now)
 {
         size_t at = 0, expired = 0;
         struct pin pin;
-        while (pin_set_count(set) <= EXPIRED_WALK_MAX && pin_set_next(set, &at, &pin))
+        if (pin_set_first_end(set) > now || pin_set_count(set) > EXPIRED_WALK_MAX)
+                return 0;
+        while (pin_set_next(set, &at, &pin))
                 expired += pin.not_after <= now;
         return expired;
 }

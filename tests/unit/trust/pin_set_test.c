@@ -384,6 +384,73 @@ static void pieces_of_a_text_are_numbered_on(void **state)
         pin_set_unref(whole);
 }
 
+static void what_another_set_lacks_is_walked_in_order(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *set, *other, *missing[3];
+        } rows[] = {
+                {"spki:" A "\nspki:" B, "spki:" B, {A}},
+                {"spki:" A "\nspki:" B, "spki:" A " name=n", {B}},
+                {"spki:" A "\nspki:" B, "cert:" A "\ncert:" B, {B, A}},
+                {"spki:" A "\ncert:" A, "spki:" A, {A}},
+                {"spki:" A "\nspki:" A " name=n", "", {A, A}},
+                {"spki:" A, "spki:" A "\nspki:" B "\nspki:" C, {NULL}},
+                {"", "spki:" A, {NULL}},
+                {"spki:" A "\nspki:" B "\nspki:" C, "spki:" B "\ncert:" C, {C, A}},
+        };
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                struct pin_set *set = set_of(rows[i].set), *other = set_of(rows[i].other);
+                struct pin_walk walk = {0};
+                struct pin pin;
+                for (size_t n = 0; n < COUNT_OF(rows[i].missing) && rows[i].missing[n]; n++) {
+                        struct digest digest = digest_of(rows[i].missing[n]);
+                        if (!pin_set_next_missing(set, other, &walk, &pin) ||
+                            !digest_equal(&pin.digest, &digest))
+                                fail_msg("row %zu, pin %zu", i, n);
+                }
+                assert_false(pin_set_next_missing(set, other, &walk, &pin));
+                pin_set_unref(set);
+                pin_set_unref(other);
+        }
+}
+
+static void the_first_end_of_all_windows_is_known(void **state)
+{
+        (void)state;
+        struct pin_set *set = set_of("spki:" A "\nspki:" B " not-after=1970-01-01T00:03:20Z\n"
+                                     "cert:" B " not-after=1970-01-01T00:01:40Z\n"
+                                     "cert:" C " not-after=1970-01-01T00:00:01Z nonsense\n");
+        assert_int_equal(pin_set_first_end(set), 100);
+        pin_set_unref(set);
+        set = set_of("spki:" A);
+        assert_int_equal(pin_set_first_end(set), PIN_ALWAYS_UNTIL);
+        pin_set_unref(set);
+}
+
+static void sets_of_the_same_pins_and_faults_have_one_identity(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *one, *other;
+                bool same;
+        } rows[] = {
+                {"spki:" A, "# comment\nspki:" A, true},
+                {"spki:" A, "spki:" B, false},
+                {"spki:" A, "spki:" A "\nnonsense", false},
+                {"nonsense\nspki:" A, "spki:" A "\nnonsense", false},
+                {"nonsense\nspki:" A, "spki:bad\nspki:" A, false},
+        };
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+                struct pin_set *one = set_of(rows[i].one), *other = set_of(rows[i].other);
+                struct digest a = pin_set_identity(one), b = pin_set_identity(other);
+                if (digest_equal(&a, &b) != rows[i].same)
+                        fail_msg("row %zu", i);
+                pin_set_unref(one);
+                pin_set_unref(other);
+        }
+}
+
 static struct pin_set *million(bool named)
 {
         struct pin_set_builder *builder = pin_set_builder_new();
@@ -477,6 +544,9 @@ int main(void)
                 cmocka_unit_test(the_order_of_many_lines_leaves_no_trace),
                 cmocka_unit_test(a_walk_goes_kind_by_kind_in_the_order_of_digests),
                 cmocka_unit_test(an_owner_of_many_pins_is_kept_once),
+                cmocka_unit_test(what_another_set_lacks_is_walked_in_order),
+                cmocka_unit_test(the_first_end_of_all_windows_is_known),
+                cmocka_unit_test(sets_of_the_same_pins_and_faults_have_one_identity),
                 cmocka_unit_test(pieces_of_a_text_are_numbered_on),
                 cmocka_unit_test(a_million_pins_are_all_found_and_no_other),
                 cmocka_unit_test(a_million_named_pins_stay_within_64_bytes_each),
