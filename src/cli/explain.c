@@ -27,7 +27,7 @@ static bool judge_with(const struct explain_case *c, struct ca_set *cas, const s
                                         .now = c->now,
                                         .store = store};
         judge(&request, out);
-        trust_store_free(store);
+        trust_store_unref(store);
         return true;
 }
 

@@ -133,7 +133,7 @@ static bool client_passes(struct walk *walk, const struct chain *chain)
                                         .now = walk->place->now,
                                         .store = store};
         judge(&request, &story->verdict);
-        trust_store_free(store);
+        trust_store_unref(store);
         story->judged = true;
         return story->verdict.admitted;
 }

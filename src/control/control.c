@@ -80,6 +80,7 @@ static bool publish(struct control *control, const struct objects *objects, uint
                     struct error *err)
 {
         const struct control_options *options = &control->options;
+        const struct snapshot *former = control->current ? control->current->snapshot : NULL;
         struct translation *next;
         struct translate_request request = {.objects = objects,
                                             .previous = control->current,
@@ -89,7 +90,7 @@ static bool publish(struct control *control, const struct objects *objects, uint
         if (!translate(&request, &next, err))
                 return false;
         next->snapshot->generation = request.generation;
-        if (!tls_contexts_build(next->snapshot, options->tls, err) ||
+        if (!tls_contexts_build_after(former, next->snapshot, options->tls, err) ||
             !options->hooks->on_prepare(next->snapshot, err, options->self)) {
                 translation_free(next);
                 return false;

@@ -27,6 +27,18 @@ bool tls_certificate_init(struct tls_certificate *certificate,
         return true;
 }
 
+bool tls_certificate_share(struct tls_certificate *certificate, const struct tls_certificate *from)
+{
+        *certificate = (struct tls_certificate){.chain = X509_chain_up_ref(from->chain)};
+        if (!certificate->chain || X509_up_ref(from->leaf) != 1)
+                return false;
+        certificate->leaf = from->leaf;
+        if (EVP_PKEY_up_ref(from->key) != 1)
+                return false;
+        certificate->key = from->key;
+        return true;
+}
+
 void tls_certificate_done(struct tls_certificate *certificate)
 {
         X509_free(certificate->leaf);

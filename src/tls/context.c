@@ -6,10 +6,12 @@
 
 #include "base/memory.h"
 #include "tls/certificate.h"
+#include "trust/hash.h"
 #include "trust/policy.h"
 
 struct tls_context { /* of one worker and port */
         SSL_CTX *ssl;
+        struct digest inputs;
         struct trust_store *store; /* NULL: no certificates are asked for, or no usable CA */
 };
 
@@ -25,7 +27,7 @@ static void contexts_free(void *self)
         struct tls_contexts *all = self;
         for (size_t i = 0; i < all->workers * all->ports; i++) {
                 SSL_CTX_free(all->contexts[i].ssl);
-                trust_store_free(all->contexts[i].store);
+                trust_store_unref(all->contexts[i].store);
         }
         for (size_t i = 0; i < all->certificate_count; i++)
                 tls_certificate_done(&all->certificates[i]);
@@ -154,8 +156,6 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         SSL_CTX_set_client_hello_cb(ctx, hooks->on_client_hello, NULL);
         SSL_CTX_set_cert_cb(ctx, hooks->on_certificate, NULL);
         SSL_CTX_set_alpn_select_cb(ctx, hooks->on_alpn, NULL);
-        if (port->client && port->client->cas)
-                out->store = trust_store_new(port->client->cas);
         const struct listener *first = first_served(port);
         for (size_t i = 0; first && i < first->certificate_count; i++) {
                 const struct server_certificate *wanted = first->certificates[i];
@@ -167,31 +167,106 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         return true;
 }
 
-bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
-                        struct error *err)
+/* --- what the former generation had --- */
+
+/* Of all that context_build looks at: pins are nothing of it, so that a change of pins, the most
+ * frequent of all, builds none. */
+static struct digest inputs_of(const struct port *port)
 {
-        size_t workers = options->workers;
+        const struct listener *first = first_served(port);
+        struct hasher hasher;
+        hasher_init(&hasher, "tls_context 1");
+        hasher_bytes(&hasher, port->text);
+        hasher_number(&hasher, port->client ? (int64_t)port->client->mode : -1);
+        hasher_number(&hasher, first ? (int64_t)first->certificate_count : 0);
+        for (size_t i = 0; first && i < first->certificate_count; i++)
+                hasher_digest(&hasher, &first->certificates[i]->digest);
+        return hasher_done(&hasher);
+}
+
+static const struct tls_context *context_known(const struct tls_contexts *former, size_t worker,
+                                               const struct digest *inputs)
+{
+        if (!former || worker >= former->workers)
+                return NULL;
+        const struct tls_context *all = &former->contexts[worker * former->ports];
+        for (size_t i = 0; i < former->ports; i++) {
+                if (all[i].ssl && digest_equal(&all[i].inputs, inputs))
+                        return &all[i];
+        }
+        return NULL;
+}
+
+static struct trust_store *store_for(const struct tls_context *known, const struct port *port)
+{
+        struct ca_set *cas = port->client ? port->client->cas : NULL;
+        if (!cas)
+                return NULL;
+        if (known && known->store && trust_store_set(known->store) == cas)
+                return trust_store_ref(known->store);
+        return trust_store_new(cas);
+}
+
+static bool context_make(const struct snapshot *snapshot, const struct snapshot *former,
+                         const struct tls_options *options, size_t index, struct error *err)
+{
+        struct tls_contexts *all = snapshot->tls;
+        const struct port *port = &snapshot->ports[index % all->ports];
+        struct tls_context *context = &all->contexts[index];
+        if (port->protocol != PORT_HTTPS)
+                return true;
+        context->inputs = inputs_of(port);
+        const struct tls_context *known =
+                context_known(former ? former->tls : NULL, index / all->ports, &context->inputs);
+        context->store = store_for(known, port);
+        if (known && SSL_CTX_up_ref(known->ssl) == 1) {
+                context->ssl = known->ssl;
+                return true;
+        }
+        return context_build(snapshot, port, options, context, err) ||
+               error_wrap(err, "port %.*s", SLICE_ARG(port->text));
+}
+
+static bool certificate_make(struct tls_certificate *certificate,
+                             const struct server_certificate *source, const struct snapshot *former,
+                             struct error *err)
+{
+        for (size_t i = 0; former && former->tls && i < former->certificate_count; i++) {
+                const struct tls_contexts *had = former->tls;
+                if (digest_equal(&former->certificates[i]->digest, &source->digest))
+                        return tls_certificate_share(certificate, &had->certificates[i]) ||
+                               error_set(err, ERROR_SYSTEM, "OpenSSL does not share it");
+        }
+        return tls_certificate_init(certificate, source, err);
+}
+
+bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *snapshot,
+                              const struct tls_options *options, struct error *err)
+{
         struct tls_contexts *all = NEW(struct tls_contexts);
-        all->workers = workers;
+        all->workers = options->workers;
         all->ports = snapshot->port_count;
-        all->contexts = memory_new(workers * all->ports * sizeof(*all->contexts));
+        all->contexts = memory_new(all->workers * all->ports * sizeof(*all->contexts));
         all->certificates = memory_new(snapshot->certificate_count * sizeof(*all->certificates));
         snapshot->tls = all;
         snapshot->tls_free = contexts_free;
         for (size_t i = 0; i < snapshot->certificate_count; i++) {
                 const struct server_certificate *source = snapshot->certificates[i];
                 all->certificate_count = i + 1;
-                if (!tls_certificate_init(&all->certificates[i], source, err))
+                if (!certificate_make(&all->certificates[i], source, former, err))
                         return error_wrap(err, "%.*s", SLICE_ARG(source->source));
         }
-        for (size_t i = 0; i < workers * all->ports; i++) {
-                const struct port *port = &snapshot->ports[i % all->ports];
-                if (port->protocol != PORT_HTTPS)
-                        continue;
-                if (!context_build(snapshot, port, options, &all->contexts[i], err))
-                        return error_wrap(err, "port %.*s", SLICE_ARG(port->text));
+        for (size_t i = 0; i < all->workers * all->ports; i++) {
+                if (!context_make(snapshot, former, options, i, err))
+                        return false;
         }
         return true;
+}
+
+bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
+                        struct error *err)
+{
+        return tls_contexts_build_after(NULL, snapshot, options, err);
 }
 
 static const struct tls_context *context_at(const struct snapshot *snapshot, size_t worker,

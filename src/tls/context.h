@@ -1,6 +1,6 @@
 /* The TLS side of a snapshot: for every worker and port one SSL_CTX with its own store of the
  * port's CAs, so that workers share no lock. Built on the control thread before a snapshot is
- * published, stored in snapshot->tls, freed with it; an SSL keeps its context alive by itself.
+ * published, stored in snapshot->tls, let go with it; an SSL keeps its context alive by itself.
  *
  * A context holds everything that decides how a client is judged (I19); the server name chooses a
  * certificate and a listener, and no callback ever exchanges the context (design: a context without
@@ -32,6 +32,10 @@ struct tls_options {
 
 bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
                         struct error *err);
+/* The same, but contexts, stores and certificates whose inputs are those of `former` are shared
+ * with it. NULL: there is none. */
+bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *snapshot,
+                              const struct tls_options *options, struct error *err);
 
 /* Of a snapshot that tls_contexts_build has been at. NULL for a plain port. */
 SSL_CTX *tls_context_find(const struct snapshot *snapshot, size_t worker, size_t port);

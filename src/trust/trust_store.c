@@ -9,6 +9,7 @@
 #include "trust/path_verify.h"
 
 struct trust_store {
+        unsigned references;
         struct ca_set *set;
         X509_STORE *x509;
         STACK_OF(X509_CRL) * indirect; /* the set's own */
@@ -26,6 +27,7 @@ static bool is_indirect(const X509_CRL *crl)
 struct trust_store *trust_store_new(struct ca_set *set)
 {
         struct trust_store *store = NEW(struct trust_store);
+        store->references = 1;
         store->set = ca_set_ref(set);
         store->x509 = X509_STORE_new();
         must(store->x509 != NULL);
@@ -43,9 +45,15 @@ struct trust_store *trust_store_new(struct ca_set *set)
         return store;
 }
 
-void trust_store_free(struct trust_store *store)
+struct trust_store *trust_store_ref(struct trust_store *store)
 {
-        if (!store)
+        store->references++;
+        return store;
+}
+
+void trust_store_unref(struct trust_store *store)
+{
+        if (!store || --store->references > 0)
                 return;
         sk_X509_CRL_free(store->indirect);
         X509_STORE_free(store->x509);

@@ -9,7 +9,9 @@
 struct trust_store;
 
 struct trust_store *trust_store_new(struct ca_set *set); /* takes a reference of its own */
-void trust_store_free(struct trust_store *store);        /* NULL is fine */
+/* For the same thread's next generation. Taken and given back by the thread that built it. */
+struct trust_store *trust_store_ref(struct trust_store *store);
+void trust_store_unref(struct trust_store *store); /* NULL is fine */
 struct ca_set *trust_store_set(const struct trust_store *store);
 /* For the judge alone. A server that hands this store to an SSL_CTX would let OpenSSL decide. */
 X509_STORE *trust_store_x509(const struct trust_store *store);

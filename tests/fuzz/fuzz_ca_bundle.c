@@ -18,7 +18,7 @@ static void check_bundle(struct slice pem, enum ca_floor floor)
         must(ca_set_anchor_count(set) > 0);
         for (size_t i = 0; i < ca_set_anchor_count(set); i++)
                 must(ca_set_has_anchor(set, ca_set_anchor_digest(set, i)));
-        trust_store_free(trust_store_new(set));
+        trust_store_unref(trust_store_new(set));
         ca_set_unref(set);
 }
 

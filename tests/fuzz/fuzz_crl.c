@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (cas && chain_parse(leaf, SLICE_NONE, &chain, NULL))
                 judge_and_check(cas, chain);
         else if (cas)
-                trust_store_free(trust_store_new(cas));
+                trust_store_unref(trust_store_new(cas));
         chain_free(chain);
         ca_set_unref(cas);
         arena_done(&arena);

@@ -49,5 +49,5 @@ static inline void judge_and_check(struct ca_set *cas, const struct chain *chain
                 path_cache_commit(cache, &second);
         }
         path_cache_free(cache);
-        trust_store_free(store);
+        trust_store_unref(store);
 }

@@ -205,7 +205,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
         (void)state;
-        trust_store_free(store);
+        trust_store_unref(store);
         client_policy_unref(&policy);
         pki_done();
         tls_library_close(library);

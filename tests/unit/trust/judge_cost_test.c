@@ -108,7 +108,7 @@ static enum reason hostile_judge(struct hostile *h, const struct pki_spec *leaf,
                       h->bytes, ms, ms > MS_WANTED ? " (MORE THAN WANTED)" : "",
                       reason_token(verdict.reason), verdict.detail);
         assert_true(ms <= MS_MAX);
-        trust_store_free(store);
+        trust_store_unref(store);
         chain_free(chain);
         client_policy_unref(&policy);
         return verdict.reason;

@@ -78,7 +78,7 @@ static struct pin_scope *port_scope(struct port *port, enum pin_scope_kind kind,
 
 static void port_close(struct port *port)
 {
-        trust_store_free(port->store);
+        trust_store_unref(port->store);
         client_policy_unref(&port->policy);
 }
 

@@ -54,7 +54,7 @@ static void port_pin(struct port *port, const char *pins_txt)
 
 static void port_close(struct port *port)
 {
-        trust_store_free(port->store);
+        trust_store_unref(port->store);
         client_policy_unref(&port->policy);
 }
 
