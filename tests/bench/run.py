@@ -117,43 +117,11 @@ def comes_in(server, people, who):
     return subprocess.run(one_load(server, people, "full", who, 1, 1), capture_output=True).returncode == 0
 
 
-def one_pin_changed(server, people, pins):
-    """A pin is added to the file of a million; how long until its client comes in, and what others notice."""
-    quiet = load(server, people, "keepalive", count=30000, concurrency=16)[1]
-    assert not comes_in(server, people, "unpinned")
-    busy = subprocess.Popen(one_load(server, people, "keepalive", "pinned", 60000, 16), stdout=subprocess.PIPE, text=True)
-    text = pins.read_text() + f"spki:{people.unpinned.spki_hash}\n"
-    (pins.parent / "pins.new").write_text(text)
-    began = time.monotonic()
-    os.replace(pins.parent / "pins.new", pins)
-    while not comes_in(server, people, "unpinned"):
-        pass
-    took = time.monotonic() - began
-    result = json.loads(busy.communicate()[0])
-    print(f"one pin added among 1,000,000, from the rename to the first accepted handshake: {took * 1000:.0f} ms")
-    print(f"others' keep-alive requests meanwhile: p99 {result['p99_us']} us, {result['errors']} failed "
-          f"(quiet: p99 {quiet['p99_us']} us)")
-
-
-def million(folder, people, backend, size):
-    count = 1_000_000
-    pins = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(count)]
-    small = Pingate(folder / "one", people, backend.port)
-    rss_small = small.rss_kb()
-    began = time.monotonic()
-    large = Pingate(folder / "million", people, backend.port, pins=pins)
-    assert comes_in(large, people, "pinned")
-    print(f"\nstart with 1,000,000 pins, to the first reply: {time.monotonic() - began:.2f} s")
-    print(f"RSS for a pin among 1,000,000: {(large.rss_kb() - rss_small) * 1024 / count:.0f} bytes")
-    one, many = [], []
-    for _ in range(3):
-        one.append(load(small, people, "full", count=800 * size)[0])
-        many.append(load(large, people, "full", count=800 * size)[0])
-    print(f"full handshake + GET: 1 pin {spread(one)} us, 1,000,000 pins {spread(many)} us, "
-          f"ratio {statistics.median(many) / statistics.median(one):.2f}")
-    one_pin_changed(large, people, folder / "million" / "pins.txt")
-    small.stop()
-    large.stop()
+def pin_sets(folder, people, backend, size):
+    import pin_sets as rows
+    rows.million(folder, people, backend, size)
+    rows.fifty_files(folder, people, backend)
+    rows.fifty_config_maps(folder, people, backend)
 
 
 def first_sight(folder, people, backend, repeats):
@@ -244,6 +212,7 @@ def main():
     parser.add_argument("--size", type=int, default=2, help="operations, in multiples of the smallest useful run")
     parser.add_argument("--only-pingate", action="store_true")
     parser.add_argument("--against", metavar="BINARY", help="another build of pingate, in the same run")
+    parser.add_argument("--only-pin-sets", action="store_true", help="only the rows about 1,000,000 pins")
     parser.add_argument("--rows", metavar="WORD", help="only the rows whose name has the word, and the idle connection")
     options = parser.parse_args()
     rows = [row for row in ROWS if not options.rows or options.rows in row[0]]
@@ -252,6 +221,13 @@ def main():
     people = make_people(folder / "pki")
     versions()
     backend = Backend(folder / "backend")
+    if options.only_pin_sets:
+        try:
+            pin_sets(folder, people, backend, options.size)
+        finally:
+            backend.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+        return
     servers = [Pingate(folder / "pingate", people, backend.port)]
     try:
         if options.against:
@@ -270,7 +246,7 @@ def main():
         if options.rows:
             return
         first_sight(folder, people, backend, options.repeats)
-        million(folder, people, backend, options.size)
+        pin_sets(folder, people, backend, options.size)
         rejudged(folder, people, backend)
     finally:
         for server in servers + [backend]:

@@ -53,6 +53,11 @@ class Server:
                 spent += int((thread / "schedstat").read_text().split()[0])
         return spent / 1e9
 
+    def main_thread_s(self):
+        """CPU time of the process's first thread; pingate changes its configuration on it."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat").read_text().split()
+        return int(fields[0]) / 1e9
+
     def rss_kb(self):
         total = 0
         for pid in _tree(self.process.pid):
@@ -90,19 +95,21 @@ class Backend(Server):
 class Pingate(Server):
     name = "pingate"
 
-    def __init__(self, folder, people, backend_port, pins=(), logs=True, binary=gw.BINARY, options=()):
+    def __init__(self, folder, people, backend_port, pins=(), set_refs=(), logs=True, binary=gw.BINARY,
+                 options=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.admin_port = free_port()
         (folder / "pins.txt").write_text("".join(f"cert:{p}\n" for p in pins))
         spki = [people.pinned.spki_hash, people.by_intermediate.spki_hash]
         policy, inline = "", gw.pinning(spki=spki)
-        if pins:
+        if pins or set_refs:
             inline = ""
+            refs = ", ".join(["{group: pingate.dev, kind: File, name: pins.txt}", *set_refs])
             policy = ("---\napiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\n"
                       "metadata: {name: devices, namespace: edge}\nspec:\n"
                       "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
-                      "  pinSetRefs: [{group: pingate.dev, kind: File, name: pins.txt}]\n")
+                      f"  pinSetRefs: [{refs}]\n")
             (folder / "pins.txt").open("a").write("".join(f"spki:{p}\n" for p in spki))
         text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
                 + gw.gateway([gw.https_listener("https", self.port)],
