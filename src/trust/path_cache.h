@@ -2,9 +2,13 @@
  * One per worker and used by it alone; at most PATH_CACHE_MAX entries, the oldest goes first.
  *
  * The key covers the leaf, everything presented with it in order, the CAs, the CRLs and all rules.
- * Only the path of an accepted client whose handshake completed enters: a failure never does, so
- * nobody who can't prove a key can write here. A hit outside its bounds in time is no refusal: it
- * is dropped and the chain verified in full. Pins, windows and deny are judged anew each time. */
+ * Only the path of an accepted client whose handshake completed enters, so nobody who can't prove a
+ * key can push out who did. A path that does not verify enters nowhere. One that does, of a client
+ * that a pin keeps out, stands on a small shelf of its own: such clients come again and again, and
+ * should cost no more than a wanted one. Who fills that shelf with other people's certificates has
+ * made refusals a little dearer, and nothing else. A hit outside its bounds in time is no refusal:
+ * it is dropped and the chain verified in full. Pins, windows and deny are judged anew each time.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +19,7 @@
 
 enum {
         PATH_CACHE_MAX = 4096,
+        PATH_CACHE_REFUSED_MAX = 256,
         PATH_CERTIFICATES_MAX = 12, /* leaf, PATH_DEPTH_MAX intermediates, anchor */
 };
 
@@ -31,7 +36,7 @@ struct verdict;
 
 struct path_cache *path_cache_new(size_t max); /* 1 to PATH_CACHE_MAX */
 void path_cache_free(struct path_cache *cache);
-size_t path_cache_count(const struct path_cache *cache);
+size_t path_cache_count(const struct path_cache *cache); /* without those of refused clients */
 
 /* False: not there, or out of its bounds, and then gone. */
 bool path_cache_find(struct path_cache *cache, const struct digest *key, int64_t now,
@@ -39,3 +44,5 @@ bool path_cache_find(struct path_cache *cache, const struct digest *key, int64_t
 /* Call it when the handshake that the verdict was for has completed. Takes nothing from a verdict
  * that is not verified, or whose path came from the cache. */
 void path_cache_commit(struct path_cache *cache, const struct verdict *verdict);
+/* For a verdict that is not verified although a path is there; takes nothing from any other. */
+void path_cache_commit_refused(struct path_cache *cache, const struct verdict *verdict);

@@ -125,6 +125,8 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
         handshake_judge(handshake, handshake->snapshot, handshake->port_index, handshake->listener,
                         (int64_t)time(NULL));
         const struct verdict *verdict = handshake->verdict;
+        if (handshake->cache) /* the probe of a policy has none */
+                path_cache_commit_refused(handshake->cache, verdict);
         if (verdict->admitted) {
                 X509_STORE_CTX_set_error(store, X509_V_OK);
                 return 1;

@@ -445,6 +445,47 @@ static void only_committed_paths_are_remembered_and_only_in_their_time(void **st
         port_close(&port);
 }
 
+/* Remembering that a path verified lets nobody in: pins are asked anew. */
+static void the_path_of_a_refused_client_is_remembered_apart(void **state)
+{
+        (void)state;
+        struct port port;
+        char pin[96];
+        cache = path_cache_new(2);
+        port_open(&port, pki_pem(root.x509), NULL);
+        struct pki_cert wanted = pki_make(&root, &(struct pki_spec){0});
+        struct verdict verdict = ask(&port, wanted.x509, NULL);
+        char hex[DIGEST_HEX_SIZE];
+        snprintf(pin, sizeof(pin), "cert:%s\n", digest_hex(&verdict.leaf, hex));
+        port_pin(&port, pin);
+        verdict = ask(&port, wanted.x509, NULL);
+        path_cache_commit(cache, &verdict);
+        path_cache_commit_refused(cache, &verdict); /* takes nothing: it came in */
+        for (int i = 0; i < 5; i++) {               /* they push out one another, and nobody else */
+                struct pki_cert unwanted = pki_make(&root, &(struct pki_spec){0});
+                verdict = ask(&port, unwanted.x509, NULL);
+                expect(&verdict, REASON_NOT_PINNED);
+                assert_false(verdict.path_from_cache);
+                path_cache_commit_refused(cache, &verdict);
+                struct verdict again = ask(&port, unwanted.x509, NULL);
+                expect(&again, REASON_NOT_PINNED);
+                assert_true(again.path_from_cache);
+                assert_int_equal(again.valid_until, verdict.valid_until);
+        }
+        assert_int_equal(path_cache_count(cache), 1);
+        verdict = ask(&port, wanted.x509, NULL);
+        expect(&verdict, REASON_ACCEPTED);
+        assert_true(verdict.path_from_cache);
+        struct pki_cert foreign = pki_make(&other_root, &(struct pki_spec){0});
+        verdict = ask(&port, foreign.x509, NULL);
+        path_cache_commit_refused(cache, &verdict); /* no path, nothing to remember */
+        verdict = ask(&port, foreign.x509, NULL);
+        expect(&verdict, REASON_UNTRUSTED);
+        path_cache_free(cache);
+        cache = NULL;
+        port_close(&port);
+}
+
 static void hostile_chains_cost_less_than_50_ms(void **state)
 {
         (void)state;
@@ -513,6 +554,7 @@ int main(void)
                 cmocka_unit_test(unusable_ca_references_are_errors_that_name_the_certificate),
                 cmocka_unit_test(wildcard_over_an_excluded_name_is_refused),
                 cmocka_unit_test(only_committed_paths_are_remembered_and_only_in_their_time),
+                cmocka_unit_test(the_path_of_a_refused_client_is_remembered_apart),
                 cmocka_unit_test(hostile_chains_cost_less_than_50_ms),
         };
         return cmocka_run_group_tests(tests, group_setup, group_teardown);
