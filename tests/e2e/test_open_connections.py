@@ -1,6 +1,7 @@
 """A pin is removed while thousands of connections are open, HTTP/1.1 and HTTP/2, some with a request in flight: those
 that it admitted end within the grace, spread over it, their requests done; all others see nothing."""
 import asyncio
+import datetime
 import resource
 import select
 import socket
@@ -12,7 +13,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-from support.client import tls_context
+from support.client import handshake, tls_context
 from support.edge import Edge
 from support.net import eventually
 
@@ -55,7 +56,11 @@ class HoldingBackend:
         self.loop.call_soon_threadsafe(self.release.set)
 
     def stop(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        def end():
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.call_soon(self.loop.stop)
+        self.loop.call_soon_threadsafe(end)
 
 
 class Client:
@@ -197,3 +202,82 @@ def test_a_pin_removed_ends_those_that_it_admitted_and_nobody_else(people, backe
     assert [c for c in staying if c.answers != c.asked or c.ended_at] == []
     for client in clients:
         client.socket.close()
+
+
+def policy(people, pins, on_removal=None):
+    """Of the whole Gateway; pins: (name, client, more fields)."""
+    lines = "".join(f"  - {{name: {name}, spkiHash: \"{who.spki_hash}\"{more}}}\n" for name, who, more in pins)
+    removal = f"  onRemoval: {on_removal}\n" if on_removal else ""
+    return ("---\napiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\n"
+            "metadata: {name: partners, namespace: edge}\nspec:\n"
+            "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]\n"
+            f"{removal}  pins:\n{lines}")
+
+
+def pinned_by_policy(people, backend, start, on_removal):
+    """A gateway with a connection that holds a request, and how to take its client's pin away."""
+    edge = Edge(people, backend.port, spki=[])
+    both = [("robot", people.unpinned, ""), ("other", people.pinned, "")]
+    gateway = start({"edge.yaml": edge.text(extra=policy(people, both, on_removal))})
+    client = H1(tls_context(people.server_ca, people.unpinned), edge.port)
+
+    def take_away():
+        before = gateway.generation()
+        gateway.write("edge.yaml", edge.text(extra=policy(people, both[1:], on_removal)))
+        eventually(lambda: judged(gateway) > before, "judged")
+        assert handshake(edge.port, people.server_ca, people.unpinned) == 46
+        return time.monotonic()
+    return client, take_away
+
+
+def hold(client, backend):
+    client.ask("/hold")
+    eventually(lambda: backend.held == 1, "the request is in flight")
+
+
+def test_close_ends_a_request_in_flight_at_once(people, backend, start):
+    client, take_away = pinned_by_policy(people, backend, start, "{action: Close}")
+    hold(client, backend)
+    take_away()
+    read_until([client], lambda: client.ended_at, 20)
+    assert client.ended_at and client.answers == 0
+
+
+def test_drain_lets_a_request_in_flight_complete(people, backend, start):
+    client, take_away = pinned_by_policy(people, backend, start, "{action: Drain, grace: 60s}")
+    hold(client, backend)
+    take_away()
+    backend.let_go()
+    read_until([client], lambda: client.ended_at, 20)
+    assert client.ended_at and client.answers == 1
+
+
+def test_a_grace_ends_what_does_not_complete_within_it(people, backend, start):
+    client, take_away = pinned_by_policy(people, backend, start, "{action: Drain, grace: 2s}")
+    hold(client, backend)
+    began = take_away()
+    read_until([client], lambda: client.ended_at, 20)
+    assert client.answers == 0 and client.ended_at - began > 1
+
+
+def test_keep_lets_a_connection_go_on(people, backend, start):
+    client, take_away = pinned_by_policy(people, backend, start, "{action: Keep}")
+    take_away()
+    client.ask("/after")
+    read_until([client], lambda: client.answers or client.ended_at, 20)
+    assert client.answers == 1 and client.ended_at is None
+
+
+def test_a_connection_ends_with_the_window_of_its_pin(people, backend, start):
+    until = datetime.datetime.utcnow() + datetime.timedelta(seconds=6)
+    edge = Edge(people, backend.port, spki=[])
+    pins = [("robot", people.unpinned, f", notAfter: {until:%Y-%m-%dT%H:%M:%SZ}"), ("other", people.pinned, "")]
+    gateway = start({"edge.yaml": edge.text(extra=policy(people, pins))})
+    client, other = (H1(tls_context(people.server_ca, who), edge.port) for who in (people.unpinned, people.pinned))
+    client.ask("/before")
+    read_until([client, other], lambda: client.ended_at, 20)
+    assert client.answers == 1 and client.ended_at and other.ended_at is None
+    assert datetime.datetime.utcnow() >= until.replace(microsecond=0)
+    assert handshake(edge.port, people.server_ca, people.unpinned) == 46
+    assert eventually(lambda: [r for r in gateway.audit("connection_closed") if r.get("reason") == "pin_out_of_window"],
+                      "the end is in the audit log")
