@@ -81,18 +81,36 @@ static inline void check_row(read_fn *read, const struct row *row, struct slice 
                 assert_string_equal(whole.fault.token, growing.fault.token);
 }
 
-static inline void check_rows(read_fn *read, const struct row *rows, size_t count,
-                              const char *before, const char *after)
+/* A test that is nothing but rows, each between `before` and `after`. */
+struct table {
+        read_fn *read;
+        const struct row *rows;
+        size_t count;
+        const char *before, *after;
+};
+
+static inline void table_check(void **state)
 {
-        for (size_t i = 0; i < count; i++) {
+        const struct table *table = *state;
+        for (size_t i = 0; i < table->count; i++) {
                 struct arena arena;
                 union {
                         struct request_head request;
                         struct response_head response;
                 } head;
                 arena_init(&arena, 4096);
-                check_row(read, &rows[i], row_message(&arena, &rows[i], before, after), &arena,
-                          &head);
+                struct slice message =
+                        row_message(&arena, &table->rows[i], table->before, table->after);
+                check_row(table->read, &table->rows[i], message, &arena, &head);
                 arena_done(&arena);
         }
 }
+
+/* The array of rows `name` as a test of that name, in main. */
+#define TABLE(name, read, before, after)                                                           \
+        {                                                                                          \
+#name, table_check, NULL, NULL, &(struct table)                                    \
+                {                                                                                  \
+                        read, name, COUNT_OF(name), before, after                                  \
+                }                                                                                  \
+        }
