@@ -51,6 +51,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(ok || slice_starts_with(slice_of(err.text), SLICE("f:")));
         vec_each (object, &objects->kinds[KIND_POLICY])
                 check_policy((const struct client_certificate_policy *)*object);
-        objects_free(objects);
+        objects_unref(objects);
         return 0;
 }

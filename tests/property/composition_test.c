@@ -117,7 +117,7 @@ static struct translation *stack_translate(struct world *w, const struct stack *
                 fprintf(stderr, "%s\n%.*s", err.text, SLICE_ARG(buffer_slice(&text)));
                 exit(1);
         }
-        objects_free(objects);
+        objects_unref(objects);
         arena_done(&arena);
         buffer_done(&text);
         return translation;
@@ -448,7 +448,7 @@ static void world_open(struct world *w, struct buffer *text)
 static void world_close(struct world *w)
 {
         path_cache_free(w->cache);
-        trust_store_free(w->store);
+        trust_store_unref(w->store);
         translation_free(w->seed);
         snapshot_reap();
         for (size_t i = 0; i < CLIENTS; i++)
