@@ -61,6 +61,7 @@ def changed(what, server, people, path, without, added):
     quiet = probe_only(server, people)
     before_kb = server.rss_kb()
     result, took, cpu = change_again_and_again(server, people, path, without, added)
+    time.sleep(1)  # the last generation's sets are let go
     print(f"{what}, {len(took)} changes under load, from the rename to the first handshake by it: {spread(took, ' ms')}; "
           f"CPU of the control thread until then {spread(cpu, ' ms')}")
     print(f"  16 others' keep-alive requests meanwhile: p99 {result['p99_us']} us, {result['errors']} failed "
