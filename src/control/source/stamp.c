@@ -11,7 +11,8 @@
 #include "base/map.h"
 
 enum {
-        FRESH_MS = 25
+        FRESH_MS = 25,
+        FRESH_COARSE_MS = 2500, /* of a file system that dates files by the second, or by two */
 };
 
 static uint64_t mix(uint64_t so_far, const void *bytes, size_t len)
@@ -74,7 +75,8 @@ bool path_is_fresh(const char *path)
                 return false;
         int64_t age_ms = (int64_t)(now.tv_sec - about.st_ctim.tv_sec) * 1000 +
                          (now.tv_nsec - about.st_ctim.tv_nsec) / 1000000;
-        return age_ms > -FRESH_MS && age_ms < FRESH_MS;
+        int64_t fresh_ms = about.st_ctim.tv_nsec == 0 ? FRESH_COARSE_MS : FRESH_MS;
+        return age_ms > -fresh_ms && age_ms < fresh_ms;
 }
 
 uint64_t stamp_mix(uint64_t so_far, uint64_t stamp)
