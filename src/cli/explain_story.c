@@ -52,8 +52,7 @@ static void print_client(const struct verdict *verdict, FILE *out)
         explain_print_word(verdict, out);
 }
 
-static void print_backend(const struct explain_story *story, const struct explain_backend *backend,
-                          FILE *out)
+static void print_backend(const struct explain_backend *backend, uint64_t weight_sum, FILE *out)
 {
         if (backend->status)
                 fprintf(out, "  NO   backend %.*s: answered %d (%s)\n", SLICE_ARG(backend->name),
@@ -61,7 +60,15 @@ static void print_backend(const struct explain_story *story, const struct explai
         else
                 fprintf(out, "  yes  backend %.*s: %zu ready, weight %u of %llu\n",
                         SLICE_ARG(backend->name), backend->ready, backend->weight,
-                        (unsigned long long)story->rule->weight_sum);
+                        (unsigned long long)weight_sum);
+}
+
+static void print_rule(const struct explain_story *story, const struct route_rule *rule, FILE *out)
+{
+        fprintf(out, "  yes  rule of HTTPRoute %.*s%s%.*s\n", SLICE_ARG(rule->route),
+                rule->name.len ? ", " : "", SLICE_ARG(rule->name));
+        for (size_t i = 0; i < story->backend_count; i++)
+                print_backend(&story->backends[i], rule->weight_sum, out);
 }
 
 static void print_request(const struct explain_story *story, FILE *out)
@@ -71,10 +78,7 @@ static void print_request(const struct explain_story *story, FILE *out)
                 fprintf(out, "  yes  host %.*s: listener %.*s\n", SLICE_ARG(story->host),
                         SLICE_ARG(story->host_listener->name));
         if (story->rule)
-                fprintf(out, "  yes  rule of HTTPRoute %.*s%s%.*s\n", SLICE_ARG(story->rule->route),
-                        story->rule->name.len ? ", " : "", SLICE_ARG(story->rule->name));
-        for (size_t i = 0; i < story->backend_count; i++)
-                print_backend(story, &story->backends[i], out);
+                print_rule(story, story->rule, out);
         if (story->status)
                 fprintf(out, "  NO   %s: answered %d (%s)\n", story->gate, story->status,
                         story->fault);

@@ -281,7 +281,8 @@ static void answer(struct client_h1 *h1)
                 if (h1->chunked && len > 0) {
                         struct slice line = chunk_head_print(len, size_line);
                         memcpy(data - line.len, line.data, line.len);
-                        memcpy(data + len, "\r\n", 2);
+                        data[len] = '\r';
+                        data[len + 1] = '\n';
                         piece = slice_from(data - line.len, line.len + len + 2);
                 }
                 if (!connection_write(connection, piece))

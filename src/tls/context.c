@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/must.h"
 #include "tls/certificate.h"
 #include "trust/hash.h"
 #include "trust/policy.h"
@@ -291,6 +292,7 @@ bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct po
                       const struct listener *listener)
 {
         const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+        must(listener); /* else the ClientHello was refused */
         if (listener == first_served(port) && (!server_name || !has_choice(snapshot, listener)))
                 return true;
         SSL_certs_clear(ssl);

@@ -242,9 +242,10 @@ static enum reason judge_scopes(const struct judge_request *request, struct verd
                 return REASON_ACCEPTED;
         }
         out->removal = decision.removal;
+        struct slice source = decision.scope ? decision.scope->source : SLICE_NONE;
         snprintf(out->detail, sizeof(out->detail), "%s %.*s",
                  decision.reason == REASON_DENIED ? "a deny entry matches in" : "no open pin in",
-                 SLICE_ARG(decision.scope->source));
+                 SLICE_ARG(source));
         return decision.reason;
 }
 

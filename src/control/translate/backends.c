@@ -125,7 +125,7 @@ static bool protocol_supported(const struct service_port *port)
 {
         static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
                                              "tls", "grpc"};
-        for (size_t i = 0; port && i < COUNT_OF(others); i++)
+        for (size_t i = 0; i < COUNT_OF(others); i++)
                 if (slice_is(port->app_protocol, others[i]))
                         return false;
         return true;
@@ -172,7 +172,7 @@ uint32_t backend_resolve(struct work *w, const struct http_route *route,
                                    : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;
         }
-        if (!protocol_supported(port)) {
+        if (port && !protocol_supported(port)) {
                 *reason = "UnsupportedProtocol";
                 *message = tell(w, "backendRefs: %.*s: appProtocol %.*s is not supported",
                                 SLICE_ARG(id), SLICE_ARG(port->app_protocol));

@@ -16,7 +16,7 @@ static void say(struct listener_work *listener, bool holds, const char *reason,
 
 static bool has_faults(const struct policy_target *target)
 {
-        return policy_enforces(target) && target->policy->fault_count > 0;
+        return target && policy_enforces(target) && target->policy->fault_count > 0;
 }
 
 /* Is a client let in by this listener, and only if it is pinned? */
@@ -25,7 +25,7 @@ static void usable_decide(struct work *w, const struct gateway_work *gateway,
 {
         const struct client_policy *policy = listener->client->policy;
         uint32_t index = listener_index(gateway, listener);
-        const struct pin_scope *empty;
+        const struct pin_scope *empty = NULL;
         struct slice why;
         size_t pins = client_policy_pin_count(policy, index);
         char hex[DIGEST_HEX_SIZE];
@@ -41,7 +41,7 @@ static void usable_decide(struct work *w, const struct gateway_work *gateway,
         else if (refuses)
                 say(listener, false, "NoUsablePin",
                     tell(w, "%.*s has no usable pin, so nobody is admitted",
-                         SLICE_ARG(empty->source)));
+                         SLICE_ARG(empty ? empty->source : SLICE("the policy"))));
         else if (policy->mode == ALLOW_INSECURE_FALLBACK)
                 say(listener, false, "InsecureFallback",
                     SLICE("mode AllowInsecureFallback admits who is not pinned, without identity"));

@@ -95,6 +95,7 @@ static size_t endpoint_choose(const struct upstream_lease *lease)
 {
         size_t count = lease->backend->endpoint_count;
         uint64_t *random = lease->pool->options.random_state;
+        must(count > 0); /* the gate has let nothing else through */
         if (count == 1)
                 return 0;
         if (lease->attempt > 0) {
