@@ -9,10 +9,6 @@
 #include "proxy/connection_state.h"
 #include "proxy/handshake/shown.h"
 
-enum {
-        KEPT_S = 10 /* between two looks at one that no longer passes and may stay */
-};
-
 static struct identity identity_of_verified(const struct connection *connection,
                                             struct arena *scratch)
 {
@@ -132,6 +128,24 @@ static void take_path(struct connection *connection, const struct verdict *now)
         kept->valid_until = now->valid_until;
 }
 
+/* Keep is said of pins. What else ends the client's time still ends it (I11): it is looked at again
+ * when a denial comes into force or its certificates end, and then they decide. False: they have.
+ */
+static bool keep(struct connection *connection, const struct verdict *now)
+{
+        struct verdict *kept = connection->verdict;
+        int64_t ends = now->valid_until;
+        if (kept->verified && kept->path.count > 0 && kept->path.valid_until < ends)
+                ends = kept->path.valid_until;
+        if (kept->verified && kept->leaf_not_after < ends)
+                ends = kept->leaf_not_after;
+        if ((int64_t)time(NULL) >= ends)
+                return false;
+        kept->valid_from = PIN_ALWAYS_FROM;
+        kept->valid_until = ends;
+        return true;
+}
+
 bool connection_judge(struct connection *connection, struct removal *removal)
 {
         struct verdict now;
@@ -149,9 +163,10 @@ bool connection_judge(struct connection *connection, struct removal *removal)
                 return true;
         }
         *removal = now.removal;
-        if (removal->action == REMOVAL_KEEP) { /* and asked again: a denial may come into force */
-                connection->verdict->valid_until = (int64_t)time(NULL) + KEPT_S;
-                return true;
+        if (removal->action == REMOVAL_KEEP) {
+                if (keep(connection, &now))
+                        return true;
+                *removal = removal_default();
         }
         connection->cut_reason = now.reason;
         return false;

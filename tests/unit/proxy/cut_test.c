@@ -232,6 +232,55 @@ static void removal_by_keep_lets_a_connection_go_on(void **state)
         world_stop(world);
 }
 
+static uint64_t ms_to_end(struct line *line)
+{
+        uint64_t from = now_ms();
+        char bytes[256];
+        while (SSL_read(line->ssl, bytes, sizeof(bytes)) > 0)
+                ;
+        return now_ms() - from;
+}
+
+static void removal_by_drain_gives_requests_the_grace_that_the_policy_says(void **state)
+{
+        (void)state;
+        struct line line;
+        struct world *world =
+                lose_the_pin((struct removal){REMOVAL_DRAIN, 1500},
+                             "GET /hold HTTP/1.1\r\nHost: first.example\r\n\r\n", &line);
+        uint64_t took = ms_to_end(&line);
+        assert_true(took >= 1000 && took < 5000);
+        line_close(&line);
+        world_stop(world);
+}
+
+/* I11: who is kept ends with its certificate, whether another pin of the scope is left (its path is
+ * then looked at) or none is. */
+static void removal_by_keep_ends_with_the_certificate(void **state)
+{
+        bool one_left = *state != NULL;
+        int64_t now = time(NULL);
+        struct world_config config = {.pins = true, .removal = {.action = REMOVAL_KEEP}};
+        struct world *world = world_start(&config);
+        struct pki_cert other = world_client(world, &(struct pki_spec){.subject = "other"});
+        struct pki_cert robot =
+                world_client(world, &(struct pki_spec){.subject = "robot", .not_after = now + 3});
+        char response[16384];
+        struct line line;
+        config.pinned[0] = robot;
+        world_publish(world, &config);
+        assert_true(line_open(world, &(struct call){.with = &robot}, &line));
+        config.pinned[0] = one_left ? other : (struct pki_cert){0};
+        world_publish(world, &config);
+        wait_until(&world_counters(world)->connections_rejudged, 1);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 200);
+        wait_until(&world_counters(world)->connections_cut, 1);
+        assert_true(time(NULL) >= now + 3);
+        assert_int_equal(line_ask(&line, get, response, sizeof(response)), 0);
+        line_close(&line);
+        world_stop(world);
+}
+
 static void a_connection_ends_with_the_window_of_its_pin(void **state)
 {
         (void)state;
@@ -255,11 +304,15 @@ static void a_connection_ends_with_the_window_of_its_pin(void **state)
 
 int main(void)
 {
+        static bool one_left = true;
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_crowd_that_lost_its_pin_leaves_evenly_over_the_grace),
                 cmocka_unit_test(who_waits_to_leave_is_not_served_any_more),
                 cmocka_unit_test(removal_by_close_ends_requests_in_flight),
                 cmocka_unit_test(removal_by_keep_lets_a_connection_go_on),
+                cmocka_unit_test(removal_by_drain_gives_requests_the_grace_that_the_policy_says),
+                cmocka_unit_test(removal_by_keep_ends_with_the_certificate),
+                cmocka_unit_test_prestate(removal_by_keep_ends_with_the_certificate, &one_left),
                 cmocka_unit_test(a_connection_ends_with_the_window_of_its_pin),
                 cmocka_unit_test(a_draining_worker_still_cuts_who_lost_its_pin),
                 cmocka_unit_test(another_generation_does_not_cut_again),
