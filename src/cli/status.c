@@ -132,11 +132,24 @@ static void print_status(const struct node *root)
                        shown(failing, "says", "", b));
 }
 
+static void print_refused_request(const struct node *r)
+{
+        char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE], c[UTF8_SHOWN_SIZE], d[UTF8_SHOWN_SIZE];
+        printf("    request %s: %s %s%s\n", shown(r, "request_id", "-", a),
+               shown(r, "method", "-", b), shown(r, "authority", "", c), shown(r, "path", "", d));
+}
+
 static void print_refusal(const struct node *r)
 {
         char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE], c[UTF8_SHOWN_SIZE], d[UTF8_SHOWN_SIZE];
-        printf("%s  %s  %s  sni %s\n", shown(r, "time", "?", a), shown(r, "peer", "?", b),
-               shown(r, "reason", "?", c), shown(r, "sni", "-", d));
+        bool would = is_true(r, "would_refuse");
+        printf("%s  %s  %s%s  sni %s\n", shown(r, "time", "?", a), shown(r, "peer", "?", b),
+               would ? "let in, but would be refused: " : "",
+               shown(r, would ? "report_only" : "reason", "?", c), shown(r, "sni", "-", d));
+        if (node_text(r, "request_id").len)
+                print_refused_request(r);
+        if (node_text(r, would ? "report_scope" : "scope").len)
+                printf("    by %s\n", shown(r, would ? "report_scope" : "scope", "", a));
         if (node_text(r, "subject").len)
                 printf("    subject %s, issuer %s, serial %s\n", shown(r, "subject", "", a),
                        shown(r, "issuer", "-", b), shown(r, "serial", "-", c));
@@ -213,7 +226,7 @@ int cli_status(int argc, char **argv)
                  "the gateway's admin address; " ADMIN_ADDRESS_DEFAULT " by default",
                  .text = &o.admin},
                 {"refusals", 0, NULL,
-                 "show the last 256 refused handshakes, each with the pin line that would admit its client",
+                 "show who was refused last, or would be but for ReportOnly, with the pin that would admit",
                  .flag = &o.refusals},
                 {"follow", 0, NULL, "with --refusals: go on and show each new one",
                  .flag = &o.follow},

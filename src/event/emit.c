@@ -68,28 +68,39 @@ static void count_handshake(struct event_sink *sink, const struct handshake_fact
         }
 }
 
-static void put_folded(struct event_sink *sink, enum reason reason, uint64_t count, int64_t now_ms)
+static void put_folded(struct event_sink *sink, enum fold_of of, enum reason reason, uint64_t count,
+                       int64_t now_ms)
 {
+        static const enum event_kind kinds[] = {
+                [FOLD_HANDSHAKES] = EVENT_HANDSHAKES_FOLDED,
+                [FOLD_REQUESTS] = EVENT_REQUESTS_FOLDED,
+        };
         if (count == 0)
                 return;
-        struct event *event = begin(sink, sink->ring, EVENT_HANDSHAKES_FOLDED, now_ms);
+        struct event *event = begin(sink, sink->ring, kinds[of], now_ms);
         if (!event)
                 return;
         event->folded = (struct folded_facts){.reason = reason, .count = count};
         event_ring_commit(sink->ring);
 }
 
+/* True: it is to be written in full. */
+static bool refusal_take(struct event_sink *sink, enum fold_of of, enum reason reason,
+                         int64_t now_ms)
+{
+        uint64_t told;
+        bool full = fold_take(&sink->folds[of][reason], now_ms, &told);
+        put_folded(sink, of, reason, told, now_ms);
+        if (!full && sink->folds_due_second == 0)
+                sink->folds_due_second = now_ms / 1000;
+        return full;
+}
+
 static void put_refusal(struct event_sink *sink, const struct handshake_facts *facts)
 {
         int64_t now_ms = facts->time_ms ? facts->time_ms : event_now_ms();
-        uint64_t told;
-        bool full = fold_take(&sink->folds[facts->reason], now_ms, &told);
-        put_folded(sink, facts->reason, told, now_ms);
-        if (!full) {
-                if (sink->folds_due_second == 0)
-                        sink->folds_due_second = now_ms / 1000;
+        if (!refusal_take(sink, FOLD_HANDSHAKES, facts->reason, now_ms))
                 return;
-        }
         struct event *event = begin(sink, sink->ring, EVENT_HANDSHAKE, now_ms);
         if (event)
                 put_handshake(sink->ring, event, facts);
@@ -144,11 +155,14 @@ static void count_request(struct event_sink *sink, const struct request_facts *f
 void event_request(struct event_sink *sink, const struct request_facts *facts)
 {
         count_request(sink, facts);
+        bool folded = facts->reason != REASON_ACCEPTED &&
+                      !refusal_take(sink, FOLD_REQUESTS, facts->reason, event_now_ms());
         struct event *event = begin(sink, sink->ring, EVENT_REQUEST, facts->time_ms);
         if (!event)
                 return;
         struct request_facts *to = &event->request;
         *to = *facts;
+        to->folded = folded;
         event_text_adopt(event, &to->method, 24);
         event_text_adopt(event, &to->protocol, 8);
         event_text_adopt(event, &to->request_id, 64);
@@ -159,6 +173,9 @@ void event_request(struct event_sink *sink, const struct request_facts *facts)
         event_text_adopt(event, &to->listener, MAX_NAME);
         event_text_adopt(event, &to->authority, MAX_NAME);
         event_text_adopt(event, &to->path, MAX_PATH);
+        event_text_adopt(event, &to->scope, MAX_NAME);
+        event_text_adopt(event, &to->report_scope, MAX_NAME);
+        event_text_adopt(event, &to->subject, MAX_DN);
         event_ring_commit(sink->ring);
 }
 
@@ -273,9 +290,11 @@ static void tell_folds(struct event_sink *sink)
         if (now_ms / 1000 == sink->folds_due_second)
                 return;
         sink->folds_due_second = 0;
-        for (size_t i = 0; i < REASON_COUNT; i++) {
-                struct fold *fold = &sink->folds[i];
-                put_folded(sink, (enum reason)i, fold_tell(fold, now_ms), now_ms);
+        for (size_t i = 0; i < FOLD_COUNT * REASON_COUNT; i++) {
+                enum fold_of of = i / REASON_COUNT ? FOLD_REQUESTS : FOLD_HANDSHAKES;
+                enum reason reason = (enum reason)(i % REASON_COUNT);
+                struct fold *fold = &sink->folds[of][reason];
+                put_folded(sink, of, reason, fold_tell(fold, now_ms), now_ms);
                 if (fold->counted > 0)
                         sink->folds_due_second = fold->second;
         }

@@ -5,6 +5,7 @@
  *
  * A flood of refusals for one reason is folded: in a calm second the first EVENT_FOLD_FULL of them
  * are written in full and the others counted; while it lasts, one is written in full each second.
+ * So for handshakes and for requests, whose access records are not folded.
  */
 #pragma once
 

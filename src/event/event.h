@@ -14,7 +14,7 @@
 #include "event/facts.h"
 
 enum {
-        EVENT_TEXT_BYTES = 1472,
+        EVENT_TEXT_BYTES = 1600,
 };
 
 enum event_kind {

@@ -23,8 +23,7 @@ struct leaf_facts {
 struct handshake_facts {
         int64_t time_ms;
         enum reason reason; /* why refused, or, where admitted without identity, why unverified */
-        enum reason
-                report_only; /* what a ReportOnly policy would have refused for; else ACCEPTED */
+        enum reason report_only; /* what ReportOnly would have refused for; else ACCEPTED */
         bool admitted;
         bool verified; /* admitted with an identity */
         struct event_address peer;
@@ -38,7 +37,8 @@ struct handshake_facts {
         uint64_t generation, connection, duration_us;
 };
 
-/* Refusals for one reason that were counted instead of written. Emitted by the sink itself. */
+/* Refusals for one reason that were counted instead of written to the audit log. Emitted by the
+ * sink itself. */
 struct folded_facts {
         enum reason reason;
         uint64_t count;
@@ -65,8 +65,11 @@ struct request_facts {
         struct slice client_name, gateway, listener, route, request_id;
         enum reason reason;      /* of a route or rule scope that refused; else ACCEPTED */
         enum reason report_only; /* what a ReportOnly one would have refused for; else ACCEPTED */
-        struct slice fault;      /* token of what went wrong when pingate made the answer */
-        struct digest spki;      /* the verified client's */
+        struct slice scope, report_scope; /* the scope of each */
+        struct slice fault;              /* token of what went wrong when pingate made the answer */
+        struct digest certificate, spki; /* the verified client's */
+        struct slice subject;            /* of its certificate, where a scope would refuse it */
+        bool folded; /* one of a flood of refusals: counted in the audit log; set by the emitter */
         uint64_t generation, connection;
         uint64_t bytes_in, bytes_out; /* of bodies */
         uint64_t duration_us, upstream_us;

@@ -7,12 +7,18 @@
 #include "event/fold.h"
 #include "event/ring.h"
 
+enum fold_of {
+        FOLD_HANDSHAKES,
+        FOLD_REQUESTS,
+        FOLD_COUNT
+};
+
 struct event_sink {
         struct event_hub *hub;
         unsigned index;
         struct event_ring *ring, *accepts;
         bool unread; /* written to since the last turn */
-        struct fold folds[REASON_COUNT];
+        struct fold folds[FOLD_COUNT][REASON_COUNT];
         int64_t folds_due_second; /* a fold of this second waits to be told; 0: none */
         _Alignas(64) struct worker_counters counters;
 };

@@ -14,15 +14,21 @@ static void begin(struct json_writer *w, int64_t time_ms, const char *token)
         json_field_text(w, "event", token);
 }
 
+static void reported(struct json_writer *w, enum reason reason, struct slice scope)
+{
+        if (reason == REASON_ACCEPTED)
+                return;
+        json_field_text(w, "report_only", reason_token(reason));
+        field_known(w, "report_scope", scope);
+}
+
 static void handshake(struct json_writer *w, const struct handshake_facts *h)
 {
         json_field_bool(w, "admitted", h->admitted);
         json_field_bool(w, "verified", h->verified);
         json_field_text(w, "reason", reason_token(h->reason));
         json_field_text(w, "says", reason_says(h->reason));
-        if (h->report_only != REASON_ACCEPTED)
-                json_field_text(w, "report_only", reason_token(h->report_only));
-        field_known(w, "report_scope", h->report_scope);
+        reported(w, h->report_only, h->report_scope);
         field_address(w, "peer", &h->peer, true);
         field_known(w, "gateway", h->gateway);
         field_known(w, "listener", h->listener);
@@ -85,6 +91,7 @@ static void request(struct json_writer *w, const struct request_facts *r)
         if (r->retries)
                 json_field_unsigned(w, "http.request.resend_count", r->retries);
         field_known(w, "pingate.client.name", r->client_name);
+        field_digest(w, "pingate.client.certificate_sha256", &r->certificate);
         field_spki(w, "pingate.client.spki_sha256", &r->spki);
         field_known(w, "pingate.gateway", r->gateway);
         field_known(w, "pingate.listener", r->listener);
@@ -92,8 +99,10 @@ static void request(struct json_writer *w, const struct request_facts *r)
         field_known(w, "pingate.request_id", r->request_id);
         if (r->reason != REASON_ACCEPTED)
                 json_field_text(w, "pingate.reason", reason_token(r->reason));
+        field_known(w, "pingate.scope", r->scope);
         if (r->report_only != REASON_ACCEPTED)
                 json_field_text(w, "pingate.report_only", reason_token(r->report_only));
+        field_known(w, "pingate.report_scope", r->report_scope);
         field_known(w, "error.type", r->fault);
         json_field_unsigned(w, "pingate.generation", r->generation);
         json_field_unsigned(w, "pingate.connection", r->connection);
@@ -136,6 +145,7 @@ static void fields(struct json_writer *w, const struct event *event)
                 handshake(w, &event->handshake);
                 break;
         case EVENT_HANDSHAKES_FOLDED:
+        case EVENT_REQUESTS_FOLDED:
                 json_field_bool(w, "admitted", false);
                 json_field_text(w, "reason", reason_token(event->folded.reason));
                 json_field_unsigned(w, "count", event->folded.count);
@@ -171,17 +181,22 @@ static void fields(struct json_writer *w, const struct event *event)
         }
 }
 
+static bool end(struct json_writer *w, const struct event *event)
+{
+        json_field_unsigned(w, "worker", event->sink);
+        if (event->truncated)
+                json_field_bool(w, "truncated", true);
+        json_end_object(w);
+        return json_writer_done(w);
+}
+
 bool format_json(const struct event *event, struct buffer *out)
 {
         struct json_writer w;
         json_writer_init(&w, out);
         begin(&w, event->time_ms, event_token(event->kind));
         fields(&w, event);
-        json_field_unsigned(&w, "worker", event->sink);
-        if (event->truncated)
-                json_field_bool(&w, "truncated", true);
-        json_end_object(&w);
-        return json_writer_done(&w);
+        return end(&w, event);
 }
 
 bool format_gap(int64_t time_ms, int sink, const char *what, uint64_t lost, struct buffer *out)
@@ -250,15 +265,69 @@ bool format_people(const struct event *event, struct buffer *out)
         }
 }
 
-bool format_pin_line(const struct handshake_facts *refusal, struct buffer *out)
+bool event_is_refusal(const struct event *event)
 {
-        bool pin_would_help = refusal->reason == REASON_NOT_PINNED ||
-                              refusal->reason == REASON_NO_USABLE_PIN ||
-                              refusal->reason == REASON_PIN_IN_WRONG_LIST ||
-                              refusal->reason == REASON_PIN_OUT_OF_WINDOW;
-        if (!pin_would_help || digest_is_none(&refusal->leaf.spki))
+        return (event->kind == EVENT_HANDSHAKE && !event->handshake.admitted) ||
+               (event->kind == EVENT_REQUEST && event->request.reason != REASON_ACCEPTED);
+}
+
+bool event_is_would_refuse(const struct event *event)
+{
+        if (event_is_refusal(event))
+                return false;
+        return (event->kind == EVENT_HANDSHAKE &&
+                event->handshake.report_only != REASON_ACCEPTED) ||
+               (event->kind == EVENT_REQUEST && event->request.report_only != REASON_ACCEPTED);
+}
+
+static void request_refused(struct json_writer *w, const struct request_facts *r)
+{
+        json_field_bool(w, "admitted", r->reason == REASON_ACCEPTED);
+        json_field_text(w, "reason", reason_token(r->reason));
+        json_field_text(w, "says", reason_says(r->reason));
+        reported(w, r->report_only, r->report_scope);
+        field_address(w, "peer", &r->client, true);
+        field_known(w, "gateway", r->gateway);
+        field_known(w, "listener", r->listener);
+        field_known(w, "route", r->route);
+        field_known(w, "method", r->method);
+        field_known(w, "authority", r->authority);
+        field_known(w, "path", r->path);
+        field_known(w, "request_id", r->request_id);
+        field_digest(w, "certificate_sha256", &r->certificate);
+        field_spki(w, "spki_sha256", &r->spki);
+        field_known(w, "subject", r->subject);
+        field_known(w, "client_name", r->client_name);
+        field_known(w, "scope", r->scope);
+        json_field_unsigned(w, "generation", r->generation);
+        json_field_unsigned(w, "connection", r->connection);
+}
+
+bool format_refusal(const struct event *event, struct buffer *out)
+{
+        if (event->kind != EVENT_REQUEST)
+                return format_json(event, out);
+        struct json_writer w;
+        json_writer_init(&w, out);
+        begin(&w, event->time_ms, "request_refused");
+        request_refused(&w, &event->request);
+        return end(&w, event);
+}
+
+bool format_pin_line(const struct event *refusal, struct buffer *out)
+{
+        const struct handshake_facts *h = &refusal->handshake;
+        const struct request_facts *r = &refusal->request;
+        bool handshake = refusal->kind == EVENT_HANDSHAKE, would = event_is_would_refuse(refusal);
+        enum reason reason = handshake ? h->reason : r->reason;
+        if (would)
+                reason = handshake ? h->report_only : r->report_only;
+        const struct digest *spki = handshake ? &h->leaf.spki : &r->spki;
+        bool pin_would_help = reason == REASON_NOT_PINNED || reason == REASON_NO_USABLE_PIN ||
+                              reason == REASON_PIN_IN_WRONG_LIST ||
+                              reason == REASON_PIN_OUT_OF_WINDOW;
+        if (!pin_would_help || digest_is_none(spki))
                 return false;
         return buffer_append(out, SLICE("spki:")) &&
-               base64_encode(slice_from(refusal->leaf.spki.bytes, DIGEST_BYTES), BASE64_STANDARD,
-                             out);
+               base64_encode(slice_from(spki->bytes, DIGEST_BYTES), BASE64_STANDARD, out);
 }

@@ -14,5 +14,11 @@ bool format_json(const struct event *event, struct buffer *out);
 bool format_gap(int64_t time_ms, int sink, const char *what, uint64_t lost, struct buffer *out);
 /* "pingate: …" without a line end, for events that go to EVENT_LOG_LIFE. */
 bool format_people(const struct event *event, struct buffer *out);
-/* The line of a pin set that would admit the client of this refusal; false where no pin would. */
-bool format_pin_line(const struct handshake_facts *refusal, struct buffer *out);
+/* Was somebody refused, or would a ReportOnly policy have refused? */
+bool event_is_refusal(const struct event *event);
+bool event_is_would_refuse(const struct event *event);
+/* One of those in the words of the audit log: a handshake is as above, a request says whose it was
+ * and what refused it. */
+bool format_refusal(const struct event *event, struct buffer *out);
+/* The line of a pin set that would admit the client; false where no pin would. */
+bool format_pin_line(const struct event *refusal, struct buffer *out);

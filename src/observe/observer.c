@@ -62,6 +62,14 @@ static void put_line(struct observer *o, struct log_file *log)
         }
 }
 
+/* The audit log knows all who were refused, whatever becomes of the access log. */
+static void write_refused_request(struct observer *o, const struct event *event)
+{
+        buffer_clear(&o->line);
+        if (o->audit.fd >= 0 && format_refusal(event, &o->line))
+                put_line(o, &o->audit);
+}
+
 static void write_event(struct observer *o, const struct event *event)
 {
         enum event_log where = event_log_of(event->kind);
@@ -72,7 +80,9 @@ static void write_event(struct observer *o, const struct event *event)
         struct log_file *log = where == EVENT_LOG_ACCESS ? &o->access : &o->audit;
         if (log->fd >= 0 && format_json(event, &o->line))
                 put_line(o, log);
-        if (event->kind == EVENT_HANDSHAKE && !event->handshake.admitted)
+        if (event_is_refusal(event) && where == EVENT_LOG_ACCESS && !event->request.folded)
+                write_refused_request(o, event);
+        if (event_is_refusal(event) || event_is_would_refuse(event))
                 refusals_add(o->refusals, event);
 }
 

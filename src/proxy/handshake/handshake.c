@@ -164,11 +164,15 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
 {
         const struct verdict *verdict = handshake->verdict;
         const struct listener *listener = handshake->listener;
+        /* Who was refused anyway tells nothing of what a policy in rollout would change. */
+        bool reports = outcome->admitted && verdict && verdict->report_only != REASON_ACCEPTED;
         const unsigned char *alpn = NULL;
         unsigned alpn_len = 0;
         SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
         struct handshake_facts facts = {
                 .reason = outcome->reason,
+                .report_only = reports ? verdict->report_only : REASON_ACCEPTED,
+                .report_scope = slice_of(reports ? verdict->report_source : NULL),
                 .admitted = outcome->admitted,
                 .verified = outcome->admitted && verdict && verdict->verified,
                 .peer = handshake->peer,
@@ -179,8 +183,6 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
                 .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
                 .scope = slice_of(verdict ? verdict->pin_source : NULL),
-                .report_only = verdict ? verdict->report_only : REASON_ACCEPTED,
-                .report_scope = slice_of(verdict ? verdict->report_source : NULL),
                 .tls_version = slice_of(SSL_get_version(ssl)),
                 .tls_cipher = slice_of(SSL_get_cipher_name(ssl)),
                 .alpn = slice_from(alpn, alpn_len),

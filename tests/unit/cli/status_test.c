@@ -106,6 +106,32 @@ static void a_refusal_is_shown_with_the_pin_that_would_admit(void **state)
         assert_null(strchr(out, 0x1b));
 }
 
+static void what_report_only_lets_in_is_marked(void **state)
+{
+        (void)state;
+        struct handshake_facts h = {.admitted = true,
+                                    .verified = true,
+                                    .report_only = REASON_NOT_PINNED,
+                                    .report_scope = SLICE("ClientCertificatePolicy a/b")};
+        struct request_facts r = {.reason = REASON_DENIED,
+                                  .request_id = SLICE("1f2e"),
+                                  .method = SLICE("GET"),
+                                  .authority = SLICE("a.example"),
+                                  .path = SLICE("/x")};
+        event_handshake(event_hub_sink(hub, 0), &h);
+        event_request(event_hub_sink(hub, 0), &r);
+        event_sink_turn(event_hub_sink(hub, 0));
+        do {
+                assert_int_equal(capture(cli_status,
+                                         WORDS("status", "--admin", address, "--refusals"), 1, out,
+                                         sizeof(out)),
+                                 EXIT_OK);
+        } while (!strstr(out, "1f2e"));
+        assert_non_null(strstr(out, "let in, but would be refused: not_pinned  sni -\n"
+                                    "    by ClientCertificatePolicy a/b\n"));
+        assert_non_null(strstr(out, "  denied  sni -\n    request 1f2e: GET a.example/x\n"));
+}
+
 static void a_gateway_that_is_not_there_is_one_line_and_exit_code_1(void **state)
 {
         (void)state;
@@ -125,6 +151,8 @@ int main(void)
                                                 teardown),
                 cmocka_unit_test_setup_teardown(a_refusal_is_shown_with_the_pin_that_would_admit,
                                                 setup, teardown),
+                cmocka_unit_test_setup_teardown(what_report_only_lets_in_is_marked, setup,
+                                                teardown),
                 cmocka_unit_test(a_gateway_that_is_not_there_is_one_line_and_exit_code_1),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

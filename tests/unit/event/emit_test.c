@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "event/emit.h"
@@ -107,6 +108,42 @@ static void folded_refusals_are_told_when_their_second_is_over(void **state)
         event_hub_free(hub);
 }
 
+/* Of a flood each has its access record, and few stand in the audit log. */
+static void a_flood_of_refused_requests_is_folded_too(void **state)
+{
+        (void)state;
+        enum {
+                FLOOD = 200
+        };
+        struct event_hub *hub = hub_new(1024);
+        struct event_sink *sink = event_hub_sink(hub, 0);
+        struct event_ring *ring = event_hub_ring(hub, 0, false);
+        uint64_t lost, told = 0, full = 0, requests = 0;
+        for (int i = 0; i < FLOOD; i++)
+                event_request(sink, &(struct request_facts){.reason = REASON_NOT_PINNED});
+        event_request(sink, &(struct request_facts){.status = 200});
+        while (told + full < FLOOD + 1) {
+                const struct event *event = event_ring_peek(ring, &lost);
+                if (!event) {
+                        event_sink_turn(sink);
+                        usleep(1000);
+                        continue;
+                }
+                if (event->kind == EVENT_REQUESTS_FOLDED) {
+                        assert_int_equal(event->folded.reason, REASON_NOT_PINNED);
+                        told += event->folded.count;
+                } else {
+                        requests++;
+                        full += !event->request.folded;
+                }
+                event_ring_release(ring);
+        }
+        assert_int_equal(requests, FLOOD + 1);
+        assert_true(full >= EVENT_FOLD_FULL + 1 && full <= 2 * EVENT_FOLD_FULL + 1);
+        assert_int_equal(counter_get(&event_sink_counters(sink)->handshakes_refused), 0);
+        event_hub_free(hub);
+}
+
 /* Each field of `length` bytes of its own letter. */
 static struct slice filled(char *bytes, char letter, size_t length)
 {
@@ -122,8 +159,8 @@ static void no_long_text_pushes_another_field_out(void **state)
         struct handshake_facts f = {.admitted = true};
         struct slice *fields[] = {&f.sni,          &f.pin_name,    &f.leaf.serial, &f.tls_version,
                                   &f.tls_cipher,   &f.alpn,        &f.gateway,     &f.listener,
-                                  &f.leaf.subject, &f.leaf.issuer, &f.scope,       &f.report_scope,
-                                  &f.pin_owner};
+                                  &f.leaf.subject, &f.leaf.issuer, &f.scope,       &f.pin_owner,
+                                  &f.report_scope};
         for (size_t i = 0; i < COUNT_OF(fields); i++)
                 *fields[i] = filled(big[i], (char)('a' + i), sizeof(big[i]));
         assert_true(event_handshake(event_hub_sink(hub, 0), &f));
@@ -133,7 +170,9 @@ static void no_long_text_pushes_another_field_out(void **state)
         const struct handshake_facts *h = &event->handshake;
         assert_int_equal(h->sni.len, 255);
         assert_int_equal(h->pin_owner.len, 127);
-        assert_int_equal(h->pin_owner.data[126], 'm');
+        assert_int_equal(h->pin_owner.data[126], 'l');
+        assert_int_equal(h->report_scope.len, 127);
+        assert_int_equal(h->report_scope.data[126], 'm');
         assert_int_equal(h->leaf.subject.len, 160);
         assert_int_equal(h->sni.data[0], 'a');
 
@@ -147,10 +186,16 @@ static void no_long_text_pushes_another_field_out(void **state)
                                   .listener = f.sni,
                                   .route = f.sni,
                                   .request_id = f.sni,
-                                  .fault = f.sni};
+                                  .fault = f.sni,
+                                  .scope = f.sni,
+                                  .report_scope = f.sni,
+                                  .subject = f.sni};
         event_request(event_hub_sink(hub, 0), &r);
         event = event_ring_peek(event_hub_ring(hub, 0, false), &lost);
         assert_int_equal(event->request.path.len, 384);
+        assert_int_equal(event->request.scope.len, 127);
+        assert_int_equal(event->request.report_scope.len, 127);
+        assert_int_equal(event->request.subject.len, 160);
         event_hub_free(hub);
 }
 
@@ -262,6 +307,7 @@ int main(void)
                 cmocka_unit_test(strict_audit_learns_that_an_admission_can_not_be_recorded),
                 cmocka_unit_test(a_flood_of_refusals_leaves_admissions_their_room),
                 cmocka_unit_test(folded_refusals_are_told_when_their_second_is_over),
+                cmocka_unit_test(a_flood_of_refused_requests_is_folded_too),
                 cmocka_unit_test(no_long_text_pushes_another_field_out),
                 cmocka_unit_test(a_sleeping_consumer_is_woken_once),
                 cmocka_unit_test(no_wake_up_is_lost),

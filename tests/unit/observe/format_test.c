@@ -227,18 +227,26 @@ static void people_get_one_line_whatever_the_source_says(void **state)
 static void a_pin_line_is_given_only_where_a_pin_would_admit(void **state)
 {
         struct fixture *f = *state;
-        struct handshake_facts h = {.reason = REASON_NOT_PINNED};
-        assert_false(format_pin_line(&h, &f->out)); /* no leaf, no pin */
-        memset(h.leaf.spki.bytes, 0xff, DIGEST_BYTES);
-        assert_true(format_pin_line(&h, &f->out));
+        static struct event event = {.kind = EVENT_HANDSHAKE};
+        struct handshake_facts *h = &event.handshake;
+        h->reason = REASON_NOT_PINNED;
+        assert_false(format_pin_line(&event, &f->out)); /* no leaf, no pin */
+        memset(h->leaf.spki.bytes, 0xff, DIGEST_BYTES);
+        assert_true(format_pin_line(&event, &f->out));
         assert_true(slice_is(buffer_slice(&f->out),
                              "spki://////////////////////////////////////////8="));
         const enum reason useless[] = {REASON_UNTRUSTED, REASON_EXPIRED, REASON_DENIED,
                                        REASON_WEAK_KEY, REASON_REVOKED};
         for (size_t i = 0; i < COUNT_OF(useless); i++) {
-                h.reason = useless[i];
-                assert_false(format_pin_line(&h, &f->out));
+                h->reason = useless[i];
+                assert_false(format_pin_line(&event, &f->out));
         }
+        /* What ReportOnly let in: the reason that it had counts. */
+        *h = (struct handshake_facts){
+                .admitted = true, .report_only = REASON_DENIED, .leaf = h->leaf};
+        assert_false(format_pin_line(&event, &f->out));
+        h->report_only = REASON_PIN_OUT_OF_WINDOW;
+        assert_true(format_pin_line(&event, &f->out));
 }
 
 int main(void)

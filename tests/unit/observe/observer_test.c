@@ -54,8 +54,8 @@ static void temp_path(char path[static 64])
 
 /* Lines of a log: handshakes with their connections summed, and what the gaps say is lost. */
 struct tally {
-        uint64_t lines, handshakes, requests, lost_admissions, lost_records, lost_lines,
-                connections;
+        uint64_t lines, handshakes, requests, requests_refused, lost_admissions, lost_records,
+                lost_lines, connections;
 };
 
 static void tally_line(struct slice line, struct tally *t)
@@ -70,6 +70,7 @@ static void tally_line(struct slice line, struct tally *t)
         uint64_t number = 0;
         struct slice event = node_text(n, "event");
         t->requests += slice_is(event, "request");
+        t->requests_refused += slice_is(event, "request_refused");
         if (slice_is(event, "handshake")) {
                 t->handshakes++;
                 slice_to_u64(node_text(n, "connection"), UINT64_MAX, &number);
@@ -237,6 +238,32 @@ static void a_stuck_audit_log_makes_strict_audit_refuse_and_loses_no_admission(v
         unlink(path);
 }
 
+static void a_refused_request_stands_in_both_logs(void **state)
+{
+        (void)state;
+        char audit[64], access[64];
+        temp_path(audit);
+        temp_path(access);
+        struct event_hub *hub = hub_new(1, 64);
+        struct event_sink *sink = event_hub_sink(hub, 0);
+        struct observer *o = start(audit, access, hub);
+        event_request(sink, &(struct request_facts){.status = 403, .reason = REASON_DENIED});
+        event_request(sink, &(struct request_facts){.status = 403});
+        event_request(sink,
+                      &(struct request_facts){.status = 200, .report_only = REASON_NOT_PINNED});
+        event_sink_turn(sink);
+        observer_stop(o);
+        struct tally t = tally_file(audit);
+        assert_int_equal(t.requests, 0);
+        assert_int_equal(t.requests_refused, 1);
+        t = tally_file(access);
+        assert_int_equal(t.requests, 3);
+        assert_int_equal(t.requests_refused, 0);
+        event_hub_free(hub);
+        unlink(audit);
+        unlink(access);
+}
+
 static void a_stuck_access_log_neither_waits_nor_touches_the_audit_log(void **state)
 {
         (void)state;
@@ -283,6 +310,7 @@ int main(void)
                 cmocka_unit_test(all_that_workers_emit_is_in_the_logs_or_in_a_gap),
                 cmocka_unit_test(
                         a_stuck_audit_log_makes_strict_audit_refuse_and_loses_no_admission),
+                cmocka_unit_test(a_refused_request_stands_in_both_logs),
                 cmocka_unit_test(a_stuck_access_log_neither_waits_nor_touches_the_audit_log),
                 cmocka_unit_test(a_log_that_can_not_be_opened_is_an_error_that_names_it),
         };
