@@ -104,18 +104,38 @@ static void put_pem_url_encoded(struct value *value, struct slice der)
 
 /* Names come from the certificate, that is from the client: in quotes a quote or backslash is
  * escaped by a backslash, and what a field value can't hold is percent-encoded (I13). */
+static void put_quoted_byte(struct value *value, char c)
+{
+        if (c < ' ' || c >= 0x7f) {
+                put_escaped_byte(value, c);
+                return;
+        }
+        if (c == '"' || c == '\\')
+                put(value, SLICE("\\"));
+        put(value, slice_from(&c, 1));
+}
+
 static void put_quoted(struct value *value, struct slice s)
+{
+        put(value, SLICE("\""));
+        for (size_t i = 0; i < s.len; i++)
+                put_quoted_byte(value, s.data[i]);
+        put(value, SLICE("\""));
+}
+
+/* RFC 2253 text has escaped what needs it, as the closing quote does here: Envoy writes it as it
+ * is. What is not of that form is escaped all the same. */
+static void put_subject(struct value *value, struct slice s)
 {
         put(value, SLICE("\""));
         for (size_t i = 0; i < s.len; i++) {
                 char c = s.data[i];
-                if (c < ' ' || c >= 0x7f) {
-                        put_escaped_byte(value, c);
-                        continue;
-                }
-                if (c == '"' || c == '\\')
-                        put(value, SLICE("\\"));
-                put(value, slice_sub(s, i, 1));
+                bool pair =
+                        c == '\\' && i + 1 < s.len && s.data[i + 1] >= ' ' && s.data[i + 1] < 0x7f;
+                if (pair)
+                        put(value, slice_sub(s, i++, 2));
+                else
+                        put_quoted_byte(value, c);
         }
         put(value, SLICE("\""));
 }
@@ -142,7 +162,7 @@ static bool xfcc(const struct identity *identity, struct header_list *out)
         put(&value, SLICE(";Cert=\""));
         put_pem_url_encoded(&value, identity->leaf);
         put(&value, SLICE("\";Subject="));
-        put_quoted(&value, identity->subject);
+        put_subject(&value, identity->subject);
         for (size_t i = 0; i < identity->uri_count; i++) {
                 put(&value, SLICE(";URI="));
                 put_name(&value, identity->uris[i]);
@@ -181,9 +201,14 @@ bool identity_headers_build(const struct identity *identity, struct arena *arena
                                       arena_slice(arena, identity->name));
                 whole = whole && sound;
         }
-        if (identity->forward & IDENTITY_CLIENT_CERT)
-                whole = client_cert(identity, out) && whole;
-        if (identity->forward & IDENTITY_CLIENT_CERT_CHAIN)
+        bool chain = (identity->forward & IDENTITY_CLIENT_CERT_CHAIN) != 0;
+        /* RFC 9440, 2.3: a chain never stands without its leaf. */
+        if (chain || identity->forward & IDENTITY_CLIENT_CERT) {
+                bool leaf = client_cert(identity, out);
+                whole = leaf && whole;
+                chain = chain && leaf;
+        }
+        if (chain)
                 whole = client_cert_chain(identity, out) && whole;
         if (identity->forward & IDENTITY_XFCC)
                 whole = xfcc(identity, out) && whole;

@@ -20,7 +20,7 @@ enum identity_verify {
 
 enum identity_forward { /* which of the optional fields, ORed */
         IDENTITY_CLIENT_CERT = 1,
-        IDENTITY_CLIENT_CERT_CHAIN = 2,
+        IDENTITY_CLIENT_CERT_CHAIN = 2, /* and the leaf with it (RFC 9440, 2.3) */
         IDENTITY_XFCC = 4,
 };
 

@@ -84,9 +84,47 @@ static void what_was_not_asked_for_is_not_sent(void **state)
         identity.name = SLICE_NONE;
         assert_true(identity_headers_build(&identity, &arena, &list));
         assert_int_equal(list.count, 1);
-        identity.forward = IDENTITY_CLIENT_CERT_CHAIN; /* straight from an anchor: no chain */
+}
+
+/* RFC 9440, 2.3: Client-Cert-Chain MUST NOT appear unless Client-Cert is also present. */
+static void a_chain_never_stands_without_its_leaf(void **state)
+{
+        static const struct slice chain[] = {{"issuer", 6}};
+        struct identity identity = verified();
+        char *der = memory_new(IDENTITY_VALUE_MAX);
+        (void)state;
+        identity.forward = IDENTITY_CLIENT_CERT_CHAIN;
         assert_true(identity_headers_build(&identity, &arena, &list));
-        assert_int_equal(list.count, 1);
+        assert_non_null(header_find(&list, SLICE("client-cert")));
+        assert_null(header_find(&list, SLICE("client-cert-chain"))); /* straight from an anchor */
+        identity.chain = chain;
+        identity.chain_count = 1;
+        assert_true(identity_headers_build(&identity, &arena, &list));
+        assert_header("client-cert-chain", ":aXNzdWVy:");
+        assert_non_null(header_find(&list, SLICE("client-cert")));
+        identity.leaf = slice_from(der, IDENTITY_VALUE_MAX);
+        assert_false(identity_headers_build(&identity, &arena, &list));
+        assert_null(header_find(&list, SLICE("client-cert")));
+        assert_null(header_find(&list, SLICE("client-cert-chain")));
+        free(der);
+}
+
+/* Envoy puts RFC 2253 text between quotes as it is; what was escaped stays escaped once. */
+static void a_subject_is_written_as_envoy_writes_it(void **state)
+{
+        struct identity identity = verified();
+        (void)state;
+        identity.forward = IDENTITY_XFCC;
+        identity.subject = SLICE("CN=a\\\"b,O=Foo\\, Inc,OU=\\C3\\A4\\\\");
+        assert_true(identity_headers_build(&identity, &arena, &list));
+        struct slice value = header_value(&list, SLICE("x-forwarded-client-cert"));
+        struct slice wanted = SLICE(";Subject=\"CN=a\\\"b,O=Foo\\, Inc,OU=\\C3\\A4\\\\\"");
+        assert_true(slice_equal(slice_skip(value, value.len - wanted.len), wanted));
+        identity.subject = SLICE("CN=a\\");
+        assert_true(identity_headers_build(&identity, &arena, &list));
+        value = header_value(&list, SLICE("x-forwarded-client-cert"));
+        wanted = SLICE(";Subject=\"CN=a\\\\\"");
+        assert_true(slice_equal(slice_skip(value, value.len - wanted.len), wanted));
 }
 
 static void xfcc_has_envoys_form(void **state)
@@ -127,7 +165,7 @@ static void names_from_a_certificate_cannot_break_out(void **state)
         while (!slice_starts_with(slice_skip(value, subject), SLICE(";Subject=")))
                 subject++;
         struct slice rest = slice_skip(value, subject);
-        if (!slice_is(rest, ";Subject=\"CN=a\\\\\\\"b,O=\\\"x\\\";URI=forged%0A%7F\""
+        if (!slice_is(rest, ";Subject=\"CN=a\\\"b,O=\\\"x\\\";URI=forged%0A%7F\""
                             ";DNS=\"a\\\",By=b\";DNS=\"a%0D%0Ax: y\";DNS=\"a%00b\";"
                             "DNS=\"a\\\\\";DNS=\"%C3%A4\";DNS="))
                 fail_msg("%.*s", SLICE_ARG(rest));
@@ -179,6 +217,8 @@ int main(void)
                 TEST(a_verified_client_is_named_and_shown_as_rfc_9440_says),
                 TEST(what_was_not_asked_for_is_not_sent),
                 TEST(xfcc_has_envoys_form),
+                TEST(a_chain_never_stands_without_its_leaf),
+                TEST(a_subject_is_written_as_envoy_writes_it),
                 TEST(names_from_a_certificate_cannot_break_out),
                 TEST(a_value_that_is_too_long_is_left_out_whole),
                 TEST(the_pem_in_xfcc_has_lines_of_64),
