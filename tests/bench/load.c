@@ -137,11 +137,11 @@ static bool job_open(struct load *load, struct job *job)
         return true;
 }
 
-/* True: a whole reply of status 200 is here. *broken: it can't become one. */
-static bool reply_complete(struct job *job, bool *broken)
+/* True: a whole reply of the wanted status is here. *broken: it can't become one. */
+static bool reply_complete(struct job *job, const char *status, bool *broken)
 {
         job->reply[job->received] = '\0';
-        *broken = job->received >= 12 && memcmp(job->reply + 8, " 200", 4) != 0;
+        *broken = job->received >= 12 && memcmp(job->reply + 9, status, 3) != 0;
         if (job->wanted == 0) {
                 char *end = strstr(job->reply, "\r\n\r\n");
                 if (!end)
@@ -247,7 +247,7 @@ static bool job_step(struct load *load, struct job *job)
                         return false;
                 }
                 job->received += (size_t)status;
-                if (reply_complete(job, &broken) || broken)
+                if (reply_complete(job, load->options->status, &broken) || broken)
                         job_replied(load, job, broken != refused);
                 return job->state == JOB_SEND || job->state == JOB_RECEIVE;
         case JOB_HELD:

@@ -20,9 +20,9 @@ enum load_mode {
 struct load_options {
         enum load_mode mode;
         uint16_t port;
-        const char *host, *path;
-        size_t concurrency, streams; /* open connections; h2 streams on each */
-        uint64_t count;              /* operations in all */
+        const char *host, *path, *status; /* "200": what every reply must be */
+        size_t concurrency, streams;      /* open connections; h2 streams on each */
+        uint64_t count;                   /* operations in all */
 };
 
 struct load_identity {

@@ -56,7 +56,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         (void)frame;
         (void)flags;
         if (name_len == 7 && memcmp(name, ":status", 7) == 0 &&
-            (value_len != 3 || memcmp(value, "200", 3) != 0))
+            (value_len != 3 || memcmp(value, h2->options->status, 3) != 0))
                 h2->result->errors++;
         return 0;
 }

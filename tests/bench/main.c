@@ -25,7 +25,7 @@ static int usage(void)
 {
         fprintf(stderr,
                 "usage: load --mode full|refused|keepalive|h2|idle --port N [--host NAME] [--path P]\n"
-                "            [--identities PEM] [--count N] [--concurrency N] [--streams N]\n");
+                "            [--status CODE] [--identities PEM] [--count N] [--concurrency N] [--streams N]\n");
         return 2;
 }
 
@@ -47,9 +47,10 @@ int main(int argc, char **argv)
                 {"host", 1, NULL, 'h'},    {"path", 1, NULL, 'u'},
                 {"count", 1, NULL, 'n'},   {"concurrency", 1, NULL, 'c'},
                 {"streams", 1, NULL, 's'}, {"identities", 1, NULL, 'i'},
-                {NULL, 0, NULL, 0}};
+                {"status", 1, NULL, 't'},  {NULL, 0, NULL, 0}};
         struct load_options options = {.host = "app.example.com",
                                        .path = "/",
+                                       .status = "200",
                                        .concurrency = 16,
                                        .streams = 100,
                                        .count = 1000};
@@ -70,6 +71,10 @@ int main(int argc, char **argv)
                         break;
                 case 'u':
                         options.path = optarg;
+                        break;
+                case 't':
+                        options.status = optarg;
+                        ok = strlen(optarg) == 3;
                         break;
                 case 'n':
                         options.count = strtoull(optarg, NULL, 10);

@@ -200,6 +200,34 @@ def rejudged(folder, people, backend):
     server.stop()
 
 
+def rule_policy(rule, pin):
+    return (f"---\napiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\nmetadata: {{name: {rule}, namespace: edge}}\n"
+            f"spec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app, sectionName: {rule}}}]\n"
+            f"  pins: [{pin}]\n")
+
+
+def route_pins(folder, people, backend, repeats, size):
+    """What the pins of a rule cost a request that they let in, name or refuse; beside 404, which asks no pin."""
+    rules = "\n".join(f"- name: {name}\n  matches: [{{path: {{type: PathPrefix, value: /{name}}}}}]\n"
+                      "  backendRefs: [{name: app, port: 80}]" for name in ("plain", "pinned", "named", "refused"))
+    pinned, unpinned = (f'{{spkiHash: "{p.spki_hash}"}}' for p in (people.pinned, people.unpinned))
+    server = Pingate(folder / "route-pins", people, backend.port, rules=rules,
+                     extra=rule_policy("pinned", pinned) + rule_policy("named", pinned[:-1] + ", name: robot}") +
+                     rule_policy("refused", unpinned))
+    rows = [("plain request", "/plain", "200"), ("let in by the pins of its rule", "/pinned", "200"),
+            ("and named by them", "/named", "200"), ("403 by the pins of its rule", "/refused", "403"),
+            ("404 without a route", "/nothing", "404")]
+    print("\nthe pins of a route (server CPU us a request: median [min..max])")
+    for mode, options in (("keepalive", {"concurrency": 64}), ("h2", {"concurrency": 4, "streams": 100})):
+        table = {row[0]: [] for row in rows}
+        for _ in range(repeats):
+            for name, path, status in rows:
+                table[name].append(load(server, people, mode, count=20000 * size, path=path, status=status, **options)[0])
+        for name, values in table.items():
+            print(f"  {mode:10} {name:30} {spread(values)}")
+    server.stop()
+
+
 def versions():
     for command in (["nginx", "-v"], ["haproxy", "-v"], ["caddy", "version"], ["openssl", "version"]):
         path = shutil.which(command[0], path="/usr/sbin:/usr/bin")
@@ -249,6 +277,7 @@ def main():
             return
         first_sight(folder, people, backend, options.repeats)
         pin_sets(folder, people, backend, options.size)
+        route_pins(folder, people, backend, options.repeats, options.size)
         rejudged(folder, people, backend)
     finally:
         for server in servers + [backend]:

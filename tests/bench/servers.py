@@ -96,7 +96,7 @@ class Pingate(Server):
     name = "pingate"
 
     def __init__(self, folder, people, backend_port, pins=(), set_refs=(), logs=True, binary=gw.BINARY,
-                 options=()):
+                 options=(), rules=None, extra=""):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.admin_port = free_port()
@@ -114,7 +114,7 @@ class Pingate(Server):
         text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
                 + gw.gateway([gw.https_listener("https", self.port)],
                              default=gw.validation(pins=inline))
-                + gw.backend(backend_port) + gw.route() + policy)
+                + gw.backend(backend_port) + gw.route(rules=rules) + policy + extra)
         (folder / "edge.yaml").write_text(text)
         self.config = folder / "edge.yaml"
         log = ["--access-log", str(folder / "access.log"), "--audit-log", str(folder / "audit.log")] if logs else [
