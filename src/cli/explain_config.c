@@ -177,6 +177,20 @@ static bool backends_pass(struct walk *walk)
         return rule->weight_sum > 0 ? all : answered(story, "backend", 500, "no_backend");
 }
 
+/* The policies of the rule and of its route. */
+static bool rule_passes(struct walk *walk)
+{
+        struct explain_story *story = &walk->story;
+        story->policy = rule_policy_find(walk->snapshot, story->rule);
+        struct exchange_gate gate = exchange_gate_rule(walk->snapshot, story->rule,
+                                                       story->judged ? &story->verdict : NULL,
+                                                       walk->place->now, &story->pins);
+        if (gate.status == 0)
+                return true;
+        bool pins = story->pins.reason != REASON_ACCEPTED;
+        return answered(story, pins ? "pins" : "rule", gate.status, gate.fault);
+}
+
 /* The gates of the request. */
 static bool request_passes(struct walk *walk)
 {
@@ -190,7 +204,7 @@ static bool request_passes(struct walk *walk)
                 return answered(story, story->host_listener ? "rule" : "host", gate.status,
                                 gate.fault);
         story->rule = rule;
-        return backends_pass(walk);
+        return rule_passes(walk) && backends_pass(walk);
 }
 
 static bool all_pass(struct walk *walk, const struct chain *chain)

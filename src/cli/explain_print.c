@@ -114,6 +114,10 @@ void explain_write_verdict(struct json_writer *w, const struct verdict *v)
                 json_field_text(w, "pinSource", v->pin_source);
         if (v->pin_name[0])
                 json_field_text(w, "pinName", v->pin_name);
+        if (v->report_only != REASON_ACCEPTED) {
+                json_field_text(w, "reportOnly", reason_token(v->report_only));
+                json_field_text(w, "reportScope", v->report_source);
+        }
         json_end_object(w);
 }
 

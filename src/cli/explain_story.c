@@ -36,6 +36,13 @@ static void print_hello(const struct explain_story *story, FILE *out)
                 reason_alert(story->hello), reason_token(story->hello));
 }
 
+static void print_report(enum reason reason, struct slice scope, FILE *out)
+{
+        if (reason != REASON_ACCEPTED)
+                fprintf(out, "ReportOnly:  would be refused: %s (%s), by %.*s\n",
+                        reason_says(reason), reason_token(reason), SLICE_ARG(scope));
+}
+
 static void print_client(const struct verdict *verdict, FILE *out)
 {
         explain_print_evidence(verdict, out);
@@ -44,6 +51,8 @@ static void print_client(const struct verdict *verdict, FILE *out)
                         verdict->pinned ? "pinned by: " : "pins:      ", verdict->pin_source);
         if (verdict->pin_name[0])
                 fprintf(out, "name:        %s\n", verdict->pin_name);
+        if (verdict->admitted)
+                print_report(verdict->report_only, slice_of(verdict->report_source), out);
         if (verdict->admitted && !verdict->verified)
                 fprintf(out, "identity:    none: Pingate-Client-Verify is %s%s\n",
                         verdict->reason == REASON_NO_CERTIFICATE ? "NONE" : "FAILED:",
@@ -63,10 +72,30 @@ static void print_backend(const struct explain_backend *backend, uint64_t weight
                         (unsigned long long)weight_sum);
 }
 
+static struct slice report_source(const struct pin_decision *pins)
+{
+        return pins->report_scope ? pins->report_scope->source : SLICE_NONE;
+}
+
+static void print_pins(const struct explain_story *story, FILE *out)
+{
+        const struct pin_decision *pins = &story->pins;
+        struct slice name = pins->match.name;
+        if (pins->reason != REASON_ACCEPTED)
+                fprintf(out, "  NO   pins: %s (%s), by %.*s\n", reason_says(pins->reason),
+                        reason_token(pins->reason), SLICE_ARG(pins->scope->source));
+        else if (pins->scope)
+                fprintf(out, "  yes  pins of the route: %.*s%s%.*s\n",
+                        SLICE_ARG(pins->scope->source), name.len ? ", name " : "", SLICE_ARG(name));
+        print_report(pins->report_only, report_source(pins), out);
+}
+
 static void print_rule(const struct explain_story *story, const struct route_rule *rule, FILE *out)
 {
         fprintf(out, "  yes  rule of HTTPRoute %.*s%s%.*s\n", SLICE_ARG(rule->route),
                 rule->name.len ? ", " : "", SLICE_ARG(rule->name));
+        if (story->policy)
+                print_pins(story, out);
         for (size_t i = 0; i < story->backend_count; i++)
                 print_backend(&story->backends[i], rule->weight_sum, out);
 }
@@ -133,6 +162,22 @@ static void write_backends(struct json_writer *w, const struct explain_story *st
         json_end_array(w);
 }
 
+static void write_pins(struct json_writer *w, const struct pin_decision *pins)
+{
+        json_key(w, SLICE("pins"));
+        json_begin_object(w);
+        json_field_text(w, "reason", reason_token(pins->reason));
+        if (pins->scope)
+                json_field_string(w, "scope", pins->scope->source);
+        if (pins->reason == REASON_ACCEPTED)
+                field_if(w, "name", pins->match.name);
+        if (pins->report_only != REASON_ACCEPTED) {
+                json_field_text(w, "reportOnly", reason_token(pins->report_only));
+                json_field_string(w, "reportScope", report_source(pins));
+        }
+        json_end_object(w);
+}
+
 static void write_request(struct json_writer *w, const struct explain_story *story)
 {
         json_key(w, SLICE("request"));
@@ -144,6 +189,8 @@ static void write_request(struct json_writer *w, const struct explain_story *sto
                 json_field_string(w, "route", story->rule->route);
                 field_if(w, "rule", story->rule->name);
         }
+        if (story->policy)
+                write_pins(w, &story->pins);
         if (story->status)
                 json_field_text(w, "gate", story->gate);
         write_answer(w, story->status, story->fault);

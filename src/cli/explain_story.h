@@ -29,11 +29,13 @@ struct explain_story {
         bool asked;       /* the request was reached */
         int status;       /* that the gateway answers it with; 0: it goes to a backend */
         bool passes;      /* no gate refuses or answers */
-        const char *gate; /* that gave the status: "host", "rule" or "backend" */
+        const char *gate; /* that gave the status: "host", "rule", "pins" or "backend" */
         const char *fault;
         struct slice host;
         const struct listener *host_listener;
         const struct route_rule *rule;
+        const struct rule_policy *policy; /* of the rule; NULL: none */
+        struct pin_decision pins;         /* of its scopes and its route's */
         const struct explain_backend *backends;
         size_t backend_count;
 };

@@ -6,48 +6,23 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/client.h"
+#include "proxy/client_identity.h"
 #include "proxy/connection_state.h"
-#include "proxy/handshake/shown.h"
 
-static struct identity identity_of_verified(const struct connection *connection,
-                                            struct arena *scratch)
-{
-        const struct verdict *verdict = connection->verdict;
-        unsigned forward = connection->listener->forward;
-        struct shown shown;
-        shown_read(connection->chain, verdict, (forward & ~(unsigned)IDENTITY_CLIENT_CERT) != 0,
-                   scratch, &shown);
-        return (struct identity){
-                .verify = IDENTITY_SUCCESS,
-                .forward = forward,
-                .name = slice_of(verdict->pin_name),
-                .leaf = shown.leaf,
-                .leaf_digest = verdict->leaf,
-                .chain = shown.chain,
-                .chain_count = shown.chain_count,
-                .subject = shown.subject,
-                .uris = shown.uris,
-                .uri_count = shown.uri_count,
-                .dns_names = shown.dns_names,
-                .dns_name_count = shown.dns_name_count,
-        };
-}
-
-/* Built once from the verified leaf alone, so every request says the same bytes (I25, I26). */
+/* Once for all requests that want nothing else. */
 static void identity_build(struct connection *connection)
 {
+        struct exchange_client *client = &connection->client;
         const struct verdict *verdict = connection->verdict;
-        struct arena scratch;
-        struct identity identity = {.verify = IDENTITY_NONE};
-        arena_init(&scratch, 4096);
-        if (verdict->verified) {
-                identity = identity_of_verified(connection, &scratch);
-        } else if (connection->chain) {
-                identity.verify = IDENTITY_FAILED;
-                identity.reason = slice_of(reason_token(verdict->reason));
-        }
-        identity_headers_build(&identity, &connection->arena, &connection->identity);
-        arena_done(&scratch);
+        if (verdict->verified)
+                client->client_name = slice_of(verdict->pin_name);
+        client->verdict = verdict;
+        client->chain = connection->chain;
+        client->forward = connection->listener->forward;
+        const struct client_shown shown = {verdict, client->chain, client->client_name,
+                                           client->forward};
+        client_identity_build(&shown, &connection->arena, &connection->identity);
+        client->identity = &connection->identity;
 }
 
 void connection_take_evidence(struct connection *connection)
@@ -67,11 +42,6 @@ void connection_take_evidence(struct connection *connection)
         must(connection->verdict->admitted);
         connection->trust_digest = connection->port->client->digest;
         identity_build(connection);
-        connection->client.identity = &connection->identity;
-        if (connection->verdict->verified) {
-                connection->client.client_name = slice_of(connection->verdict->pin_name);
-                connection->client.spki = connection->verdict->spki;
-        }
 }
 
 void connection_take_names(struct connection *connection)

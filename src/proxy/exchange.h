@@ -18,6 +18,7 @@
 #include "http/message.h"
 #include "proxy/upstream/pool.h"
 #include "snapshot/snapshot.h"
+#include "trust/judge.h"
 
 struct exchange;
 
@@ -43,9 +44,11 @@ struct exchange_env {
 /* What the connection knows; lives as long as the connection. */
 struct exchange_client {
         const struct header_list *identity; /* NULL: the port asks for no certificate */
+        unsigned forward;                   /* what of a verified client it shows */
+        const struct verdict *verdict;      /* NULL: as above */
+        const struct chain *chain;          /* NULL: none was presented */
         struct slice client_name, scheme, tls_server_name;
         struct event_address peer;
-        struct digest spki;
         uint64_t connection;
         const char *protocol; /* "1.1", "2" */
 };
@@ -74,7 +77,8 @@ struct exchange_start {
         bool end;                        /* the request has no body */
 };
 
-/* Decides (421, 404, 500, 503) or goes to a backend; either way the answer comes by callback. */
+/* Decides (421, 404, 403, 500, 503) or goes to a backend; either way the answer comes by callback.
+ */
 struct exchange *exchange_open(const struct exchange_start *start);
 /* An answer of our own for a message that could not be read (400, 431, …), logged like any other.
  */

@@ -91,6 +91,24 @@ static void outcome_facts_put(const struct exchange *exchange, struct request_fa
         facts->upstream = record->upstream;
 }
 
+static void client_facts_put(const struct exchange *exchange, struct request_facts *facts)
+{
+        const struct verdict *verdict = exchange->start.client->verdict;
+        const struct pin_decision *decision = &exchange->decision;
+        facts->reason = decision->reason;
+        facts->report_only = decision->report_only;
+        if (decision->reason != REASON_ACCEPTED)
+                facts->scope = decision->scope->source;
+        if (decision->report_scope)
+                facts->report_scope = decision->report_scope->source;
+        if (!verdict || !verdict->verified)
+                return;
+        facts->certificate = verdict->leaf;
+        facts->spki = verdict->spki;
+        if (decision->reason != REASON_ACCEPTED || decision->report_scope)
+                facts->subject = slice_of(verdict->subject);
+}
+
 void exchange_record_write(struct exchange *exchange)
 {
         const struct exchange_client *client = exchange->start.client;
@@ -98,14 +116,13 @@ void exchange_record_write(struct exchange *exchange)
                 .time_ms = exchange->record.time_ms,
                 .protocol = slice_of(client->protocol),
                 .client = client->peer,
-                .client_name = client->client_name,
-                .spki = client->spki,
+                .client_name = exchange_client_name(exchange),
                 .connection = client->connection,
                 .request_id = exchange->record.request_id,
-                .reason = REASON_ACCEPTED,
                 .generation = exchange->start.snapshot->generation,
         };
         request_facts_put(exchange, &facts);
+        client_facts_put(exchange, &facts);
         place_facts_put(exchange, &facts);
         outcome_facts_put(exchange, &facts);
         event_request(exchange->start.env->sink, &facts);

@@ -1,5 +1,6 @@
 #include "proxy/exchange_gate.h"
 
+#include "base/must.h"
 #include "proxy/exchange_state.h"
 #include "route/host_match.h"
 
@@ -54,7 +55,44 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
                 return (struct exchange_gate){400, "path_parameters"};
         if (!*rule)
                 return (struct exchange_gate){404, "no_route"};
-        if ((*rule)->refuses)
+        return pass;
+}
+
+const struct rule_policy *rule_policy_find(const struct snapshot *snapshot,
+                                           const struct route_rule *rule)
+{
+        if (rule->policy == ROUTE_POLICY_NONE)
+                return NULL;
+        must(rule->policy < snapshot->rule_policy_count);
+        return &snapshot->rule_policies[rule->policy];
+}
+
+/* Which gate said no is for the audit; the client learns the status alone. */
+static void judge_rule(const struct rule_policy *policy, const struct verdict *verdict, int64_t now,
+                       struct pin_decision *decision)
+{
+        if (!verdict || !verdict->verified) {
+                enum reason reason = verdict ? verdict->reason : REASON_NO_CLIENT_AUTH;
+                must(reason != REASON_ACCEPTED);
+                refuse_unverified_request(&policy->pins, reason, decision);
+                return;
+        }
+        struct pin_evidence evidence = verdict_evidence(verdict);
+        judge_request_pins(&policy->pins, &evidence, now, decision);
+}
+
+struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
+                                        const struct route_rule *rule,
+                                        const struct verdict *verdict, int64_t now,
+                                        struct pin_decision *decision)
+{
+        const struct rule_policy *policy = rule_policy_find(snapshot, rule);
+        *decision = (struct pin_decision){.reason = REASON_ACCEPTED};
+        if (policy)
+                judge_rule(policy, verdict, now, decision);
+        if (decision->reason != REASON_ACCEPTED)
+                return (struct exchange_gate){403, "refused_by_policy"};
+        if (rule->refuses)
                 return (struct exchange_gate){500, "rule_unusable"};
         return pass;
 }
@@ -77,6 +115,12 @@ struct exchange_gate exchange_gate_pass(struct exchange *exchange)
         const struct exchange_start *start = &exchange->start;
         struct exchange_gate gate = exchange_gate_route(start->port, start->listener, start->head,
                                                         &exchange->listener, &exchange->rule);
+        if (gate.status != 0)
+                return gate;
+        /* A port that asks nobody any more vouches for nobody, whoever came in before. */
+        const struct verdict *verdict = start->port->client ? start->client->verdict : NULL;
+        gate = exchange_gate_rule(start->snapshot, exchange->rule, verdict,
+                                  exchange->record.time_ms / 1000, &exchange->decision);
         if (gate.status != 0)
                 return gate;
         uint64_t random = random_next(start->env->random_state);

@@ -5,6 +5,7 @@
 
 #include "http/message.h"
 #include "snapshot/snapshot.h"
+#include "trust/judge.h"
 
 struct exchange_gate {
         int status;        /* 0: go on */
@@ -17,6 +18,17 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
                                          const struct request_head *head,
                                          const struct listener **listener,
                                          const struct route_rule **rule);
+/* What its policies ask of a request of that rule; NULL: it has none. */
+const struct rule_policy *rule_policy_find(const struct snapshot *snapshot,
+                                           const struct route_rule *rule);
+/* May this client have what the rule serves (403), and does the rule do what it says (500)?
+ * `verdict` is the judge's of the client's connection, NULL where the port asks nobody: who is not
+ * verified passes no scope, in every mode. *decision is complete in any case, for the record and
+ * for the name. */
+struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
+                                        const struct route_rule *rule,
+                                        const struct verdict *verdict, int64_t now,
+                                        struct pin_decision *decision);
 /* `random` is any 64-bit number. */
 struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
                                            const struct route_rule *rule, uint64_t random,

@@ -1,5 +1,6 @@
 #include "base/must.h"
 #include "http/h1_write.h"
+#include "proxy/client_identity.h"
 #include "proxy/exchange_state.h"
 
 enum {
@@ -7,6 +8,38 @@ enum {
 };
 
 /* ---- the head ---- */
+
+/* Of the rule, the route, or its connection. */
+struct slice exchange_client_name(const struct exchange *exchange)
+{
+        const struct pin_decision *decision = &exchange->decision;
+        if (decision->reason == REASON_ACCEPTED && decision->match.name.len > 0)
+                return decision->match.name;
+        return exchange->start.client->client_name;
+}
+
+/* What the connection has built says it, unless policies of the route want another name or other
+ * fields: those are built anew, by the same function. */
+static const struct header_list *identity_of(struct exchange *exchange)
+{
+        const struct exchange_start *start = &exchange->start;
+        const struct exchange_client *client = start->client;
+        const struct rule_policy *policy = rule_policy_find(start->snapshot, exchange->rule);
+        if (!client->identity || !client->verdict || !client->verdict->verified)
+                return client->identity;
+        const struct client_shown shown = {
+                .verdict = client->verdict,
+                .chain = client->chain,
+                .name = exchange_client_name(exchange),
+                .forward = policy && policy->forward_given ? policy->forward
+                                                           : exchange->listener->forward,
+        };
+        if (shown.forward == client->forward && slice_equal(shown.name, client->client_name))
+                return client->identity;
+        struct header_list *identity = ARENA_NEW(start->arena, struct header_list);
+        client_identity_build(&shown, start->arena, identity);
+        return identity;
+}
 
 /* The order is the law of header_rules.h: what Connection lists goes first, identity comes last, so
  * nothing that a client or a filter says can make or unmake it (I23, I24). */
@@ -28,7 +61,7 @@ static void headers_make(struct exchange *exchange)
         header_remove(headers, SLICE("expect"));
         for (size_t i = 0; i < exchange->rule->request_filter_count; i++)
                 headers_filter(headers, &exchange->rule->request_filters[i]);
-        request_headers_finish(headers, start->client->identity, false);
+        request_headers_finish(headers, identity_of(exchange), false);
 }
 
 void exchange_request_start(struct exchange *exchange)

@@ -69,6 +69,7 @@ struct exchange {
         enum exchange_state state;
         const struct listener *listener; /* that the authority belongs to */
         const struct route_rule *rule;
+        struct pin_decision decision; /* of the rule's and its route's scopes */
         const struct backend *backend;
         struct upstream_lease lease;
         struct http_limits limits; /* for what the backend says */
@@ -90,7 +91,7 @@ void exchange_turn_later(struct exchange *exchange);
 /* Puts the deadline off, after anything moved. */
 void exchange_deadline_renew(struct exchange *exchange);
 
-/* ---- exchange_gate.c: which listener, rule and backend ---- */
+/* ---- exchange_gate.c: which listener, rule and backend, and who may have it ---- */
 struct exchange_gate exchange_gate_pass(struct exchange *exchange);
 
 /* ---- exchange_answer.c: what pingate says itself ---- */
@@ -101,6 +102,7 @@ void exchange_record_write(struct exchange *exchange);
 
 /* ---- exchange_request.c: towards the backend ---- */
 void exchange_request_start(struct exchange *exchange);
+struct slice exchange_client_name(const struct exchange *exchange);
 void exchange_request_send(struct exchange *exchange);
 /* Another try on a fresh connection, if the request allows it. */
 bool exchange_request_retry(struct exchange *exchange);

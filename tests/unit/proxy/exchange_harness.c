@@ -113,7 +113,7 @@ static void backend_open(struct backend_peer *backend, struct harness *h)
 
 static void rule_add(struct harness *h, struct route *route, const char *path, uint32_t backend)
 {
-        struct route_rule *rule = ARENA_NEW(&h->snapshot->arena, struct route_rule);
+        struct route_rule *rule = h->rules++;
         struct route_match *match = ARENA_NEW(&h->snapshot->arena, struct route_match);
         struct route_backend *target = ARENA_NEW(&h->snapshot->arena, struct route_backend);
         struct slice *any = ARENA_NEW(&h->snapshot->arena, struct slice);
@@ -182,6 +182,7 @@ static void snapshot_make(struct harness *h)
         h->backends[2] = (struct backend){SLICE("none"), NULL, 0};
         h->backends[3] = (struct backend){SLICE("dead"), &endpoints[3], 1};
         h->backends[4] = (struct backend){SLICE("name"), &endpoints[4], 1};
+        struct route_rule *rules = h->rules = ARENA_ARRAY(&s->arena, struct route_rule, 7);
         rule_add(h, &routes[0], "/good", 0);
         rule_add(h, &routes[1], "/half", 1);
         rule_add(h, &routes[2], "/none", 2);
@@ -189,6 +190,7 @@ static void snapshot_make(struct harness *h)
         rule_add(h, &routes[4], "/invalid", ROUTE_BACKEND_INVALID);
         rule_add(h, &routes[5], "/refuses", 0);
         rule_add(h, &routes[6], "/name", 4);
+        h->rules = rules;
         for (uint32_t i = 0; i < 3; i++) {
                 h->listeners[i] =
                         (struct listener){.name = SLICE("l"),
@@ -411,6 +413,10 @@ struct request_facts harness_record(struct harness *h)
         facts.fault.data = arena_slice(&h->arena, facts.fault).data; /* outlives the slot */
         facts.path.data = arena_slice(&h->arena, facts.path).data;
         facts.request_id.data = arena_slice(&h->arena, facts.request_id).data;
+        facts.scope.data = arena_slice(&h->arena, facts.scope).data;
+        facts.report_scope.data = arena_slice(&h->arena, facts.report_scope).data;
+        facts.subject.data = arena_slice(&h->arena, facts.subject).data;
+        facts.client_name.data = arena_slice(&h->arena, facts.client_name).data;
         event_ring_release(ring);
         return facts;
 }

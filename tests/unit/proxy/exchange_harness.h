@@ -83,6 +83,7 @@ struct harness {
         struct port *port;
         struct listener *listeners;
         struct backend *backends;
+        struct route_rule *rules; /* in the order that they are added in: /good is the first */
         struct arena arena;
         struct request_head head;
         struct backend_peer backend;
