@@ -1,4 +1,6 @@
 """Ports, deadlines, and a relay that keeps every byte a backend was sent."""
+import itertools
+import random
 import socket
 import threading
 import time
@@ -6,10 +8,21 @@ import time
 DEADLINE_S = 20
 
 
+# Below the ports that the kernel gives to clients, and another start for each process: two test workers must
+# not come by the same port, as SO_REUSEPORT would let two gateways share it.
+_FIRST, _COUNT = 10000, 22000
+_next = itertools.count(random.SystemRandom().randrange(_COUNT))
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while True:
+        port = _FIRST + next(_next) % _COUNT
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def eventually(check, what, deadline_s=DEADLINE_S):
