@@ -3,13 +3,7 @@
  * one that stood in its place, and only what that lacks is looked for elsewhere. */
 #pragma once
 
-#include "snapshot/snapshot.h"
-
-/* Where a pin stands. */
-struct pin_list_place {
-        struct slice source; /* "ClientCertificatePolicy edge/partners" */
-        bool deny;
-};
+#include "snapshot/pin_walk.h"
 
 typedef void (*on_pin_change_fn)(bool added, const struct pin *pin,
                                  const struct pin_list_place *place, void *self);

@@ -326,6 +326,22 @@ X509_CRL *ca_set_crl(const struct ca_set *set, size_t index)
         return set->crls.items[index].crl;
 }
 
+static int64_t unix_or_never(const ASN1_TIME *time)
+{
+        int64_t unix_s;
+        return time && asn1_time_unix(time, &unix_s) ? unix_s : INT64_MAX;
+}
+
+int64_t ca_set_anchor_not_after(const struct ca_set *set, size_t index)
+{
+        return unix_or_never(X509_get0_notAfter(ca_set_anchor(set, index)));
+}
+
+int64_t ca_set_crl_next_update(const struct ca_set *set, size_t index)
+{
+        return unix_or_never(X509_CRL_get0_nextUpdate(ca_set_crl(set, index)));
+}
+
 const struct digest *ca_set_digest(const struct ca_set *set)
 {
         return &set->digest;

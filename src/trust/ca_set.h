@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <openssl/x509.h>
 
@@ -51,6 +52,9 @@ const struct digest *ca_set_anchor_digest(const struct ca_set *set, size_t index
 bool ca_set_has_anchor(const struct ca_set *set, const struct digest *certificate);
 size_t ca_set_crl_count(const struct ca_set *set);
 X509_CRL *ca_set_crl(const struct ca_set *set, size_t index); /* the set's own */
+/* Unix seconds: an anchor's notAfter, a CRL's nextUpdate; INT64_MAX: it says none. */
+int64_t ca_set_anchor_not_after(const struct ca_set *set, size_t index);
+int64_t ca_set_crl_next_update(const struct ca_set *set, size_t index);
 /* Of the anchors, in an order of its own. */
 const struct digest *ca_set_digest(const struct ca_set *set);
 /* Of the CRLs; none (all zero) without revocation. */

@@ -48,6 +48,8 @@ struct pin_scope {
         struct slice source;         /* "ClientCertificatePolicy edge/partners", for evidence */
         struct pin_set *const *sets; /* none, or only empty ones: admits nobody */
         size_t set_count;
+        /* One for each set: "ConfigMap edge/devices". For evidence; may be NULL. */
+        const struct slice *set_sources;
         struct pin_set *deny; /* who matches is refused, whatever else allows; NULL: nobody */
         bool unusable;        /* a restriction in it could not be read: admits nobody */
         bool report_only;     /* decides and records, refuses nobody, gives no name */

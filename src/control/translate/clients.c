@@ -218,14 +218,22 @@ static size_t inline_scope_build(struct work *w, const struct gateway_work *gate
         const struct certificate_pinning *pinning = client->validation->pinning;
         struct pin_set **sets =
                 ARENA_ARRAY(w->frozen, struct pin_set *, pinning->certificate_refs.count + 1);
+        struct slice *sources =
+                ARENA_ARRAY(w->frozen, struct slice, pinning->certificate_refs.count + 1);
         size_t count = 0, pins = 0;
+        sources[0] = SLICE("hashes");
         if (pinning->spki_hashes.count + pinning->certificate_hashes.count)
                 sets[count++] = hashes_build(w, pinning);
         for (size_t i = 0; i < pinning->certificate_refs.count; i++) {
-                struct pin_set *set = pinned_ref_resolve(w, gateway->api, client,
-                                                         &pinning->certificate_refs.items[i]);
-                if (set)
-                        sets[count++] = set;
+                const struct object_ref *ref = &pinning->certificate_refs.items[i];
+                struct pin_set *set = pinned_ref_resolve(w, gateway->api, client, ref);
+                if (!set)
+                        continue;
+                struct slice namespace =
+                        ref->namespace.len ? ref->namespace : gateway->api->object.namespace;
+                sources[count] = arena_printf(w->frozen, "%.*s %.*s/%.*s", SLICE_ARG(ref->kind),
+                                              SLICE_ARG(namespace), SLICE_ARG(ref->name));
+                sets[count++] = set;
         }
         for (size_t i = 0; i < count; i++)
                 pins += pin_set_count(sets[i]);
@@ -235,6 +243,7 @@ static size_t inline_scope_build(struct work *w, const struct gateway_work *gate
                                                            SLICE_ARG(gateway->name)),
                                     .sets = sets,
                                     .set_count = count,
+                                    .set_sources = sources,
                                     .removal = removal_default()};
         return pins;
 }

@@ -116,7 +116,9 @@ static void pins_build(struct work *w, struct policy_work *policy)
 {
         const struct client_certificate_policy *api = policy->api;
         policy->sets = ARENA_ARRAY(w->frozen, struct pin_set *, api->pin_sets.count + 1);
+        policy->set_sources = ARENA_ARRAY(w->frozen, struct slice, api->pin_sets.count + 1);
         if (api->pins.count) {
+                policy->set_sources[0] = SLICE("pins");
                 policy->sets[0] = written_pins_build(w, api->pins.items, api->pins.count);
                 faults_note(w, policy, policy->sets[policy->set_count++], SLICE("pins"));
         }
@@ -126,6 +128,7 @@ static void pins_build(struct work *w, struct policy_work *policy)
                 if (!set)
                         continue;
                 set = pin_set_shared(w, set);
+                policy->set_sources[policy->set_count] = freeze(w, id);
                 policy->sets[policy->set_count++] = set;
                 faults_note(w, policy, set, id);
         }

@@ -164,6 +164,7 @@ struct pin_scope policy_scope(struct work *w, const struct policy_target *target
                 .source = freeze(w, api->object.id),
                 .sets = policy->sets,
                 .set_count = policy->set_count,
+                .set_sources = policy->set_sources,
                 .deny = policy->deny,
                 .unusable = policy->deny_broken,
                 .report_only = !policy_enforces(target),

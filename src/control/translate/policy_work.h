@@ -38,7 +38,8 @@ struct policy_work {
         struct object_status *status;
         struct policy_target *targets; /* one for each of the API's */
         struct pin_set **sets; /* one for each source; the cache or w->pin_sets holds them */
-        struct pin_set *deny;  /* NULL: nobody is denied */
+        struct slice *set_sources;
+        struct pin_set *deny; /* NULL: nobody is denied */
         size_t set_count, pin_count, fault_count;
         size_t expired_count;   /* of the pins, those whose window is over */
         bool deny_broken;       /* an entry of deny can't be kept: its scopes admit nobody */

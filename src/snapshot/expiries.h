@@ -1,0 +1,18 @@
+/* What of a snapshot ends first, of each kind, in Unix seconds: for operators, who have to bring
+ * the next one before. Pins have names and are told one by one (observe/pin_ledger.h). */
+#pragma once
+
+#include <stdint.h>
+
+#include "snapshot/snapshot.h"
+
+#define EXPIRY_NONE INT64_MAX
+
+struct expiries { /* EXPIRY_NONE: there is none of the kind */
+        /* A bundle keeps old CAs: those that were over at `now` count only where all are. */
+        int64_t cas;
+        /* These lock clients out while they are over, so they count for as long as they stand. */
+        int64_t crls, server_certificates;
+};
+
+struct expiries snapshot_expiries(const struct snapshot *snapshot, int64_t now);
