@@ -18,6 +18,7 @@
 #include "event/emit.h"
 #include "observe/admin.h"
 #include "observe/observe.h"
+#include "observe/pin_ledger.h"
 #include "observe/state.h"
 #include "proxy/handshake/handshake.h"
 #include "proxy/handshake/probe.h"
@@ -138,6 +139,8 @@ static void on_published(const struct translation *translation, void *self)
         run->facts.translation = translation;
         run->facts.published_ms = now_ms();
         proxy_wake(run->proxy);
+        pin_ledger_set_snapshot(observer_pins(run->observer), translation->snapshot,
+                                run->facts.published_ms);
         take_faults(run);
         warn_of_faults(run);
 }

@@ -251,6 +251,7 @@ void run_state_tell(struct gateway_state *state, const struct run_facts *facts)
                 .published_ms = facts->published_ms,
                 .pins = snapshot->pin_count,
                 .routes = snapshot->route_count,
+                .expires = snapshot_expiries(snapshot, facts->published_ms / 1000),
                 .listener_count = listeners_take(&telling, &listeners),
                 .gateway_count = gateways_take(&telling, &gateways),
         };

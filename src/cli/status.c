@@ -113,6 +113,27 @@ static void print_workers(const struct node *workers)
         }
 }
 
+enum {
+        NEVER_SHOWN = 10
+};
+
+/* Pins with a name that nobody has used: a few of them, for all there is -o json. */
+static void print_pins(const struct node *pins)
+{
+        char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE];
+        const struct node *never = node_find(pins, "never_matched");
+        size_t count = never ? never->child_count : 0;
+        if (!pins || slice_is(node_text(pins, "names"), "0"))
+                return;
+        printf("pin names   %s, %s of them over, %zu matched by nobody since the start",
+               shown(pins, "names", "?", a), shown(pins, "expired", "?", b), count);
+        for (size_t i = 0; i < count && i < NEVER_SHOWN; i++)
+                printf("%s%s", i ? ", " : ": ", shown(never->children[i], "name", "?", a));
+        if (count > NEVER_SHOWN)
+                printf(" and %zu more (-o json)", count - NEVER_SHOWN);
+        printf("\n");
+}
+
 static void print_status(const struct node *root)
 {
         char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE], c[UTF8_SHOWN_SIZE];
@@ -123,6 +144,7 @@ static void print_status(const struct node *root)
                shown(generation, "published", "never", b), shown(generation, "digest", "none", c));
         printf("serves      %s pins, %s routes\n", shown(generation, "pins", "0", a),
                shown(generation, "routes", "0", b));
+        print_pins(node_find(root, "pins"));
         print_gateways(node_find(root, "gateways"));
         print_listeners(node_find(root, "listeners"));
         print_workers(node_find(root, "workers"));

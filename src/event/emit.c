@@ -16,6 +16,7 @@ enum {
         MAX_TOKEN = 48,
         MAX_PATH = 384,
         MAX_LONG = 768,
+        MAX_ISSUERS = 9 * DIGEST_BYTES, /* a path has 10 certificates at most (I10) */
 };
 
 static struct event *begin(struct event_sink *sink, struct event_ring *ring, enum event_kind kind,
@@ -49,6 +50,7 @@ static void put_handshake(struct event_ring *ring, struct event *event,
         event_text_adopt(event, &to->scope, MAX_NAME);
         event_text_adopt(event, &to->report_scope, MAX_NAME);
         event_text_adopt(event, &to->pin_owner, MAX_NAME);
+        event_text_adopt(event, &to->issuers, MAX_ISSUERS);
         event_ring_commit(ring);
 }
 

@@ -14,7 +14,7 @@
 #include "event/facts.h"
 
 enum {
-        EVENT_TEXT_BYTES = 1600,
+        EVENT_TEXT_BYTES = 1888,
 };
 
 enum event_kind {

@@ -8,12 +8,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "event/emit.h"
 #include "observe/metrics.h"
 #include "observe/observe.h"
+#include "observe/pin_ledger.h"
 #include "observe/refusals.h"
 #include "observe/state.h"
 #include "text/json.h"
@@ -47,14 +49,23 @@ struct answer {
 typedef bool (*on_page_fn)(struct admin *admin, struct MHD_Connection *connection,
                            struct answer *answer);
 
+static int64_t now_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static bool page_metrics(struct admin *admin, struct MHD_Connection *connection,
                          struct answer *answer)
 {
         (void)connection;
-        struct metrics_extra extra = {.lines_lost = observer_lines_lost(admin->options.observer)};
+        struct observer *observer = admin->options.observer;
+        struct metrics_extra extra = {.lines_lost = observer_lines_lost(observer)};
         gateway_state_measure(admin->options.state, &extra);
         answer->type = "text/plain; version=0.0.4; charset=utf-8";
-        return metrics_print(admin->options.hub, &extra, &answer->body);
+        return metrics_print(admin->options.hub, &extra, &answer->body) &&
+               pin_ledger_measure(observer_pins(observer), now_ms(), &answer->body);
 }
 
 static bool page_healthz(struct admin *admin, struct MHD_Connection *connection,
@@ -82,7 +93,7 @@ static bool page_status(struct admin *admin, struct MHD_Connection *connection,
         answer->type = "application/json";
         struct json_writer w;
         json_writer_init(&w, &answer->body);
-        gateway_state_print(admin->options.state, &w);
+        gateway_state_print(admin->options.state, observer_pins(admin->options.observer), &w);
         return json_writer_done(&w) && buffer_append(&answer->body, SLICE("\n"));
 }
 

@@ -160,6 +160,29 @@ static bool print_lost(struct event_hub *hub, uint64_t lines, struct buffer *out
                metric_sample(out, metric, SLICE("what=\"lines\""), lines);
 }
 
+static bool print_expiry(struct buffer *out, const char *metric, const char *help, int64_t unix_s)
+{
+        return metric_time(out, metric, help, unix_s == EXPIRY_NONE ? 0 : unix_s * 1000);
+}
+
+static bool print_times(const struct metrics_extra *extra, struct buffer *out)
+{
+        return metric_time(out, "pingate_generation_published_timestamp_seconds",
+                           "Unix time at which the newest generation was published.",
+                           extra->published_ms) &&
+               metric_time(out, "pingate_source_error_timestamp_seconds",
+                           "Unix time at which a source last could not be read; not there before.",
+                           extra->source_error_ms) &&
+               print_expiry(out, "pingate_ca_earliest_not_after_timestamp_seconds",
+                            "Unix time at which the next client CA ends.", extra->expires.cas) &&
+               print_expiry(out, "pingate_crl_earliest_next_update_timestamp_seconds",
+                            "Unix time by which the next CRL has to be replaced.",
+                            extra->expires.crls) &&
+               print_expiry(out, "pingate_server_certificate_earliest_not_after_timestamp_seconds",
+                            "Unix time at which the next server certificate ends.",
+                            extra->expires.server_certificates);
+}
+
 static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
 {
         return metric_gauge(out, "pingate_ready", "1 when every worker serves a generation.",
@@ -195,5 +218,6 @@ static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
 bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, struct buffer *out)
 {
         return print_rows(hub, out) && print_refusals(hub, out) && print_histograms(hub, out) &&
-               print_lost(hub, extra->lines_lost, out) && print_extra(extra, out);
+               print_lost(hub, extra->lines_lost, out) && print_extra(extra, out) &&
+               print_times(extra, out);
 }

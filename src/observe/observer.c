@@ -15,6 +15,7 @@
 #include "event/ring.h"
 #include "observe/format.h"
 #include "observe/log_file.h"
+#include "observe/pin_ledger.h"
 #include "observe/refusals.h"
 
 enum {
@@ -33,6 +34,7 @@ struct observer {
         struct log_file audit, access, people;
         struct buffer line; /* scratch */
         struct refusals *refusals;
+        struct pin_ledger *pins;
         uint64_t untold[2];          /* lines dropped since the last gap line: audit, access */
         _Atomic uint64_t lines_lost; /* ever, of all logs */
 };
@@ -114,6 +116,8 @@ static bool drain_ring(struct observer *o, size_t sink, bool accepts)
                 if (!event)
                         break;
                 write_event(o, event);
+                if (event->kind == EVENT_HANDSHAKE)
+                        pin_ledger_note(o->pins, &event->handshake, event->time_ms);
                 event_ring_release(ring);
                 any = true;
         }
@@ -169,6 +173,7 @@ static void observer_free(struct observer *o)
         log_file_close(&o->people);
         buffer_done(&o->line);
         refusals_free(o->refusals);
+        pin_ledger_free(o->pins);
         if (o->stop_fd >= 0)
                 close(o->stop_fd);
         free(o);
@@ -210,6 +215,7 @@ struct observer *observer_open(const struct observe_options *options, struct eve
         o->stop_fd = o->audit.fd = o->access.fd = o->people.fd = -1;
         buffer_init(&o->line, LOG_LINE_MAX);
         o->refusals = refusals_new();
+        o->pins = pin_ledger_new();
         if (files_open(o, options, err))
                 return o;
         observer_free(o);
@@ -251,6 +257,11 @@ void observer_stop(struct observer *observer)
 struct refusals *observer_refusals(struct observer *observer)
 {
         return observer->refusals;
+}
+
+struct pin_ledger *observer_pins(struct observer *observer)
+{
+        return observer->pins;
 }
 
 uint64_t observer_lines_lost(const struct observer *observer)

@@ -10,6 +10,7 @@
 #include "event/emit.h"
 #include "observe/format_field.h"
 #include "observe/metrics.h"
+#include "observe/pin_ledger.h"
 #include "text/time.h"
 
 struct gateway_state {
@@ -19,9 +20,9 @@ struct gateway_state {
         struct arena arena; /* of the generation's texts */
         struct state_generation generation;
         bool draining;
-        struct buffer source_error; /* empty: all sources are well */
-        int64_t source_error_ms;
-        struct buffer probe_failure; /* empty: the last probes have passed */
+        struct buffer source_error;                    /* empty: all sources are well */
+        int64_t source_error_ms, source_error_last_ms; /* began; told last, 0: never */
+        struct buffer probe_failure;                   /* empty: the last probes have passed */
         uint64_t probes_passed, probes_failed;
 };
 
@@ -127,6 +128,8 @@ void gateway_state_set_source_error(struct gateway_state *state, struct slice te
         pthread_mutex_lock(&state->lock);
         if (state->source_error.len == 0)
                 state->source_error_ms = now_ms();
+        if (text.len > 0)
+                state->source_error_last_ms = now_ms();
         buffer_clear(&state->source_error);
         buffer_append(&state->source_error, slice_sub(text, 0, state->source_error.max));
         pthread_mutex_unlock(&state->lock);
@@ -293,6 +296,22 @@ static void print_generation(struct json_writer *w, const struct state_generatio
         json_end_object(w);
 }
 
+static void field_expiry(struct json_writer *w, const char *key, int64_t unix_s)
+{
+        if (unix_s != EXPIRY_NONE)
+                field_time(w, key, unix_s * 1000);
+}
+
+static void print_expiries(struct json_writer *w, const struct expiries *e)
+{
+        json_key(w, SLICE("expires"));
+        json_begin_object(w);
+        field_expiry(w, "cas", e->cas);
+        field_expiry(w, "crls", e->crls);
+        field_expiry(w, "server_certificates", e->server_certificates);
+        json_end_object(w);
+}
+
 static void print_worker(struct json_writer *w, const struct worker_counters *c)
 {
         json_begin_object(w);
@@ -308,7 +327,8 @@ static void print_worker(struct json_writer *w, const struct worker_counters *c)
         json_end_object(w);
 }
 
-void gateway_state_print(struct gateway_state *state, struct json_writer *w)
+void gateway_state_print(struct gateway_state *state, struct pin_ledger *pins,
+                         struct json_writer *w)
 {
         struct progress progress;
         pthread_mutex_lock(&state->lock);
@@ -319,6 +339,12 @@ void gateway_state_print(struct gateway_state *state, struct json_writer *w)
         json_field_integer(w, "uptime_s", (now_ms() - state->started_ms) / 1000);
         json_field_text(w, "readiness", readiness(state));
         print_generation(w, &state->generation);
+        if (state->generation.number)
+                print_expiries(w, &state->generation.expires);
+        if (pins) {
+                json_key(w, SLICE("pins"));
+                pin_ledger_print(pins, now_ms(), w);
+        }
         print_listeners(w, &progress, &state->generation);
         json_key(w, SLICE("workers"));
         json_begin_array(w);
@@ -343,6 +369,9 @@ void gateway_state_measure(struct gateway_state *state, struct metrics_extra *ex
         pthread_mutex_lock(&state->lock);
         extra->ready = slice_is(slice_of(readiness(state)), "ready");
         extra->generation = state->generation.number;
+        extra->published_ms = state->generation.published_ms;
+        extra->expires = state->generation.expires;
+        extra->source_error_ms = state->source_error_last_ms;
         extra->pins = state->generation.pins;
         extra->listeners = state->generation.listener_count;
         extra->source_failing = state->source_error.len > 0;

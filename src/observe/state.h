@@ -10,10 +10,12 @@
 
 #include "base/digest.h"
 #include "base/slice.h"
+#include "snapshot/expiries.h"
 
 struct event_hub;
 struct gateway_state;
 struct json_writer;
+struct pin_ledger;
 
 /* What has to be seen, beside what translation knows, before a condition may be True. */
 enum state_proof {
@@ -55,6 +57,7 @@ struct state_generation {
         struct digest digest;
         int64_t published_ms;
         uint64_t pins, routes;
+        struct expiries expires;
         const struct state_gateway *gateways;
         size_t gateway_count;
         const struct state_listener *listeners;
@@ -77,5 +80,7 @@ void gateway_state_set_source_error(struct gateway_state *state, struct slice te
 
 /* Why not ready, as one token for the probe's body; "ready" where it is. */
 const char *gateway_state_readiness(struct gateway_state *state);
-void gateway_state_print(struct gateway_state *state, struct json_writer *w);
+/* `pins`: what "pins" says of them; NULL: nothing. */
+void gateway_state_print(struct gateway_state *state, struct pin_ledger *pins,
+                         struct json_writer *w);
 void gateway_state_measure(struct gateway_state *state, struct metrics_extra *extra);

@@ -159,11 +159,18 @@ static struct leaf_facts leaf_facts(const struct handshake *handshake)
                                    .not_after_s = verdict->leaf_not_after};
 }
 
+static struct slice issuers_of(const struct verdict *verdict)
+{
+        size_t above = verdict && verdict->path.count > 1 ? verdict->path.count - 1 : 0;
+        return above ? slice_from(verdict->path.spki[1].bytes, above * DIGEST_BYTES) : SLICE_NONE;
+}
+
 bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
                       const struct handshake_outcome *outcome)
 {
         const struct verdict *verdict = handshake->verdict;
         const struct listener *listener = handshake->listener;
+        bool verified = outcome->admitted && verdict && verdict->verified;
         /* Who was refused anyway tells nothing of what a policy in rollout would change. */
         bool reports = outcome->admitted && verdict && verdict->report_only != REASON_ACCEPTED;
         const unsigned char *alpn = NULL;
@@ -174,13 +181,14 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .report_only = reports ? verdict->report_only : REASON_ACCEPTED,
                 .report_scope = slice_of(reports ? verdict->report_source : NULL),
                 .admitted = outcome->admitted,
-                .verified = outcome->admitted && verdict && verdict->verified,
+                .verified = verified,
                 .peer = handshake->peer,
                 .gateway = handshake->port->gateway,
                 .listener = listener ? listener->name : SLICE_NONE,
                 .sni = slice_from(handshake->sni, handshake->sni_len),
                 .leaf = leaf_facts(handshake),
                 .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
+                .issuers = verified && verdict->pinned ? issuers_of(verdict) : SLICE_NONE,
                 .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
                 .scope = slice_of(verdict ? verdict->pin_source : NULL),
                 .tls_version = slice_of(SSL_get_version(ssl)),
