@@ -178,6 +178,9 @@ static void print_refusal(const struct node *r)
         if (node_text(r, "spki_sha256").len)
                 printf("    spki:%s\n    cert:%s\n", shown(r, "spki_sha256", "", a),
                        shown(r, "certificate_sha256", "-", b));
+        if (node_text(r, "renewal_of").len)
+                printf("    renewal of %s: same subject and names, new key\n",
+                       shown(r, "renewal_of", "", a));
         if (node_text(r, "pin").len)
                 printf("    to admit this client, pin: %s\n", shown(r, "pin", "", a));
 }

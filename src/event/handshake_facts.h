@@ -30,8 +30,12 @@ struct handshake_facts {
         struct slice sni;
         struct leaf_facts leaf;
         struct slice pin_name, pin_owner;
-        struct slice issuers; /* of the path above a pinned leaf: SPKI digests, side by side */
-        struct slice scope;   /* the scope that matched or refused: "listener edge/edge/https" */
+        /* SHA-256 over subject and alternative names, of who came in by a named pin or is trusted
+         * and not pinned: for noticing renewals, never for deciding (I13). */
+        struct digest identity;
+        struct slice renewal_of; /* the pin that this client had; filled in by observe */
+        struct slice issuers;    /* of the path above a pinned leaf: SPKI digests, side by side */
+        struct slice scope;      /* the scope that matched or refused: "listener edge/edge/https" */
         struct slice report_scope; /* the ReportOnly one that would have refused */
         struct slice tls_version, tls_cipher, alpn;
         uint64_t generation, connection, duration_us;

@@ -61,7 +61,8 @@ static bool page_metrics(struct admin *admin, struct MHD_Connection *connection,
 {
         (void)connection;
         struct observer *observer = admin->options.observer;
-        struct metrics_extra extra = {.lines_lost = observer_lines_lost(observer)};
+        struct metrics_extra extra = {.lines_lost = observer_lines_lost(observer),
+                                      .renewals = observer_renewals(observer)};
         gateway_state_measure(admin->options.state, &extra);
         answer->type = "text/plain; version=0.0.4; charset=utf-8";
         return metrics_print(admin->options.hub, &extra, &answer->body) &&

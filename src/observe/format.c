@@ -44,6 +44,7 @@ static void handshake(struct json_writer *w, const struct handshake_facts *h)
         }
         field_known(w, "pin_name", h->pin_name);
         field_known(w, "pin_owner", h->pin_owner);
+        field_known(w, "renewal_of", h->renewal_of);
         field_known(w, "scope", h->scope);
         json_field_unsigned(w, "generation", h->generation);
         field_known(w, "tls_version", h->tls_version);

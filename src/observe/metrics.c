@@ -183,6 +183,15 @@ static bool print_times(const struct metrics_extra *extra, struct buffer *out)
                             extra->expires.server_certificates);
 }
 
+static bool print_renewals(uint64_t renewals, struct buffer *out)
+{
+        const char *metric = "pingate_renewals_noticed_total";
+        return metric_head(out, metric, "counter",
+                           "Clients that a named pin let in before and that came unpinned with a "
+                           "new key.") &&
+               metric_sample(out, metric, SLICE_NONE, renewals);
+}
+
 static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
 {
         return metric_gauge(out, "pingate_ready", "1 when every worker serves a generation.",
@@ -219,5 +228,5 @@ bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, str
 {
         return print_rows(hub, out) && print_refusals(hub, out) && print_histograms(hub, out) &&
                print_lost(hub, extra->lines_lost, out) && print_extra(extra, out) &&
-               print_times(extra, out);
+               print_times(extra, out) && print_renewals(extra->renewals, out);
 }

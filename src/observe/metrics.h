@@ -13,7 +13,7 @@ struct event_hub;
 
 struct metrics_extra {
         bool ready;
-        uint64_t lines_lost;
+        uint64_t lines_lost, renewals;
         int64_t published_ms, source_error_ms; /* Unix time; 0: never */
         struct expiries expires;
         uint64_t generation, pins, listeners;

@@ -34,4 +34,5 @@ struct observer *observer_start(const struct observe_options *options, struct ev
 void observer_stop(struct observer *observer); /* writes what is left, waits at most a second */
 struct refusals *observer_refusals(struct observer *observer);
 struct pin_ledger *observer_pins(struct observer *observer);
+uint64_t observer_renewals(const struct observer *observer);   /* refusals told as such */
 uint64_t observer_lines_lost(const struct observer *observer); /* log lines that were dropped */

@@ -17,6 +17,7 @@
 #include "observe/log_file.h"
 #include "observe/pin_ledger.h"
 #include "observe/refusals.h"
+#include "observe/renewals.h"
 
 enum {
         BATCH = 256,    /* records of one ring before the next has its turn */
@@ -34,9 +35,11 @@ struct observer {
         struct log_file audit, access, people;
         struct buffer line; /* scratch */
         struct refusals *refusals;
+        struct renewals *renewals;
         struct pin_ledger *pins;
         uint64_t untold[2];          /* lines dropped since the last gap line: audit, access */
         _Atomic uint64_t lines_lost; /* ever, of all logs */
+        _Atomic uint64_t renewals_told;
 };
 
 static int64_t clock_ms(clockid_t which)
@@ -88,6 +91,24 @@ static void write_event(struct observer *o, const struct event *event)
                 refusals_add(o->refusals, event);
 }
 
+/* A handshake is looked at before it is written: who is refused may be known by name. The record
+ * in the ring is its producer's, so the name is put into a copy. */
+static void write_handshake(struct observer *o, const struct event *event)
+{
+        const struct handshake_facts *facts = &event->handshake;
+        struct slice renewal_of = renewals_find(o->renewals, facts);
+        if (renewal_of.len > 0 && pin_ledger_may_have(o->pins, renewal_of)) {
+                struct event told = *event;
+                told.handshake.renewal_of = renewal_of;
+                atomic_fetch_add_explicit(&o->renewals_told, 1, memory_order_relaxed);
+                write_event(o, &told);
+        } else {
+                write_event(o, event);
+        }
+        renewals_note(o->renewals, facts);
+        pin_ledger_note(o->pins, facts, event->time_ms);
+}
+
 static void write_gap(struct observer *o, size_t sink, bool accepts, uint64_t lost)
 {
         if (lost == 0)
@@ -115,9 +136,10 @@ static bool drain_ring(struct observer *o, size_t sink, bool accepts)
                 write_gap(o, sink, accepts, lost);
                 if (!event)
                         break;
-                write_event(o, event);
                 if (event->kind == EVENT_HANDSHAKE)
-                        pin_ledger_note(o->pins, &event->handshake, event->time_ms);
+                        write_handshake(o, event);
+                else
+                        write_event(o, event);
                 event_ring_release(ring);
                 any = true;
         }
@@ -173,6 +195,7 @@ static void observer_free(struct observer *o)
         log_file_close(&o->people);
         buffer_done(&o->line);
         refusals_free(o->refusals);
+        renewals_free(o->renewals);
         pin_ledger_free(o->pins);
         if (o->stop_fd >= 0)
                 close(o->stop_fd);
@@ -215,6 +238,7 @@ struct observer *observer_open(const struct observe_options *options, struct eve
         o->stop_fd = o->audit.fd = o->access.fd = o->people.fd = -1;
         buffer_init(&o->line, LOG_LINE_MAX);
         o->refusals = refusals_new();
+        o->renewals = renewals_new();
         o->pins = pin_ledger_new();
         if (files_open(o, options, err))
                 return o;
@@ -262,6 +286,11 @@ struct refusals *observer_refusals(struct observer *observer)
 struct pin_ledger *observer_pins(struct observer *observer)
 {
         return observer->pins;
+}
+
+uint64_t observer_renewals(const struct observer *observer)
+{
+        return atomic_load_explicit(&observer->renewals_told, memory_order_relaxed);
 }
 
 uint64_t observer_lines_lost(const struct observer *observer)

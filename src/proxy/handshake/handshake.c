@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/handshake/hooks.h"
+#include "proxy/handshake/identity.h"
 
 static uint64_t now_us(void)
 {
@@ -159,6 +160,19 @@ static struct leaf_facts leaf_facts(const struct handshake *handshake)
                                    .not_after_s = verdict->leaf_not_after};
 }
 
+/* Only where somebody may want to know who it was: whom a named pin lets in, and who is trusted and
+ * not pinned. A path that did not verify vouches for no name. */
+static struct digest identity_of(const struct handshake *handshake, bool verified)
+{
+        const struct verdict *verdict = handshake->verdict;
+        bool trusted = verdict && handshake->chain && verdict->path.count > 0;
+        bool known = verified && verdict->pin_name[0] != '\0';
+        if (!trusted || !(known || verdict->reason == REASON_NOT_PINNED ||
+                          verdict->report_only == REASON_NOT_PINNED))
+                return (struct digest){{0}};
+        return certificate_identity(handshake->chain->leaf);
+}
+
 static struct slice issuers_of(const struct verdict *verdict)
 {
         size_t above = verdict && verdict->path.count > 1 ? verdict->path.count - 1 : 0;
@@ -188,6 +202,7 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .sni = slice_from(handshake->sni, handshake->sni_len),
                 .leaf = leaf_facts(handshake),
                 .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
+                .identity = identity_of(handshake, verified),
                 .issuers = verified && verdict->pinned ? issuers_of(verdict) : SLICE_NONE,
                 .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
                 .scope = slice_of(verdict ? verdict->pin_source : NULL),
