@@ -68,7 +68,8 @@ def unpacked(package, tmp_path_factory):
 
 def test_the_package_holds_program_unit_configuration_and_copyright(unpacked):
     wanted = ["usr/bin/pingate", "lib/systemd/system/pingate.service", "etc/pingate/README",
-              "usr/share/doc/pingate/copyright"]
+              "usr/share/doc/pingate/copyright", "usr/share/doc/pingate/examples/pingate.json",
+              "usr/share/doc/pingate/examples/alerts.yaml"]
     assert [path for path in wanted if not (unpacked / path).is_file()] == []
     assert (unpacked / wanted[1]).read_text() == UNIT.read_text()
     assert (unpacked / "DEBIAN" / "conffiles").read_text() == "/etc/pingate/README\n"
