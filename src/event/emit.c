@@ -178,6 +178,7 @@ void event_request(struct event_sink *sink, const struct request_facts *facts)
         event_text_adopt(event, &to->scope, MAX_NAME);
         event_text_adopt(event, &to->report_scope, MAX_NAME);
         event_text_adopt(event, &to->subject, MAX_DN);
+        event_text_adopt(event, &to->issuers, MAX_ISSUERS);
         event_ring_commit(sink->ring);
 }
 

@@ -43,7 +43,10 @@ struct request_facts {
         struct slice scope, report_scope; /* the scope of each */
         struct slice fault;              /* token of what went wrong when pingate made the answer */
         struct digest certificate, spki; /* the verified client's */
-        struct slice subject;            /* of its certificate, where a scope would refuse it */
+        struct slice issuers;            /* of its path, where rule_policy is one: SPKI digests */
+        uint32_t rule_policy; /* that it was judged by: its place in the generation, from 1; 0: none
+                               */
+        struct slice subject; /* of its certificate, where a scope would refuse it */
         bool folded; /* one of a flood of refusals: counted in the audit log; set by the emitter */
         uint64_t generation, connection;
         uint64_t bytes_in, bytes_out; /* of bodies */

@@ -34,7 +34,7 @@ struct handshake_facts {
          * and not pinned: for noticing renewals, never for deciding (I13). */
         struct digest identity;
         struct slice renewal_of; /* the pin that this client had; filled in by observe */
-        struct slice issuers;    /* of the path above a pinned leaf: SPKI digests, side by side */
+        struct slice issuers;    /* of the path above a verified leaf: SPKI digests, side by side */
         struct slice scope;      /* the scope that matched or refused: "listener edge/edge/https" */
         struct slice report_scope; /* the ReportOnly one that would have refused */
         struct slice tls_version, tls_cipher, alpn;

@@ -140,6 +140,8 @@ static bool drain_ring(struct observer *o, size_t sink, bool accepts)
                         write_handshake(o, event);
                 else
                         write_event(o, event);
+                if (event->kind == EVENT_REQUEST)
+                        pin_ledger_note_request(o->pins, &event->request, event->time_ms);
                 event_ring_release(ring);
                 any = true;
         }

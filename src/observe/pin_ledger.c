@@ -279,6 +279,27 @@ void pin_ledger_note(struct pin_ledger *ledger, const struct handshake_facts *fa
         pthread_mutex_unlock(&ledger->lock);
 }
 
+/* Rules are known by their place in a generation: a request that began under the one before is not
+ * counted. */
+void pin_ledger_note_request(struct pin_ledger *ledger, const struct request_facts *facts,
+                             int64_t time_ms)
+{
+        if (facts->rule_policy == 0 || facts->reason != REASON_ACCEPTED ||
+            digest_is_none(&facts->certificate))
+                return;
+        struct pin_client client = {.certificate = facts->certificate,
+                                    .spki = facts->spki,
+                                    .issuers = facts->issuers,
+                                    .now = time_ms / 1000};
+        struct noting noting = {ledger, time_ms};
+        pthread_mutex_lock(&ledger->lock);
+        ledger->admissions++;
+        if (ledger->snapshot && ledger->snapshot->generation == facts->generation)
+                snapshot_rule_pin_matches(ledger->snapshot, facts->rule_policy - 1, &client,
+                                          &noting, on_match);
+        pthread_mutex_unlock(&ledger->lock);
+}
+
 bool pin_ledger_may_have(struct pin_ledger *ledger, struct slice name)
 {
         pthread_mutex_lock(&ledger->lock);

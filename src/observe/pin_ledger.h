@@ -24,6 +24,7 @@ enum {
 struct handshake_facts;
 struct json_writer;
 struct pin_ledger;
+struct request_facts;
 struct snapshot;
 
 struct pin_ledger *pin_ledger_new(void);
@@ -35,6 +36,9 @@ void pin_ledger_set_snapshot(struct pin_ledger *ledger, struct snapshot *snapsho
 /* All else than an admission with an identity is no news. */
 void pin_ledger_note(struct pin_ledger *ledger, const struct handshake_facts *facts,
                      int64_t time_ms);
+/* A request that the policies of its route and rule let pass; counts in their scopes. */
+void pin_ledger_note_request(struct pin_ledger *ledger, const struct request_facts *facts,
+                             int64_t time_ms);
 /* Does a pin in force bear that name? Where some names are not followed, it may. */
 bool pin_ledger_may_have(struct pin_ledger *ledger, struct slice name);
 

@@ -100,7 +100,9 @@ static const struct set_family {
         {"pingate_pin_set_faults", "gauge",
          "Entries of one set that can't be read and match nobody.", set_faults},
         {"pingate_pin_set_matches_total", "counter",
-         "Handshakes let in whose client matched a pin of this set.", set_matches},
+         "Handshakes let in, and requests past the policies of their route, whose client matched "
+         "a pin of this set.",
+         set_matches},
         {"pingate_pin_set_changed_timestamp_seconds", "gauge",
          "Unix time at which the pins of this set last changed, or were first read.", set_changed},
 };
@@ -110,7 +112,9 @@ static const struct name_family {
         name_sample_fn sample;
 } name_families[] = {
         {"pingate_pin_matches_total", "counter",
-         "Handshakes let in whose client matched a pin of this name.", name_matches},
+         "Handshakes let in, and requests past the policies of their route, whose client matched "
+         "a pin of this name.",
+         name_matches},
         {"pingate_pin_last_matched_timestamp_seconds", "gauge",
          "Unix time of the last of them; not there before the first.", name_last},
         {"pingate_pin_not_after_timestamp_seconds", "gauge",

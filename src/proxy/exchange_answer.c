@@ -105,6 +105,11 @@ static void client_facts_put(const struct exchange *exchange, struct request_fac
                 return;
         facts->certificate = verdict->leaf;
         facts->spki = verdict->spki;
+        if (exchange->rule && exchange->rule->policy != ROUTE_POLICY_NONE) {
+                struct pin_evidence evidence = verdict_evidence(verdict);
+                facts->rule_policy = exchange->rule->policy + 1;
+                facts->issuers = slice_from(evidence.issuers, evidence.issuer_count * DIGEST_BYTES);
+        }
         if (decision->reason != REASON_ACCEPTED || decision->report_scope)
                 facts->subject = slice_of(verdict->subject);
 }

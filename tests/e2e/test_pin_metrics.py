@@ -85,6 +85,31 @@ def test_each_admission_counts_in_every_scope_that_it_met(edge, people):
     assert m("pingate_pin_names") == 3 and m("pingate_pin_names_never_matched") == 1
 
 
+def test_a_request_counts_in_the_scopes_of_its_route_and_an_issuer_pin_where_it_stands(people, nginx, start):
+    port = free_port()
+    gateway = start({
+        "edge.yaml": gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
+        + gw.gateway([gw.https_listener("https", port)], default=gw.validation()) + gw.backend(nginx.port) + gw.route(),
+        "pins.yaml": f"""---
+apiVersion: pingate.dev/v1alpha1
+kind: ClientCertificatePolicy
+metadata: {{name: partners, namespace: edge}}
+spec:
+  targetRefs: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app}}]
+  pins:
+  - {{name: issuing, issuerSpkiHash: "{people.issuing.spki_hash}"}}
+  - {{name: acme-robot, spkiHash: "{people.pinned.spki_hash}"}}
+"""})
+    assert curl(port, people.server_ca, people.pinned).status == 200
+    assert curl(port, people.server_ca, people.by_intermediate).status == 200
+    assert curl(port, people.server_ca, people.unpinned).status == 403
+    m = eventually(lambda: (lambda m: m("pingate_pin_set_matches_total", policy=POLICY, set="pins") == 2 and m)(
+        Metrics(gateway)), "two matches")
+    assert m("pingate_pin_matches_total", policy=POLICY, name="issuing") == 1
+    assert m("pingate_pin_matches_total", policy=POLICY, name="acme-robot") == 1
+    assert m("pingate_requests_refused_total", reason="not_pinned") == 1
+
+
 def test_status_names_the_pins_that_nobody_has_used(edge, people):
     gateway, port = edge
     assert curl(port, people.server_ca, people.pinned).status == 200

@@ -175,8 +175,8 @@ static struct digest identity_of(const struct handshake *handshake, bool verifie
 
 static struct slice issuers_of(const struct verdict *verdict)
 {
-        size_t above = verdict && verdict->path.count > 1 ? verdict->path.count - 1 : 0;
-        return above ? slice_from(verdict->path.spki[1].bytes, above * DIGEST_BYTES) : SLICE_NONE;
+        struct pin_evidence evidence = verdict_evidence(verdict);
+        return slice_from(evidence.issuers, evidence.issuer_count * DIGEST_BYTES);
 }
 
 bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
@@ -203,7 +203,7 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
                 .leaf = leaf_facts(handshake),
                 .pin_name = slice_of(verdict ? verdict->pin_name : NULL),
                 .identity = identity_of(handshake, verified),
-                .issuers = verified && verdict->pinned ? issuers_of(verdict) : SLICE_NONE,
+                .issuers = verified ? issuers_of(verdict) : SLICE_NONE,
                 .pin_owner = slice_of(verdict ? verdict->pin_owner : NULL),
                 .scope = slice_of(verdict ? verdict->pin_source : NULL),
                 .tls_version = slice_of(SSL_get_version(ssl)),

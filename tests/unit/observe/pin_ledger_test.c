@@ -250,6 +250,45 @@ static void a_scope_counts_only_whom_it_was_asked_about(void **state)
         assert_line(f, "pingate_pin_matches_total{policy=\"" POLICY "\",name=\"a\"} 1");
 }
 
+/* The policy holds on the only rule there is, too. */
+static void add_rule(struct snapshot *s)
+{
+        struct rule_policy *policy = ARENA_NEW(&s->arena, struct rule_policy);
+        policy->pins = (struct request_policy){s->ports[0].client->scopes, 1};
+        pin_scope_ref(policy->pins.scopes);
+        s->rule_policies = policy;
+        s->rule_policy_count = 1;
+        s->generation = 3;
+}
+
+static void a_request_counts_in_the_scopes_of_its_rule(void **state)
+{
+        struct fixture *f = *state;
+        const struct set_plan plan = {.source = "pins", .name = "a", .first = 1, .count = 1};
+        const struct request_facts let_in = {.generation = 3,
+                                             .rule_policy = 1,
+                                             .certificate = certificate_of(1),
+                                             .spki = digest_of(1)};
+        struct request_facts refused = let_in, elsewhere = let_in, before = let_in;
+        refused.reason = REASON_NOT_PINNED;
+        elsewhere.rule_policy = 0;
+        before.generation = 2;
+        struct snapshot *s = snapshot_of(&plan, 1, true);
+        add_rule(s);
+        pin_ledger_set_snapshot(f->ledger, s, 5000);
+        snapshot_unref(s);
+        pin_ledger_note_request(f->ledger, &refused, 6000);
+        pin_ledger_note_request(f->ledger, &elsewhere, 6000);
+        pin_ledger_note_request(f->ledger, &before, 6000);
+        measure(f);
+        assert_line(f, "pingate_pin_matches_total{policy=\"" POLICY "\",name=\"a\"} 0");
+        pin_ledger_note_request(f->ledger, &let_in, 7000);
+        measure(f);
+        assert_line(f, "pingate_pin_matches_total{policy=\"" POLICY "\",name=\"a\"} 1");
+        assert_line(f, "pingate_pin_last_matched_timestamp_seconds{policy=\"" POLICY
+                       "\",name=\"a\"} 7.000");
+}
+
 static void only_who_came_in_with_an_identity_counts(void **state)
 {
         struct fixture *f = *state;
@@ -375,6 +414,7 @@ int main(void)
                 TEST(who_matches_twice_counts_once),
                 TEST(a_pin_counts_only_while_its_window_is_open),
                 TEST(a_scope_counts_only_whom_it_was_asked_about),
+                TEST(a_request_counts_in_the_scopes_of_its_rule),
                 TEST(only_who_came_in_with_an_identity_counts),
                 TEST(counts_outlive_a_generation_and_a_changed_set_says_when),
                 TEST(names_beyond_the_maximum_are_summed_up),
