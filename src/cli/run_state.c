@@ -193,31 +193,52 @@ static size_t listeners_take(struct telling *telling, struct state_listener **ou
 
 /* ---- Gateways ---- */
 
+struct fault_count { /* of one Gateway's ports */
+        size_t ports, faulty, unavailable;
+        const struct listener_fault *first, *address;
+};
+
+static struct fault_count faults_count(const struct telling *telling, struct slice gateway)
+{
+        const struct snapshot *snapshot = telling->translation->snapshot;
+        struct fault_count count = {0};
+        for (size_t p = 0; p < snapshot->port_count; p++) {
+                if (!slice_equal(snapshot->ports[p].gateway, gateway))
+                        continue;
+                count.ports++;
+                const struct listener_fault *fault = fault_find(telling, &snapshot->ports[p]);
+                if (!fault)
+                        continue;
+                count.faulty++;
+                count.unavailable += strcmp(fault_reason(fault), "PortUnavailable") == 0;
+                if (!count.first)
+                        count.first = fault;
+                if (!count.address && strcmp(fault_reason(fault), "AddressNotUsable") == 0)
+                        count.address = fault;
+        }
+        return count;
+}
+
 /* One address that is not usable is the whole Gateway's fault (upstream); a port that is taken is
  * not, while another serves. */
 static void gateway_faults_tell(struct telling *telling, struct state_gateway *gateway)
 {
-        const struct snapshot *snapshot = telling->translation->snapshot;
-        size_t ports = 0, faulty = 0;
-        const struct listener_fault *first = NULL, *address = NULL;
-        for (size_t p = 0; p < snapshot->port_count; p++) {
-                const struct port *port = &snapshot->ports[p];
-                if (!slice_equal(port->gateway, gateway->name))
-                        continue;
-                ports++;
-                const struct listener_fault *fault = fault_find(telling, port);
-                if (!fault)
-                        continue;
-                faulty++;
-                first = first ? first : fault;
-                if (!address && strcmp(fault_reason(fault), "AddressNotUsable") == 0)
-                        address = fault;
+        struct fault_count count = faults_count(telling, gateway->name);
+        if (count.faulty == 0)
+                return;
+        struct slice message = fault_message(telling, count.first);
+        struct state_condition *accepted = condition_find(&gateway->conditions, "Accepted");
+        if (count.unavailable == count.ports) {
+                deny(&gateway->conditions, "Accepted", "ListenersNotValid", message);
+        } else if (count.unavailable > 0 && accepted && accepted->holds) {
+                accepted->reason = SLICE("ListenersNotValid");
+                accepted->message = message;
         }
-        if (address)
+        if (count.address)
                 deny(&gateway->conditions, "Programmed", "AddressNotUsable",
-                     fault_message(telling, address));
-        else if (faulty > 0 && faulty == ports)
-                deny(&gateway->conditions, "Programmed", "Invalid", fault_message(telling, first));
+                     fault_message(telling, count.address));
+        else if (count.faulty == count.ports)
+                deny(&gateway->conditions, "Programmed", "Invalid", message);
 }
 
 static size_t gateways_take(struct telling *telling, struct state_gateway **out)

@@ -50,12 +50,14 @@ def test_a_taken_port_is_told_and_bound_once_it_is_free(people, nginx, start):
         assert condition(gateway, "other", "Accepted")[:2] == ("False", "PortUnavailable")
         assert condition(gateway, "https", "Programmed")[:2] == ("True", "Programmed")
         assert gateway_condition(gateway, "Programmed") == ("True", "Programmed")
+        assert gateway_condition(gateway, "Accepted") == ("True", "ListenersNotValid")
         warning = eventually(lambda: gateway.audit("warning"), "the log says so")[-1]
         assert f"127.0.0.1:{taken} can't be bound" in warning["says"]
         text = subprocess.run([gw.BINARY, "status", "--admin", f"127.0.0.1:{gateway.admin_port}"],
                               capture_output=True, text=True, timeout=30).stdout
         assert "NOT SERVED (PortUnavailable)" in text
     eventually(lambda: condition(gateway, "other", "Programmed")[0] == "True", "bound once it is free")
+    assert gateway_condition(gateway, "Accepted") == ("True", "Accepted")
     assert curl(taken, people.server_ca, people.pinned).status == 200
     assert eventually(lambda: [r for r in gateway.audit("lifecycle") if r["what"] == "bound"], "the log says so")
 
