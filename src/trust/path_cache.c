@@ -113,12 +113,12 @@ static void shelf_add(struct shelf *shelf, const struct verdict *verdict)
 
 void path_cache_commit(struct path_cache *cache, const struct verdict *verdict)
 {
-        if (verdict->verified)
+        if (cache && verdict->verified)
                 shelf_add(&cache->proven, verdict);
 }
 
 void path_cache_commit_refused(struct path_cache *cache, const struct verdict *verdict)
 {
-        if (!verdict->verified && verdict->path.count > 0)
+        if (cache && !verdict->verified && verdict->path.count > 0)
                 shelf_add(&cache->refused, verdict);
 }

@@ -42,7 +42,7 @@ size_t path_cache_count(const struct path_cache *cache); /* without those of ref
 bool path_cache_find(struct path_cache *cache, const struct digest *key, int64_t now,
                      struct path *path);
 /* Call it when the handshake that the verdict was for has completed. Takes nothing from a verdict
- * that is not verified, or whose path came from the cache. */
+ * that is not verified, or whose path came from the cache. No cache (a probe has none): NULL. */
 void path_cache_commit(struct path_cache *cache, const struct verdict *verdict);
 /* For a verdict that is not verified although a path is there; takes nothing from any other. */
 void path_cache_commit_refused(struct path_cache *cache, const struct verdict *verdict);

@@ -460,6 +460,8 @@ static void the_path_of_a_refused_client_is_remembered_apart(void **state)
         port_pin(&port, pin);
         verdict = ask(&port, wanted.x509, NULL);
         path_cache_commit(cache, &verdict);
+        path_cache_commit(NULL, &verdict); /* there need not be one */
+        path_cache_commit_refused(NULL, &verdict);
         path_cache_commit_refused(cache, &verdict); /* takes nothing: it came in */
         for (int i = 0; i < 5; i++) {               /* they push out one another, and nobody else */
                 struct pki_cert unwanted = pki_make(&root, &(struct pki_spec){0});
