@@ -281,3 +281,61 @@ def test_a_connection_ends_with_the_window_of_its_pin(people, backend, start):
     assert handshake(edge.port, people.server_ca, people.unpinned) == 46
     assert eventually(lambda: [r for r in gateway.audit("connection_closed") if r.get("reason") == "pin_out_of_window"],
                       "the end is in the audit log")
+
+
+KINDS = pytest.mark.parametrize("kind, alpn, tls", [(H1, "http/1.1", "1.2"), (H1, "http/1.1", "1.3"),
+                                                    (H2, "h2", "1.2"), (H2, "h2", "1.3")])
+
+
+def named_policy(name, on_removal, admitted, denied=(), section=""):
+    pins, deny = (", ".join(f'{{spkiHash: "{who.spki_hash}"}}' for who in people) for people in (admitted, denied))
+    return (f"---\napiVersion: pingate.dev/v1alpha1\nkind: ClientCertificatePolicy\nmetadata: {{name: {name}, namespace: edge}}\n"
+            f"spec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: edge{section}}}]\n"
+            f"  onRemoval: {{action: {on_removal}}}\n  pins: [{pins}]\n  deny: [{deny}]\n")
+
+
+def changed(gateway, edge, extra):
+    """Writes other policies and waits until all connections are judged by them; when that was."""
+    before = gateway.generation()
+    gateway.write("edge.yaml", edge.text(extra=extra))
+    generation = eventually(lambda: gateway.generation() > before and gateway.generation(), "published")
+    eventually(lambda: judged(gateway) >= generation, "all are judged")
+    return time.monotonic()
+
+
+def is_served(client):
+    client.ask("/after")
+    read_until([client], lambda: client.answers == client.asked or client.ended_at, 20)
+    return client.answers == client.asked
+
+
+@KINDS
+def test_who_is_kept_is_closed_once_it_is_denied(people, backend, start, kind, alpn, tls):
+    edge = Edge(people, backend.port, spki=[], extra=named_policy("p", "Keep", [people.pinned, people.unpinned]))
+    gateway = start({"edge.yaml": edge.text()})
+    stays, goes = (kind(tls_context(people.server_ca, who, tls=tls, alpn=(alpn,)), edge.port)
+                   for who in (people.pinned, people.unpinned))
+    changed(gateway, edge, named_policy("p", "Keep", [people.pinned]))
+    assert handshake(edge.port, people.server_ca, people.unpinned) == 46
+    assert is_served(goes) and is_served(stays)
+    denied_at = changed(gateway, edge, named_policy("p", "Keep", [people.pinned], denied=[people.unpinned]))
+    read_until([goes], lambda: goes.ended_at, 20)
+    assert goes.ended_at - denied_at < 5
+    assert is_served(stays)
+
+
+@KINDS
+def test_of_two_policies_the_stricter_removal_wins(people, backend, start, kind, alpn, tls):
+    def both(*admitted):
+        return (named_policy("whole", "Keep", admitted)
+                + named_policy("section", "Close", admitted, section=", sectionName: https"))
+    edge = Edge(people, backend.port, spki=[], extra=both(people.pinned, people.unpinned))
+    gateway = start({"edge.yaml": edge.text()})
+    stays, goes = (kind(tls_context(people.server_ca, who, tls=tls, alpn=(alpn,)), edge.port)
+                   for who in (people.pinned, people.unpinned))
+    goes.ask("/hold")
+    eventually(lambda: backend.held == 1, "the request is in flight")
+    cut_at = changed(gateway, edge, both(people.pinned))
+    read_until([goes], lambda: goes.ended_at, 20)
+    assert goes.ended_at - cut_at < 5 and goes.answers == 0
+    assert is_served(stays)
