@@ -131,6 +131,14 @@ def test_the_manual_has_every_metric(served):
         assert f"`{metric}`" in MANUAL, metric
 
 
+def test_the_manual_has_every_field_of_status(served):
+    part = re.search(r"^### /status.*?(?=^## )", MANUAL, re.S | re.M).group(0)
+    status = json.loads(served.admin("/status")[1])
+    pins = status["pins"]
+    for field in (*status, *status["generation"], *status["expires"], *pins, *pins["sets"][0], "next_to_end", "last_matched"):
+        assert f"`{field}`" in part or f"`pins.{field}`" in part, field
+
+
 def test_the_manual_has_every_field_of_the_records(served):
     records = served.audit() + served.access()
     assert {r["event"] for r in records} >= {"handshake", "request", "generation_published", "pin_changed"}
