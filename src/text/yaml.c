@@ -64,16 +64,27 @@ static int line_at(struct slice text, size_t at)
         return line;
 }
 
+static bool is_blank(char c)
+{
+        /* The bytes of U+0085, U+2028 and U+2029 too, which libyaml takes for line ends. */
+        static const bool blanks[256] = {
+                [' '] = true,  ['\t'] = true, ['\r'] = true, ['\n'] = true, [0xc2] = true,
+                [0x85] = true, [0xe2] = true, [0x80] = true, [0xa8] = true, [0xa9] = true};
+        return blanks[(unsigned char)c];
+}
+
+/* Where a run of blanks becomes too long; the text's end when none does. Such a run covers a place
+ * that is a multiple of the maximum: only around those is anything looked at. */
 static size_t blank_run_end(struct slice text)
 {
-        size_t run = 0;
-        for (size_t i = 0; i < text.len && run <= BLANK_RUN_MAX; i++) {
-                /* The bytes of U+0085, U+2028 and U+2029 too, which libyaml takes for line ends. */
-                bool blank = text.data[i] != '\0' &&
-                             strchr(" \t\r\n\xc2\x85\xe2\x80\xa8\xa9", text.data[i]) != NULL;
-                run = blank ? run + 1 : 0;
-                if (run > BLANK_RUN_MAX)
-                        return i;
+        for (size_t at = BLANK_RUN_MAX; at < text.len; at += BLANK_RUN_MAX) {
+                size_t start = at, end = at;
+                while (start > 0 && at - start < BLANK_RUN_MAX && is_blank(text.data[start - 1]))
+                        start--;
+                while (end < text.len && end - start <= BLANK_RUN_MAX && is_blank(text.data[end]))
+                        end++;
+                if (end - start > BLANK_RUN_MAX)
+                        return start + BLANK_RUN_MAX;
         }
         return text.len;
 }

@@ -262,6 +262,30 @@ static void long_texts_take_time_by_their_length_only(void **state)
         assert_true((clock() - start) / CLOCKS_PER_SEC < 20);
 }
 
+/* A comment, a run of blanks wherever it may lie, and a value. */
+static void too_long_a_run_of_blanks_is_found_wherever_it_lies(void **state)
+{
+        (void)state;
+        static const int starts[] = {0, 1, 100, 8190, 8191, 8192, 8193, 16383, 16384, 16385, 20000};
+        static const int runs[] = {1, 4096, 8191, 8192, 8193, 8194, 12000, 16384, 30000};
+        CLEANUP(buffer_done) struct buffer text;
+        buffer_init(&text, 1 << 20);
+        for (size_t i = 0; i < COUNT_OF(starts); i++) {
+                for (size_t j = 0; j < COUNT_OF(runs); j++) {
+                        struct yaml_docs docs;
+                        struct error err = {.text = ""};
+                        buffer_clear(&text);
+                        for (int n = 0; n < starts[i]; n++)
+                                buffer_append(&text, SLICE("#"));
+                        buffer_printf(&text, "%*s#\nb: c", runs[j], "");
+                        bool good = yaml_parse(&arena, buffer_slice(&text), "f", &docs, &err);
+                        if (good != (runs[j] <= 8192) ||
+                            (!good && !strstr(err.text, "f:1: more than 8192 blanks in a row")))
+                                fail_msg("%d blanks at %d: %s", runs[j], starts[i], err.text);
+                }
+        }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +300,7 @@ int main(void)
                 TEST(depth_is_bounded_through_aliases_too),
                 TEST(a_billion_laughs_stop_at_two_million_values),
                 TEST(long_texts_take_time_by_their_length_only),
+                TEST(too_long_a_run_of_blanks_is_found_wherever_it_lies),
         };
         return RUN(tests);
 }
