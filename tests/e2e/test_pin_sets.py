@@ -111,6 +111,8 @@ def test_a_file_that_is_only_touched_makes_no_generation(people, nginx, start, s
 
 
 def test_memory_stays_flat_over_a_hundred_changes_of_one_object(people, nginx, start, sets):
+    # AddressSanitizer keeps what was freed, up to 256 MB of it; what is lost it finds by itself.
+    room_kb = 8 << 10 if "asan" not in gw.BINARY else 264 << 10
     edge = Edge(people, nginx.port, spki=[])
     gateway = start(sets.files(edge))
     early = None
@@ -119,4 +121,4 @@ def test_memory_stays_flat_over_a_hundred_changes_of_one_object(people, nginx, s
         if n == 20:
             early = rss_kb(gateway.process.pid)
     late = rss_kb(gateway.process.pid)
-    assert late < early * 1.3 + 8192, f"memory grew from {early} to {late} KiB"
+    assert late < early * 1.3 + room_kb, f"memory grew from {early} to {late} KiB"
