@@ -247,6 +247,24 @@ static bool is_denied(const struct stack *stack, size_t client, size_t listener)
         return false;
 }
 
+/* An issuer's denial needs a verified path to stand in. Who does not verify any more is nobody to
+ * AllowInsecureFallback, and comes in without identity as with no certificate at all. */
+static bool became_nobody(const struct stack *before, size_t client, const struct outcome *now)
+{
+        static const unsigned above[CLIENTS][ISSUERS] = {
+                [0] = {1}, [1] = {1}, [2] = {1, 1}, [5] = {1}, [6] = {1}, [7] = {1}};
+        if (!before->fallback || now->verified || client == NOBODY)
+                return false;
+        for (size_t i = 0; i < POLICIES_MAX; i++)
+                for (size_t k = 0; k < PINS_MAX; k++) {
+                        const struct stack_pin *entry = &before->policies[i].deny[k];
+                        if (entry->there && entry->subject >= CLIENTS &&
+                            above[client][entry->subject - CLIENTS])
+                                return true;
+                }
+        return false;
+}
+
 /* May this client be in now, though it was not before? */
 typedef bool (*excuse_fn)(const struct stack *before, const struct stack *after, size_t client,
                           const struct outcome *now);
@@ -258,7 +276,7 @@ static void check(struct world *w, const struct stack *before, const struct stac
         for (size_t c = 0; c <= CLIENTS; c++)
                 for (size_t l = 0; l < LISTENERS; l++) {
                         const struct outcome *now = &is.of[c][l];
-                        if (is_wider(&was.of[c][l], now) &&
+                        if (is_wider(&was.of[c][l], now) && !became_nobody(before, c, now) &&
                             !(excuse && excuse(before, after, c, now)))
                                 fail(w, before, after, rule, c, l);
                         if (was.of[c][l].admitted && is_denied(before, c, l))
