@@ -106,6 +106,17 @@ char *arena_text(struct arena *arena, struct slice s)
         return copy;
 }
 
+struct slice arena_decimal(struct arena *arena, uint64_t number)
+{
+        char digits[20];
+        size_t at = sizeof(digits);
+        do {
+                digits[--at] = (char)('0' + number % 10);
+                number /= 10;
+        } while (number > 0);
+        return arena_slice(arena, slice_from(digits + at, sizeof(digits) - at));
+}
+
 struct slice arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
         va_list again;

@@ -30,6 +30,22 @@ struct event_address event_address_of(const struct sockaddr *address)
         return out;
 }
 
+/* The library's takes printf for each byte, and every request shows its client's address. */
+static void print_v4(const uint8_t bytes[static 4], char out[static INET_ADDRSTRLEN])
+{
+        for (size_t i = 0; i < 4; i++) {
+                unsigned byte = bytes[i];
+                if (i > 0)
+                        *out++ = '.';
+                if (byte >= 100)
+                        *out++ = (char)('0' + byte / 100);
+                if (byte >= 10)
+                        *out++ = (char)('0' + byte / 10 % 10);
+                *out++ = (char)('0' + byte % 10);
+        }
+        *out = '\0';
+}
+
 const char *event_address_print(const struct event_address *address, bool with_port,
                                 char out[static EVENT_ADDRESS_SIZE])
 {
@@ -37,13 +53,14 @@ const char *event_address_print(const struct event_address *address, bool with_p
         out[0] = '\0';
         if (address->family == 0)
                 return out;
-        int family = address->family == 4 ? AF_INET : AF_INET6;
-        if (!inet_ntop(family, address->bytes, host, sizeof(host)))
+        if (address->family == 4)
+                print_v4(address->bytes, host);
+        else if (!inet_ntop(AF_INET6, address->bytes, host, sizeof(host)))
                 return out;
         if (!with_port)
-                snprintf(out, EVENT_ADDRESS_SIZE, "%s", host);
+                memcpy(out, host, strlen(host) + 1);
         else
-                snprintf(out, EVENT_ADDRESS_SIZE, family == AF_INET ? "%s:%u" : "[%s]:%u", host,
+                snprintf(out, EVENT_ADDRESS_SIZE, address->family == 4 ? "%s:%u" : "[%s]:%u", host,
                          (unsigned)address->port);
         return out;
 }

@@ -239,15 +239,14 @@ bool h2_respond(struct h2_session *session, int32_t id, const struct response_he
         must(head->status >= 100 && head->status <= 599 && head->status != 101);
         if (stream == NULL)
                 return false;
-        struct slice status = arena_printf(stream->arena, "%d", head->status);
+        struct slice status = arena_decimal(stream->arena, (uint64_t)head->status);
         nghttp2_nv *fields = memory_new((head->headers.count + 2) * sizeof(*fields));
         size_t count = 0;
         fields[count++] = field(SLICE(":status"), status);
         if (head->framing == FRAMING_LENGTH ||
             (head->framing == FRAMING_NONE && head->content_length_known))
                 fields[count++] = field(SLICE("content-length"),
-                                        arena_printf(stream->arena, "%llu",
-                                                     (unsigned long long)head->content_length));
+                                        arena_decimal(stream->arena, head->content_length));
         count = fields_put(fields, count, &head->headers);
         nghttp2_data_provider provider = {.read_callback = h2_pull_hook};
         int error = head->status < 200 ? nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE,

@@ -30,10 +30,12 @@ static bool folds_to(struct slice name, const char *pattern)
         return true;
 }
 
+/* Most names part from most patterns at the first letter. */
 static bool folds_to_any(struct slice name, const char *const *patterns)
 {
+        char first = name.len > 0 ? fold(name.data[0]) : '\0';
         for (; *patterns != NULL; patterns++)
-                if (folds_to(name, *patterns))
+                if (first == (*patterns)[0] && folds_to(name, *patterns))
                         return true;
         return false;
 }

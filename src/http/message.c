@@ -120,11 +120,32 @@ bool token_valid(struct slice s)
         return s.len > 0;
 }
 
+static bool is_value_byte(unsigned char c)
+{
+        return (c >= 0x20 && c != 0x7f) || c == '\t';
+}
+
+/* Of eight bytes, is none below 0x20 and none 0x7f? A tab says no, too: it is looked at alone. */
+static bool eight_are_plain(const char *bytes)
+{
+        const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+        uint64_t word;
+        memcpy(&word, bytes, sizeof(word));
+        uint64_t deletes = word ^ (0x7f * ones);
+        uint64_t below = (word - 0x20 * ones) & ~word & highs;
+        return (below | ((deletes - ones) & ~deletes & highs)) == 0;
+}
+
+/* A forwarded certificate is a kilobyte of base64 in each request: eight bytes at a time. */
 bool field_value_valid(struct slice s)
 {
-        for (size_t i = 0; i < s.len; i++) {
-                unsigned char c = (unsigned char)s.data[i];
-                if ((c < 0x20 && c != '\t') || c == 0x7f)
+        size_t at = 0;
+        while (at < s.len) {
+                if (s.len - at >= 8 && eight_are_plain(s.data + at))
+                        at += 8;
+                else if (is_value_byte((unsigned char)s.data[at]))
+                        at++;
+                else
                         return false;
         }
         return true;

@@ -169,10 +169,15 @@ bool exchange_request_retry(struct exchange *exchange)
 
 static struct slice request_id_make(struct exchange *exchange)
 {
+        static const char digits[] = "0123456789abcdef";
         uint64_t *random = exchange->start.env->random_state;
-        uint64_t high = random_next(random), low = random_next(random);
-        return arena_printf(exchange->start.arena, "%016llx%016llx", (unsigned long long)high,
-                            (unsigned long long)low);
+        uint64_t halves[2];
+        char text[32];
+        halves[0] = random_next(random);
+        halves[1] = random_next(random);
+        for (size_t i = 0; i < sizeof(text); i++)
+                text[i] = digits[halves[i / 16] >> (60 - i % 16 * 4) & 15];
+        return arena_slice(exchange->start.arena, slice_from(text, sizeof(text)));
 }
 
 static struct exchange *exchange_new(const struct exchange_start *start)

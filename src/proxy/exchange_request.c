@@ -54,7 +54,7 @@ static void headers_make(struct exchange *exchange)
                                     slice_of(event_address_print(&start->client->peer, false, ip))),
                 .scheme = start->client->scheme,
                 .host = start->head->authority,
-                .port = arena_printf(start->arena, "%u", start->port->number),
+                .port = arena_decimal(start->arena, start->port->number),
                 .request_id = exchange->record.request_id,
         };
         request_headers_clean(headers, &forwarded);

@@ -239,9 +239,27 @@ static void lists_find_and_count_tokens_over_all_lines(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
+/* Eight bytes are looked at in one: no place may hide one of them. */
+static void a_control_byte_is_found_wherever_it_stands(void **state)
+{
+        (void)state;
+        char value[27];
+        for (unsigned byte = 0; byte < 256; byte++) {
+                bool valid = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+                for (size_t at = 0; at < sizeof(value); at++) {
+                        for (size_t i = 0; i < sizeof(value); i++)
+                                value[i] = i % 3 ? 'a' : (char)0xff;
+                        value[at] = (char)byte;
+                        assert_int_equal(field_value_valid(slice_from(value, sizeof(value))),
+                                         valid);
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_control_byte_is_found_wherever_it_stands),
                 TEST(hop_by_hop_fields_stay_on_their_hop),
                 TEST(no_spelling_of_an_identity_field_gets_through),
                 TEST(names_that_only_resemble_identity_pass),
