@@ -7,6 +7,7 @@
 
 enum {
         PEM_COLUMNS = 64, /* RFC 7468, 2 */
+        FIELDS_MAX = 5,   /* verify, name, certificate, chain, Envoy's */
 };
 
 /* A value under construction; over its maximum it is left out whole. */
@@ -191,6 +192,7 @@ bool identity_headers_build(const struct identity *identity, struct arena *arena
 {
         bool whole = true;
         header_list_init(out, arena);
+        header_list_reserve(out, FIELDS_MAX); /* an idle connection keeps it */
         verify_word(identity, out);
         if (identity->verify != IDENTITY_SUCCESS)
                 return true;

@@ -34,6 +34,13 @@ static void list_grow(struct header_list *list)
         list->capacity = capacity;
 }
 
+void header_list_reserve(struct header_list *list, size_t count)
+{
+        must(list->count == 0);
+        list->items = ARENA_ARRAY(list->arena, struct header, count);
+        list->capacity = count;
+}
+
 void header_append(struct header_list *list, struct slice name, struct slice value)
 {
         if (list->count == list->capacity)

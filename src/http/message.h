@@ -91,6 +91,8 @@ struct http_limits {
 struct http_limits http_limits_default(void); /* 64 KiB, 8 KiB, 32, 256, 100, 8 KiB, 256 */
 
 void header_list_init(struct header_list *list, struct arena *arena);
+/* Room for so many and no more, where a list is small and lives long; more still fit. */
+void header_list_reserve(struct header_list *list, size_t count);
 /* Adds a field. name (lower case) and value are not copied: they must live as long as the list. */
 void header_append(struct header_list *list, struct slice name, struct slice value);
 /* All fields of that name become this one, at the place of the first, or at the end. */

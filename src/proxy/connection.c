@@ -15,7 +15,8 @@
 
 enum {
         IN_BYTES_SLACK = SCRATCH_BYTES,
-        OUT_BYTES_MAX = 512 * 1024
+        OUT_BYTES_MAX = 512 * 1024,
+        ARENA_BYTES = 256 /* what an idle connection keeps is small, but for its certificate */
 };
 
 static const unsigned legal_moves[] = {
@@ -156,7 +157,7 @@ void connection_end(struct connection *connection, const char *why)
                 handshake_done(connection->handshake);
                 free(connection->handshake);
                 connection->handshake = NULL;
-        } else if (connection->port_key.text.len >
+        } else if (connection->place.address.len >
                    0) { /* it has served: refusals have told theirs */
                 connection_report_end(connection);
         }
@@ -422,7 +423,7 @@ static struct connection *connection_new(struct worker *worker, size_t port_inde
         connection->port_index = port_index;
         connection->port = &worker->snapshot->ports[port_index];
         connection->want_read = true;
-        arena_init(&connection->arena, 1024);
+        arena_init(&connection->arena, ARENA_BYTES);
         buffer_init(&connection->in, worker->limits->head_bytes + IN_BYTES_SLACK);
         buffer_init(&connection->out, OUT_BYTES_MAX);
         connection->client = (struct exchange_client){

@@ -46,18 +46,14 @@ void connection_take_evidence(struct connection *connection)
 
 void connection_take_names(struct connection *connection)
 {
-        const struct port *port = connection->port;
         struct arena *arena = &connection->arena;
-        connection->port_key = (struct port){.protocol = port->protocol,
-                                             .text = arena_slice(arena, port->text),
-                                             .gateway = arena_slice(arena, port->gateway)};
-        if (!connection->listener)
-                return;
-        const struct listener *listener = connection->listener;
-        connection->listener_key =
-                (struct listener){.gateway = connection->port_key.gateway,
-                                  .name = arena_slice(arena, listener->name),
-                                  .hostname = arena_slice(arena, listener->hostname)};
+        struct place place = place_of(connection->port, connection->listener);
+        struct slice *names[] = {&place.address, &place.port_gateway, &place.gateway,
+                                 &place.listener, &place.hostname};
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (names[i]->len > 0)
+                        *names[i] = arena_slice(arena, *names[i]);
+        connection->place = place;
 }
 
 /* Never better than before: who was let in without identity does not get one now, and who had one
@@ -150,8 +146,8 @@ void connection_report_end(const struct connection *connection)
                 .why = slice_of(connection->why),
                 .reason = connection->cut_reason,
                 .peer = connection->peer,
-                .gateway = connection->port_key.gateway,
-                .listener = connection->listener_key.name,
+                .gateway = connection->place.port_gateway,
+                .listener = connection->place.listener,
                 .client_name = connection->client.client_name,
                 .certificate = verdict ? verdict->leaf : none,
                 .spki = verdict ? verdict->spki : none,

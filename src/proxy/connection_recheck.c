@@ -81,11 +81,11 @@ static bool is_serving(const struct connection *connection)
 static bool rebind(struct connection *connection)
 {
         struct worker *worker = connection->worker;
-        if (!port_find(worker->snapshot, &connection->port_key, &connection->port_index))
+        if (!port_find(worker->snapshot, &connection->place, &connection->port_index))
                 return false;
         connection->port = &worker->snapshot->ports[connection->port_index];
         if (connection->ssl)
-                connection->listener = listener_find(connection->port, &connection->listener_key);
+                connection->listener = listener_find(connection->port, &connection->place);
         return !connection->ssl || connection->listener != NULL;
 }
 

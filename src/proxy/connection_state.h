@@ -50,8 +50,7 @@ struct connection {
         const struct listener *listener; /* that SNI chose; NULL on a plain port */
 
         /* The same by name, copied: what it is found by in a later generation. */
-        struct port port_key;
-        struct listener listener_key;
+        struct place place;
         /* Its port or listener left the configuration, or its client no longer passes: not one more
          * request is taken (I40), and port and listener are NULL. */
         bool cut;

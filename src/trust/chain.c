@@ -70,8 +70,9 @@ struct chain *chain_new(X509 *leaf, STACK_OF(X509) * others, struct slice leaf_o
         struct chain *chain = NEW(struct chain);
         X509_up_ref(leaf);
         chain->leaf = leaf;
-        chain->others = others ? X509_chain_up_ref(others) : NULL;
-        chain->certificate_count = 1 + (others ? (size_t)sk_X509_num(others) : 0);
+        int above = others ? sk_X509_num(others) : 0;
+        chain->others = above > 0 ? X509_chain_up_ref(others) : NULL;
+        chain->certificate_count = 1 + (size_t)above;
         /* Too many are not even hashed. */
         bool counted = chain->certificate_count <= CHAIN_CERTIFICATES_MAX &&
                        message_bytes <= CHAIN_BYTES_MAX;
@@ -95,6 +96,8 @@ struct chain *chain_of_store_ctx(X509_STORE_CTX *ctx, size_t message_bytes)
         STACK_OF(X509) *presented = X509_STORE_CTX_get0_untrusted(ctx);
         if (!presented || sk_X509_num(presented) == 0 || sk_X509_value(presented, 0) != leaf)
                 return chain_new(leaf, presented, SLICE_NONE, message_bytes);
+        if (sk_X509_num(presented) == 1)
+                return chain_new(leaf, NULL, SLICE_NONE, message_bytes);
         STACK_OF(X509) *others = sk_X509_dup(presented);
         must(others != NULL);
         sk_X509_shift(others);

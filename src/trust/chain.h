@@ -20,7 +20,7 @@
 
 struct chain {
         X509 *leaf;
-        STACK_OF(X509) * others; /* what came behind the leaf; may be NULL */
+        STACK_OF(X509) * others; /* what came behind the leaf; NULL: nothing */
         size_t certificate_count;
         size_t message_bytes; /* of the Certificate message; a lower bound where it is not known */
         struct digest leaf_digest, spki_digest;

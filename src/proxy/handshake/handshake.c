@@ -52,12 +52,24 @@ void handshake_judge(struct handshake *handshake, const struct snapshot *snapsho
         judge(&request, handshake->verdict);
 }
 
-bool port_find(const struct snapshot *snapshot, const struct port *like, size_t *index)
+struct place place_of(const struct port *port, const struct listener *listener)
+{
+        struct place place = {
+                .protocol = port->protocol, .address = port->text, .port_gateway = port->gateway};
+        if (listener) {
+                place.gateway = listener->gateway;
+                place.listener = listener->name;
+                place.hostname = listener->hostname;
+        }
+        return place;
+}
+
+bool port_find(const struct snapshot *snapshot, const struct place *place, size_t *index)
 {
         for (size_t i = 0; i < snapshot->port_count; i++) {
                 const struct port *port = &snapshot->ports[i];
-                if (port->protocol == like->protocol && slice_equal(port->text, like->text) &&
-                    slice_equal(port->gateway, like->gateway)) {
+                if (port->protocol == place->protocol && slice_equal(port->text, place->address) &&
+                    slice_equal(port->gateway, place->port_gateway)) {
                         *index = i;
                         return true;
                 }
@@ -65,13 +77,13 @@ bool port_find(const struct snapshot *snapshot, const struct port *like, size_t 
         return false;
 }
 
-const struct listener *listener_find(const struct port *port, const struct listener *like)
+const struct listener *listener_find(const struct port *port, const struct place *place)
 {
         for (size_t i = 0; i < port->listener_count; i++) {
                 const struct listener *listener = &port->listeners[i];
-                if (slice_equal(listener->gateway, like->gateway) &&
-                    slice_equal(listener->name, like->name) &&
-                    slice_equal(listener->hostname, like->hostname))
+                if (slice_equal(listener->gateway, place->gateway) &&
+                    slice_equal(listener->name, place->listener) &&
+                    slice_equal(listener->hostname, place->hostname))
                         return listener;
         }
         return NULL;
@@ -81,10 +93,11 @@ const struct listener *listener_find(const struct port *port, const struct liste
 static bool judge_again(struct handshake *handshake, struct snapshot *current, int64_t now)
 {
         size_t index;
-        if (!port_find(current, handshake->port, &index))
+        const struct place place = place_of(handshake->port, handshake->listener);
+        if (!port_find(current, &place, &index))
                 return false;
         const struct port *port = &current->ports[index];
-        const struct listener *listener = listener_find(port, handshake->listener);
+        const struct listener *listener = listener_find(port, &place);
         if (!listener || (port->client == NULL) != (handshake->port->client == NULL))
                 return false;
         if (port->client)

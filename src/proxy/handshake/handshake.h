@@ -60,7 +60,14 @@ struct handshake_outcome {
 bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_sink *sink,
                       const struct handshake_outcome *outcome);
 
-/* The same port in another generation, by address, protocol and Gateway. False: it is gone. */
-bool port_find(const struct snapshot *snapshot, const struct port *like, size_t *index);
-/* The same listener of that port, by Gateway and name; NULL: gone. */
-const struct listener *listener_find(const struct port *port, const struct listener *like);
+/* What a port and a listener of it are known by in another generation. */
+struct place {
+        enum port_protocol protocol;
+        struct slice address, port_gateway; /* of the port */
+        struct slice gateway, listener, hostname;
+};
+struct place place_of(const struct port *port, const struct listener *listener); /* NULL: none */
+/* False: the port is gone. */
+bool port_find(const struct snapshot *snapshot, const struct place *place, size_t *index);
+/* NULL: gone. */
+const struct listener *listener_find(const struct port *port, const struct place *place);
