@@ -7,6 +7,8 @@ import shutil
 import subprocess
 
 import pytest
+from support import gateway as gw
+from support.net import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RELEASE = pathlib.Path(os.environ.get("PINGATE_RELEASE", ROOT / "build" / "src" / "cli" / "pingate"))
@@ -71,3 +73,16 @@ def test_indirect_branches_land_on_marks(readelf):
 
 def test_no_library_is_looked_for_beside_the_usual_places(readelf):
     assert not re.search(r"\((RPATH|RUNPATH)\)", readelf("--dynamic"))
+
+
+def test_keys_of_a_running_gateway_reach_no_core_and_no_other_process(start):
+    if os.geteuid() != 0:
+        pytest.skip("wants root, to become somebody else")
+    files = {"edge.yaml": gw.gateway([gw.http_listener("http", free_port())])}
+    pid = start(files, "--user", "nobody").process.pid
+    proc = pathlib.Path("/proc") / str(pid)
+    assert re.search(r"^Max core file size +0 +0 ", (proc / "limits").read_text(), re.MULTILINE)
+    uid = int(re.search(r"^Uid:\s+(\d+)", (proc / "status").read_text(), re.MULTILINE)[1])
+    assert uid != 0
+    # The kernel gives what a process that is not dumpable has in /proc to root instead (proc(5)).
+    assert (proc / "mem").stat().st_uid == 0
