@@ -105,6 +105,16 @@ static enum reason judge_deny(const struct judge_request *request, struct verdic
         return REASON_DENIED;
 }
 
+/* Where no pin is left nobody comes in, but who is open may be kept: not who is denied, now or once
+ * an entry opens. */
+static void close_if_denied(const struct judge_request *request, struct verdict *out)
+{
+        struct pin_evidence evidence = verdict_evidence(out);
+        struct pin_question question = question_of(request, &evidence);
+        if (find_denying_scope(&question, &out->valid_until))
+                out->removal = (struct removal){.action = REMOVAL_CLOSE};
+}
+
 static void narrow(struct verdict *out, int64_t from, int64_t until)
 {
         out->valid_from = from > out->valid_from ? from : out->valid_from;
@@ -269,6 +279,8 @@ static enum reason run_gates(const struct judge_request *request, struct verdict
         enum reason reason = judge_port(request, out);
         if (request->chain)
                 take_leaf(out, request->chain);
+        if (reason == REASON_NO_USABLE_PIN && request->chain)
+                close_if_denied(request, out);
         if (reason != REASON_ACCEPTED)
                 return reason;
         if (!request->chain)

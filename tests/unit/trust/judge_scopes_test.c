@@ -438,6 +438,35 @@ static void windows_bound_the_verdict(void **state)
         port_close(&port);
 }
 
+/* All pins went, and a client was denied in the same edit: it is not kept. */
+static void keep_keeps_nobody_who_is_denied(void **state)
+{
+        (void)state;
+        struct port port;
+        struct pin now[] = {leaf_pin(&robot, "")}, later[] = {leaf_pin(&robot, "")};
+        later[0].not_before = PKI_NOW + HOUR;
+        port_open(&port, NULL);
+        struct pin_scope *scope = port_scope(&port, SCOPE_GATEWAY, "emptied", NULL, 0);
+        scope->removal = (struct removal){.action = REMOVAL_KEEP};
+        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
+        expect(&verdict, REASON_NO_USABLE_PIN);
+        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
+        scope->deny = set_of(later, 1);
+        verdict = ask(&port, (struct asked){.who = &robot});
+        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
+        assert_true(verdict.valid_until == PKI_NOW + HOUR);
+        verdict = ask(&port, (struct asked){.who = &robot, .now = PKI_NOW + HOUR});
+        expect(&verdict, REASON_NO_USABLE_PIN);
+        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
+        pin_set_unref(scope->deny);
+        scope->deny = set_of(now, 1);
+        verdict = ask(&port, (struct asked){.who = &robot});
+        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
+        verdict = ask(&port, (struct asked){.who = &stranger});
+        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
+        port_close(&port);
+}
+
 static void strictest_removal_of_the_scopes_that_refuse_wins(void **state)
 {
         (void)state;
@@ -531,6 +560,7 @@ int main(void)
                 cmocka_unit_test(revocation_counts_under_pinned_only),
                 cmocka_unit_test(use_is_relaxed_for_pinned_leaves_alone),
                 cmocka_unit_test(windows_bound_the_verdict),
+                cmocka_unit_test(keep_keeps_nobody_who_is_denied),
                 cmocka_unit_test(strictest_removal_of_the_scopes_that_refuse_wins),
                 cmocka_unit_test(requests_are_judged_by_the_same_pins),
         };
