@@ -182,9 +182,10 @@ static bool rule_passes(struct walk *walk)
 {
         struct explain_story *story = &walk->story;
         story->policy = rule_policy_find(walk->snapshot, story->rule);
-        struct exchange_gate gate = exchange_gate_rule(walk->snapshot, story->rule,
-                                                       story->judged ? &story->verdict : NULL,
+        struct standing *standing = story->judged ? standing_new(&story->verdict) : NULL;
+        struct exchange_gate gate = exchange_gate_rule(walk->snapshot, story->rule, standing,
                                                        walk->place->now, &story->pins);
+        free(standing);
         if (gate.status == 0)
                 return true;
         bool pins = story->pins.reason != REASON_ACCEPTED;

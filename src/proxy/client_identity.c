@@ -17,22 +17,22 @@ static void take_shown(struct identity *identity, const struct shown *shown)
 void client_identity_build(const struct client_shown *client, struct arena *arena,
                            struct header_list *out)
 {
-        const struct verdict *verdict = client->verdict;
+        const struct standing *standing = client->standing;
         struct identity identity = {.verify = IDENTITY_NONE};
         struct arena scratch;
         arena_init(&scratch, 4096);
-        if (verdict->verified) {
+        if (standing->verified) {
                 struct shown shown;
                 bool all = (client->forward & ~(unsigned)IDENTITY_CLIENT_CERT) != 0;
-                shown_read(client->chain, verdict, all, &scratch, &shown);
+                shown_read(client->chain, standing, all, &scratch, &shown);
                 identity = (struct identity){.verify = IDENTITY_SUCCESS,
                                              .forward = client->forward,
                                              .name = client->name,
-                                             .leaf_digest = verdict->leaf};
+                                             .leaf_digest = standing->leaf};
                 take_shown(&identity, &shown);
         } else if (client->chain) {
                 identity.verify = IDENTITY_FAILED;
-                identity.reason = slice_of(reason_token(verdict->reason));
+                identity.reason = slice_of(reason_token(standing->reason));
         }
         identity_headers_build(&identity, arena, out);
         arena_done(&scratch);

@@ -7,7 +7,7 @@
 #include "trust/judge.h"
 
 struct client_shown {
-        const struct verdict *verdict;
+        const struct standing *standing;
         const struct chain *chain; /* NULL: none was presented */
         struct slice name;         /* of a pin; may be empty */
         unsigned forward;          /* enum identity_forward, ORed */

@@ -165,9 +165,9 @@ void connection_end(struct connection *connection, const char *why)
         SSL_free(connection->ssl);
         connection->ssl = NULL;
         chain_free(connection->chain);
-        free(connection->verdict);
+        free(connection->standing);
         connection->chain = NULL;
-        connection->verdict = NULL;
+        connection->standing = NULL;
         buffer_release(&connection->in);
         buffer_release(&connection->out);
         uv_close((uv_handle_t *)&connection->poll, on_poll_closed);

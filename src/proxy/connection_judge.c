@@ -13,13 +13,13 @@
 static void identity_build(struct connection *connection)
 {
         struct exchange_client *client = &connection->client;
-        const struct verdict *verdict = connection->verdict;
-        if (verdict->verified)
-                client->client_name = slice_of(verdict->pin_name);
-        client->verdict = verdict;
+        const struct standing *standing = connection->standing;
+        if (standing->verified)
+                client->client_name = arena_slice(&connection->arena, slice_of(standing->pin_name));
+        client->standing = standing;
         client->chain = connection->chain;
         client->forward = connection->listener->forward;
-        const struct client_shown shown = {verdict, client->chain, client->client_name,
+        const struct client_shown shown = {standing, client->chain, client->client_name,
                                            client->forward};
         client_identity_build(&shown, &connection->arena, &connection->identity);
         client->identity = &connection->identity;
@@ -34,12 +34,11 @@ void connection_take_evidence(struct connection *connection)
         connection->client.tls_server_name =
                 arena_slice(&connection->arena, slice_from(handshake->sni, handshake->sni_len));
         connection->chain = handshake->chain;
-        connection->verdict = handshake->verdict;
         handshake->chain = NULL;
-        handshake->verdict = NULL;
-        if (!connection->verdict)
+        if (!handshake->verdict)
                 return;
-        must(connection->verdict->admitted);
+        must(handshake->verdict->admitted);
+        connection->standing = standing_new(handshake->verdict);
         connection->trust_digest = connection->port->client->digest;
         identity_build(connection);
 }
@@ -58,7 +57,7 @@ void connection_take_names(struct connection *connection)
 
 /* Never better than before: who was let in without identity does not get one now, and who had one
  * must still have the same. */
-static bool still_passes(const struct verdict *before, const struct verdict *now)
+static bool still_passes(const struct standing *before, const struct verdict *now)
 {
         if (!now->admitted || !before->verified)
                 return now->admitted;
@@ -76,7 +75,7 @@ static void judge_anew(struct connection *connection, struct verdict *now)
                 .store = tls_trust_store_find(worker->snapshot, worker->index,
                                               connection->port_index),
                 .cache = worker->cache,
-                .before = connection->verdict,
+                .before = connection->standing,
         };
         judge(&request, now);
         counter_add(&worker->counters->connections_rejudged, 1);
@@ -86,12 +85,9 @@ static void judge_anew(struct connection *connection, struct verdict *now)
 /* What the next judging goes by: a path that other CAs or CRLs gave it, and until when. */
 static void take_path(struct connection *connection, const struct verdict *now)
 {
-        struct verdict *kept = connection->verdict;
         path_cache_commit(connection->worker->cache, now); /* it has proven its key long ago */
-        kept->path = now->path;
-        kept->path_key = now->path_key;
-        kept->valid_from = now->valid_from;
-        kept->valid_until = now->valid_until;
+        standing_renew(&connection->standing, now);
+        connection->client.standing = connection->standing;
 }
 
 /* Keep is said of pins. What else ends the client's time still ends it (I11): it is looked at again
@@ -99,10 +95,10 @@ static void take_path(struct connection *connection, const struct verdict *now)
  */
 static bool keep(struct connection *connection, const struct verdict *now)
 {
-        struct verdict *kept = connection->verdict;
+        struct standing *kept = connection->standing;
         int64_t ends = now->valid_until;
-        if (kept->verified && kept->path.count > 0 && kept->path.valid_until < ends)
-                ends = kept->path.valid_until;
+        if (kept->verified && kept->path_count > 0 && kept->path_valid_until < ends)
+                ends = kept->path_valid_until;
         if (kept->verified && kept->leaf_not_after < ends)
                 ends = kept->leaf_not_after;
         if ((int64_t)time(NULL) >= ends)
@@ -116,15 +112,15 @@ bool connection_judge(struct connection *connection, struct removal *removal)
 {
         struct verdict now;
         *removal = removal_default();
-        if (!connection->verdict)
+        if (!connection->standing)
                 return connection->port->client == NULL;
         if (!connection->port->client) { /* the port asks nobody any more: who came in may stay */
                 memset(&connection->trust_digest, 0, sizeof(connection->trust_digest));
-                connection->verdict->valid_until = INT64_MAX;
+                connection->standing->valid_until = INT64_MAX;
                 return true;
         }
         judge_anew(connection, &now);
-        if (still_passes(connection->verdict, &now)) {
+        if (still_passes(connection->standing, &now)) {
                 take_path(connection, &now);
                 return true;
         }
@@ -141,7 +137,7 @@ bool connection_judge(struct connection *connection, struct removal *removal)
 void connection_report_end(const struct connection *connection)
 {
         static const struct digest none;
-        const struct verdict *verdict = connection->verdict;
+        const struct standing *standing = connection->standing;
         struct closed_facts facts = {
                 .why = slice_of(connection->why),
                 .reason = connection->cut_reason,
@@ -149,8 +145,8 @@ void connection_report_end(const struct connection *connection)
                 .gateway = connection->place.port_gateway,
                 .listener = connection->place.listener,
                 .client_name = connection->client.client_name,
-                .certificate = verdict ? verdict->leaf : none,
-                .spki = verdict ? verdict->spki : none,
+                .certificate = standing ? standing->leaf : none,
+                .spki = standing ? standing->spki : none,
                 .generation = connection->worker->snapshot->generation,
                 .connection = connection->id,
                 .duration_us = (connection->worker->now_ms - connection->opened_ms) * 1000,

@@ -40,9 +40,9 @@ static void due_remove(struct connection *connection)
 static void on_look(struct deadline *deadline)
 {
         struct connection *connection = CONTAINER_OF(deadline, struct connection, look);
-        const struct verdict *verdict = connection->verdict;
+        const struct standing *standing = connection->standing;
         int64_t now = (int64_t)time(NULL);
-        if (now < verdict->valid_from || now >= verdict->valid_until)
+        if (now < standing->valid_from || now >= standing->valid_until)
                 due_add(connection);
         else
                 connection_await_end(connection);
@@ -50,14 +50,15 @@ static void on_look(struct deadline *deadline)
 
 void connection_await_end(struct connection *connection)
 {
-        const struct verdict *verdict = connection->verdict;
-        if (!verdict || verdict->valid_until == INT64_MAX)
+        const struct standing *standing = connection->standing;
+        if (!standing || standing->valid_until == INT64_MAX)
                 return;
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         int64_t in_ms = LOOK_AHEAD_S * 1000;
-        if (verdict->valid_until < (int64_t)now.tv_sec + LOOK_AHEAD_S)
-                in_ms = (verdict->valid_until - (int64_t)now.tv_sec) * 1000 - now.tv_nsec / 1000000;
+        if (standing->valid_until < (int64_t)now.tv_sec + LOOK_AHEAD_S)
+                in_ms = (standing->valid_until - (int64_t)now.tv_sec) * 1000 -
+                        now.tv_nsec / 1000000;
         struct worker *worker = connection->worker;
         deadline_set(&worker->wheel, &connection->look,
                      worker->now_ms + (in_ms > 0 ? (uint64_t)in_ms : 0) + 1, on_look);
@@ -92,7 +93,7 @@ static bool rebind(struct connection *connection)
 static bool is_decided_otherwise(const struct connection *connection)
 {
         const struct client_policy *client = connection->port->client;
-        if (!connection->verdict)
+        if (!connection->standing)
                 return client != NULL;
         return !client || !digest_equal(&connection->trust_digest, &client->digest);
 }
@@ -104,7 +105,7 @@ static void judge_or_cut(struct connection *connection)
                 connection_await_end(connection);
                 return;
         }
-        bool renamed = connection->verdict && connection->cut_reason == REASON_ACCEPTED;
+        bool renamed = connection->standing && connection->cut_reason == REASON_ACCEPTED;
         connection_cut(connection, renamed ? "identity_changed" : "no_longer_admitted", removal);
 }
 

@@ -64,7 +64,7 @@ struct connection {
         /* Its evidence (I40). */
         struct arena arena;         /* identity headers, names: once a connection */
         struct chain *chain;        /* NULL: none was presented */
-        struct verdict *verdict;    /* NULL where the port asks nobody */
+        struct standing *standing;  /* NULL where the port asks nobody */
         struct digest trust_digest; /* of the policy that judged it last */
         struct header_list identity;
         struct exchange_client client;

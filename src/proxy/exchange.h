@@ -45,7 +45,7 @@ struct exchange_env {
 struct exchange_client {
         const struct header_list *identity; /* NULL: the port asks for no certificate */
         unsigned forward;                   /* what of a verified client it shows */
-        const struct verdict *verdict;      /* NULL: as above */
+        const struct standing *standing;    /* NULL: as above */
         const struct chain *chain;          /* NULL: none was presented */
         struct slice client_name, scheme, tls_server_name;
         struct event_address peer;

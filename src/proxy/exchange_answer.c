@@ -93,7 +93,7 @@ static void outcome_facts_put(const struct exchange *exchange, struct request_fa
 
 static void client_facts_put(const struct exchange *exchange, struct request_facts *facts)
 {
-        const struct verdict *verdict = exchange->start.client->verdict;
+        const struct standing *standing = exchange->start.client->standing;
         const struct pin_decision *decision = &exchange->decision;
         facts->reason = decision->reason;
         facts->report_only = decision->report_only;
@@ -101,17 +101,17 @@ static void client_facts_put(const struct exchange *exchange, struct request_fac
                 facts->scope = decision->scope->source;
         if (decision->report_scope)
                 facts->report_scope = decision->report_scope->source;
-        if (!verdict || !verdict->verified)
+        if (!standing || !standing->verified)
                 return;
-        facts->certificate = verdict->leaf;
-        facts->spki = verdict->spki;
+        facts->certificate = standing->leaf;
+        facts->spki = standing->spki;
         if (exchange->rule && exchange->rule->policy != ROUTE_POLICY_NONE) {
-                struct pin_evidence evidence = verdict_evidence(verdict);
+                struct pin_evidence evidence = standing_evidence(standing);
                 facts->rule_policy = exchange->rule->policy + 1;
                 facts->issuers = slice_from(evidence.issuers, evidence.issuer_count * DIGEST_BYTES);
         }
         if (decision->reason != REASON_ACCEPTED || decision->report_scope)
-                facts->subject = slice_of(verdict->subject);
+                facts->subject = slice_of(standing->subject);
 }
 
 void exchange_record_write(struct exchange *exchange)

@@ -68,28 +68,28 @@ const struct rule_policy *rule_policy_find(const struct snapshot *snapshot,
 }
 
 /* Which gate said no is for the audit; the client learns the status alone. */
-static void judge_rule(const struct rule_policy *policy, const struct verdict *verdict, int64_t now,
-                       struct pin_decision *decision)
+static void judge_rule(const struct rule_policy *policy, const struct standing *standing,
+                       int64_t now, struct pin_decision *decision)
 {
-        if (!verdict || !verdict->verified) {
-                enum reason reason = verdict ? verdict->reason : REASON_NO_CLIENT_AUTH;
+        if (!standing || !standing->verified) {
+                enum reason reason = standing ? standing->reason : REASON_NO_CLIENT_AUTH;
                 must(reason != REASON_ACCEPTED);
                 refuse_unverified_request(&policy->pins, reason, decision);
                 return;
         }
-        struct pin_evidence evidence = verdict_evidence(verdict);
+        struct pin_evidence evidence = standing_evidence(standing);
         judge_request_pins(&policy->pins, &evidence, now, decision);
 }
 
 struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
                                         const struct route_rule *rule,
-                                        const struct verdict *verdict, int64_t now,
+                                        const struct standing *standing, int64_t now,
                                         struct pin_decision *decision)
 {
         const struct rule_policy *policy = rule_policy_find(snapshot, rule);
         *decision = (struct pin_decision){.reason = REASON_ACCEPTED};
         if (policy)
-                judge_rule(policy, verdict, now, decision);
+                judge_rule(policy, standing, now, decision);
         if (decision->reason != REASON_ACCEPTED)
                 return (struct exchange_gate){403, "refused_by_policy"};
         if (rule->refuses)
@@ -118,8 +118,8 @@ struct exchange_gate exchange_gate_pass(struct exchange *exchange)
         if (gate.status != 0)
                 return gate;
         /* A port that asks nobody any more vouches for nobody, whoever came in before. */
-        const struct verdict *verdict = start->port->client ? start->client->verdict : NULL;
-        gate = exchange_gate_rule(start->snapshot, exchange->rule, verdict,
+        const struct standing *standing = start->port->client ? start->client->standing : NULL;
+        gate = exchange_gate_rule(start->snapshot, exchange->rule, standing,
                                   exchange->record.time_ms / 1000, &exchange->decision);
         if (gate.status != 0)
                 return gate;

@@ -22,12 +22,12 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
 const struct rule_policy *rule_policy_find(const struct snapshot *snapshot,
                                            const struct route_rule *rule);
 /* May this client have what the rule serves (403), and does the rule do what it says (500)?
- * `verdict` is the judge's of the client's connection, NULL where the port asks nobody: who is not
+ * `standing` is the client's connection's, NULL where the port asks nobody: who is not
  * verified passes no scope, in every mode. *decision is complete in any case, for the record and
  * for the name. */
 struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
                                         const struct route_rule *rule,
-                                        const struct verdict *verdict, int64_t now,
+                                        const struct standing *standing, int64_t now,
                                         struct pin_decision *decision);
 /* `random` is any 64-bit number. */
 struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,

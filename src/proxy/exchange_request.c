@@ -25,10 +25,10 @@ static const struct header_list *identity_of(struct exchange *exchange)
         const struct exchange_start *start = &exchange->start;
         const struct exchange_client *client = start->client;
         const struct rule_policy *policy = rule_policy_find(start->snapshot, exchange->rule);
-        if (!client->identity || !client->verdict || !client->verdict->verified)
+        if (!client->identity || !client->standing || !client->standing->verified)
                 return client->identity;
         const struct client_shown shown = {
-                .verdict = client->verdict,
+                .standing = client->standing,
                 .chain = client->chain,
                 .name = exchange_client_name(exchange),
                 .forward = policy && policy->forward_given ? policy->forward

@@ -165,17 +165,6 @@ static struct digest path_key(const struct judge_request *request, const struct 
         return hasher_done(&hasher);
 }
 
-static bool path_of_before(const struct judge_request *request, const struct digest *key,
-                           struct path *path)
-{
-        const struct verdict *before = request->before;
-        if (!before || before->path.count == 0 || !digest_equal(&before->path_key, key) ||
-            request->now < before->path.valid_from || request->now >= before->path.valid_until)
-                return false;
-        *path = before->path;
-        return true;
-}
-
 static enum reason judge_path(const struct judge_request *request, const struct path_rules *rules,
                               struct verdict *out)
 {
@@ -183,7 +172,8 @@ static enum reason judge_path(const struct judge_request *request, const struct 
         if (request->cache) {
                 key = path_key(request, rules);
                 out->path_from_cache =
-                        path_of_before(request, &key, &out->path) ||
+                        (request->before &&
+                         standing_path(request->before, &key, request->now, &out->path)) ||
                         path_cache_find(request->cache, &key, request->now, &out->path);
         }
         if (!out->path_from_cache) {

@@ -17,6 +17,7 @@
 #include "trust/path_cache.h"
 #include "trust/pin.h"
 #include "trust/policy.h"
+#include "trust/standing.h"
 #include "trust/trust_store.h"
 
 /* What pins are compared with: digests of the leaf, and the SubjectPublicKeyInfo digests of the
@@ -46,9 +47,9 @@ struct judge_request {
         int64_t now;               /* Unix seconds, of the real clock */
         struct trust_store *store; /* this thread's, of policy->cas; NULL only where that is */
         struct path_cache *cache;  /* may be NULL */
-        /* This client's verdict of before, on the same connection; may be NULL. Its path is taken
-         * over where nothing has changed that it depends on. */
-        const struct verdict *before;
+        /* This client's standing on the same connection; may be NULL. Its path is taken over where
+         * nothing has changed that it depends on. */
+        const struct standing *before;
 };
 
 enum {

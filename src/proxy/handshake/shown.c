@@ -33,12 +33,12 @@ static struct slice find_sent(const struct chain *chain, const struct digest *wa
 
 /* An intermediate that is itself configured as an anchor was perhaps not sent; then the path ends
  * there, and what is above it is not shown either. */
-static void chain_read(const struct chain *chain, const struct path *path, struct arena *arena,
-                       struct shown *out)
+static void chain_read(const struct chain *chain, const struct standing *standing,
+                       struct arena *arena, struct shown *out)
 {
         out->chain = ARENA_ARRAY(arena, struct slice, PATH_CERTIFICATES_MAX);
-        for (size_t i = 1; i + 1 < path->count; i++) {
-                struct slice der = find_sent(chain, &path->certificates[i], arena);
+        for (size_t i = 1; i + 1 < standing->path_count; i++) {
+                struct slice der = find_sent(chain, &standing->path[i], arena);
                 if (der.len == 0)
                         return;
                 out->chain[out->chain_count++] = der;
@@ -81,14 +81,14 @@ static void names_read(X509 *leaf, struct arena *arena, struct shown *out)
         GENERAL_NAMES_free(names);
 }
 
-void shown_read(const struct chain *chain, const struct verdict *verdict, bool all,
+void shown_read(const struct chain *chain, const struct standing *standing, bool all,
                 struct arena *arena, struct shown *out)
 {
-        must(verdict->verified && chain);
+        must(standing->verified && chain);
         *out = (struct shown){.leaf = der_of(chain->leaf, arena)};
         if (all) {
                 out->subject = subject_read(chain->leaf, arena);
-                chain_read(chain, &verdict->path, arena, out);
+                chain_read(chain, standing, arena, out);
                 names_read(chain->leaf, arena, out);
         }
         ERR_clear_error();

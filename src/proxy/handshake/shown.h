@@ -15,6 +15,6 @@ struct shown {               /* all in the arena */
         size_t uri_count, dns_name_count;
 };
 
-/* The leaf alone, or all of it. verdict->verified holds. */
-void shown_read(const struct chain *chain, const struct verdict *verdict, bool all,
+/* The leaf alone, or all of it. standing->verified holds. */
+void shown_read(const struct chain *chain, const struct standing *standing, bool all,
                 struct arena *arena, struct shown *out);

@@ -17,7 +17,7 @@ struct stage {
         struct harness h;
         struct pki_cert ca, robot;
         struct chain *chain;
-        struct verdict verdict;
+        struct standing *standing;
         struct client_policy client;
         struct rule_policy *policy; /* of /good */
         struct pin_scope *scopes;
@@ -47,7 +47,7 @@ static void stage_open(struct stage *s)
 static void identity_make(struct stage *s)
 {
         struct exchange_client *client = &s->h.client;
-        const struct client_shown shown = {&s->verdict, s->chain, client->client_name,
+        const struct client_shown shown = {s->standing, s->chain, client->client_name,
                                            client->forward};
         client_identity_build(&shown, &s->h.arena, &s->identity);
         client->identity = &s->identity;
@@ -59,13 +59,14 @@ static void stage_client(struct stage *s, enum reason reason, const char *name)
 {
         struct exchange_client *client = &s->h.client;
         s->h.port->client = &s->client;
-        s->verdict = (struct verdict){.admitted = true,
-                                      .verified = reason == REASON_ACCEPTED,
-                                      .reason = reason,
-                                      .leaf = s->chain->leaf_digest,
-                                      .spki = s->chain->spki_digest,
-                                      .subject = "CN=robot"};
-        client->verdict = &s->verdict;
+        const struct verdict verdict = {.admitted = true,
+                                        .verified = reason == REASON_ACCEPTED,
+                                        .reason = reason,
+                                        .leaf = s->chain->leaf_digest,
+                                        .spki = s->chain->spki_digest,
+                                        .subject = "CN=robot"};
+        free(s->standing);
+        client->standing = s->standing = standing_new(&verdict);
         client->chain = reason == REASON_NO_CERTIFICATE ? NULL : s->chain;
         client->client_name = slice_of(name);
         client->forward = IDENTITY_CLIENT_CERT;
@@ -76,6 +77,8 @@ static void stage_client(struct stage *s, enum reason reason, const char *name)
 
 static void stage_close(struct stage *s)
 {
+        free(s->standing);
+        s->standing = NULL;
         harness_done(&s->h);
         chain_free(s->chain);
         pki_done();
@@ -343,7 +346,6 @@ static void a_waived_path_shows_the_leaf_and_no_chain(void **state)
         (void)state;
         stage_open(&s);
         stage_client(&s, REASON_ACCEPTED, "robot");
-        s.verdict.path_waived = true;
         scope_add(&s, SCOPE_RULE, "robot");
         s.policy->forward_given = true;
         s.policy->forward = IDENTITY_CLIENT_CERT | IDENTITY_CLIENT_CERT_CHAIN;
