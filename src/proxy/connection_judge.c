@@ -95,6 +95,8 @@ static void take_path(struct connection *connection, const struct verdict *now)
  */
 static bool keep(struct connection *connection, const struct verdict *now)
 {
+        if (now->path.count > 0) /* routes ask about issuers: of the CAs that there are now */
+                take_path(connection, now);
         struct standing *kept = connection->standing;
         int64_t ends = now->valid_until;
         if (kept->verified && kept->path_count > 0 && kept->path_valid_until < ends)

@@ -56,6 +56,19 @@ static void take_scope(struct verdict *out, const struct pin_scope *scope)
         snprintf(out->pin_source, sizeof(out->pin_source), "%.*s", SLICE_ARG(scope->source));
 }
 
+/* Of a port that is closed: no later than a scope says that closes it. */
+static struct removal closed_removal(const struct judge_request *request)
+{
+        struct removal removal = removal_default();
+        for (size_t i = 0; i < request->policy->scope_count; i++) {
+                const struct pin_scope *scope = &request->policy->scopes[i];
+                if (!scope->report_only && pin_scope_holds(scope, request->listener) &&
+                    !pin_scope_is_usable(scope))
+                        removal = removal_stricter(removal, scope->removal);
+        }
+        return removal;
+}
+
 /* Is there anything that could let anybody in? */
 static enum reason judge_port(const struct judge_request *request, struct verdict *out)
 {
@@ -64,6 +77,7 @@ static enum reason judge_port(const struct judge_request *request, struct verdic
         struct slice why;
         if (client_policy_is_closed(policy, &why)) {
                 snprintf(out->detail, sizeof(out->detail), "%.*s", SLICE_ARG(why));
+                out->removal = closed_removal(request);
                 return REASON_PORT_NOT_USABLE;
         }
         if (!request->store)
@@ -103,16 +117,6 @@ static enum reason judge_deny(const struct judge_request *request, struct verdic
         take_scope(out, scope);
         out->removal = (struct removal){.action = REMOVAL_CLOSE};
         return REASON_DENIED;
-}
-
-/* Where no pin is left nobody comes in, but who is open may be kept: not who is denied, now or once
- * an entry opens. */
-static void close_if_denied(const struct judge_request *request, struct verdict *out)
-{
-        struct pin_evidence evidence = verdict_evidence(out);
-        struct pin_question question = question_of(request, &evidence);
-        if (find_denying_scope(&question, &out->valid_until))
-                out->removal = (struct removal){.action = REMOVAL_CLOSE};
 }
 
 static void narrow(struct verdict *out, int64_t from, int64_t until)
@@ -236,9 +240,9 @@ static enum reason judge_scopes(const struct judge_request *request, struct verd
                          SLICE_ARG(decision.report_scope->source));
         if (decision.scope)
                 take_pin(out, &decision);
+        narrow(out, decision.valid_from, decision.valid_until);
         if (decision.reason == REASON_ACCEPTED) {
                 out->pinned = decision.scope != NULL;
-                narrow(out, decision.valid_from, decision.valid_until);
                 return REASON_ACCEPTED;
         }
         out->removal = decision.removal;
@@ -264,13 +268,29 @@ static enum reason judge_certificate(const struct judge_request *request, struct
         return reason == REASON_ACCEPTED ? judge_scopes(request, out) : reason;
 }
 
+/* A scope without pins has refused already. Who is kept all the same must not outlive its CA, nor
+ * another scope, nor a denial: what else no longer holds is asked, too. */
+static void judge_beside_empty_scope(const struct judge_request *request, struct verdict *out)
+{
+        struct verdict all = *out;
+        all.removal = removal_default();
+        judge_certificate(request, &all);
+        out->path = all.path;
+        out->path_key = all.path_key;
+        out->path_from_cache = all.path_from_cache;
+        out->removal = all.removal;
+        out->valid_from = all.valid_from;
+        out->valid_until = all.valid_until;
+}
+
 static enum reason run_gates(const struct judge_request *request, struct verdict *out)
 {
         enum reason reason = judge_port(request, out);
         if (request->chain)
                 take_leaf(out, request->chain);
-        if (reason == REASON_NO_USABLE_PIN && request->chain)
-                close_if_denied(request, out);
+        bool has_leaf = request->chain && request->chain->fault == REASON_ACCEPTED;
+        if (reason == REASON_NO_USABLE_PIN && has_leaf)
+                judge_beside_empty_scope(request, out);
         if (reason != REASON_ACCEPTED)
                 return reason;
         if (!request->chain)

@@ -229,12 +229,12 @@ static void take_refusal(struct pin_decision *out, const struct finding *finding
         take(out, finding, scope);
 }
 
-static void take_bounds(struct pin_decision *out, const struct finding *finding, int64_t opens_at)
+static void take_bounds(struct pin_decision *out, const struct finding *finding)
 {
         struct pin_match bounds = {.not_before = out->valid_from, .not_after = out->valid_until};
         bounds_narrow(&bounds, &finding->match);
         out->valid_from = bounds.not_before;
-        out->valid_until = opens_at < bounds.not_after ? opens_at : bounds.not_after;
+        out->valid_until = bounds.not_after;
 }
 
 static struct finding ask(const struct pin_scope *scope, const struct pin_question *question,
@@ -270,10 +270,13 @@ void judge_pins(const struct pin_question *question, struct pin_decision *out)
                         continue;
                 }
                 struct finding finding = ask(scope, question, &opens_at);
+                /* Also of whom pins refuse: it may be in without identity, or be kept. */
+                if (opens_at < out->valid_until)
+                        out->valid_until = opens_at;
                 if (finding.reason != REASON_ACCEPTED)
                         take_refusal(out, &finding, scope);
                 else if (out->reason == REASON_ACCEPTED) {
-                        take_bounds(out, &finding, opens_at);
+                        take_bounds(out, &finding);
                         if (names_better(&finding, scope, out))
                                 take(out, &finding, scope);
                 }

@@ -495,6 +495,91 @@ static void strictest_removal_of_the_scopes_that_refuse_wins(void **state)
         port_close(&port);
 }
 
+/* A scope without pins refuses by itself; what else no longer holds must not hide behind it, or who
+ * is kept would outlive its CA. */
+static void removal_of_the_last_pin_hides_nothing_else(void **state)
+{
+        (void)state;
+        struct port port;
+        struct pin theirs[] = {leaf_pin(&robot, "")};
+        port_open(&port, NULL);
+        struct pin_scope *empty = port_scope(&port, SCOPE_LISTENER, "empty", NULL, 0);
+        empty->removal = (struct removal){.action = REMOVAL_KEEP};
+        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
+        expect(&verdict, REASON_NO_USABLE_PIN);
+        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
+        assert_string_equal(verdict.pin_source, "empty");
+        verdict = ask(&port, (struct asked){.who = &self_made});
+        expect(&verdict, REASON_NO_USABLE_PIN);
+        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
+        struct pin_scope *denies = port_scope(&port, SCOPE_LISTENER, "denies", theirs, 1);
+        denies->removal = (struct removal){.action = REMOVAL_KEEP};
+        theirs[0].not_before = PKI_NOW + HOUR;
+        denies->deny = set_of(theirs, 1);
+        verdict = ask(&port, (struct asked){.who = &robot});
+        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
+        assert_true(verdict.valid_until == PKI_NOW + HOUR);
+        verdict = ask(&port, (struct asked){.who = &robot, .now = PKI_NOW + HOUR});
+        expect(&verdict, REASON_NO_USABLE_PIN);
+        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
+        denies->removal = (struct removal){REMOVAL_DRAIN, 3000};
+        verdict = ask(&port, (struct asked){.who = &stranger});
+        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
+        assert_int_equal(verdict.removal.grace_ms, 3000);
+        /* In fallback mode nothing softens it. */
+        port.policy.mode = ALLOW_INSECURE_FALLBACK;
+        verdict = ask(&port, (struct asked){.who = &self_made});
+        assert_false(verdict.admitted);
+        port_close(&port);
+}
+
+/* A whole Gateway's policy without a usable pin closes the port: at once where it says so. */
+static void a_closed_port_removes_no_later_than_its_scopes_say(void **state)
+{
+        (void)state;
+        struct port port;
+        port_open(&port, NULL);
+        struct pin_scope *empty = port_scope(&port, SCOPE_GATEWAY, "empty", NULL, 0);
+        port.policy.refuses_all = true;
+        empty->removal = (struct removal){.action = REMOVAL_CLOSE};
+        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
+        expect(&verdict, REASON_PORT_NOT_USABLE);
+        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
+        empty->removal = (struct removal){.action = REMOVAL_KEEP};
+        verdict = ask(&port, (struct asked){.who = &robot});
+        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
+        empty->removal = (struct removal){.action = REMOVAL_CLOSE};
+        empty->report_only = true;
+        verdict = ask(&port, (struct asked){.who = &robot});
+        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
+        port_close(&port);
+}
+
+/* Who comes in without identity, or is kept, is looked at again when a denial opens. */
+static void a_denial_that_opens_bounds_who_is_not_pinned(void **state)
+{
+        (void)state;
+        struct port port;
+        struct pki_cert below = pki_make(&issuing, &(struct pki_spec){.subject = "below"});
+        struct pin pins[] = {leaf_pin(&robot, "")};
+        struct pin denied[] = {issuer_pin(&issuing, "")};
+        denied[0].not_before = PKI_NOW + HOUR;
+        port_open(&port, NULL);
+        port.policy.mode = ALLOW_INSECURE_FALLBACK;
+        port_scope(&port, SCOPE_GATEWAY, "partners", pins, 1)->deny = set_of(denied, 1);
+        struct asked asked = {.who = &below, .others = pki_stack(1, issuing.x509)};
+        struct verdict verdict = ask(&port, asked);
+        expect(&verdict, REASON_NOT_PINNED);
+        assert_true(verdict.admitted);
+        assert_true(verdict.valid_until == PKI_NOW + HOUR);
+        asked.now = PKI_NOW + HOUR;
+        asked.others = pki_stack(1, issuing.x509);
+        verdict = ask(&port, asked);
+        expect(&verdict, REASON_DENIED);
+        assert_false(verdict.admitted);
+        port_close(&port);
+}
+
 static void requests_are_judged_by_the_same_pins(void **state)
 {
         (void)state;
@@ -562,6 +647,9 @@ int main(void)
                 cmocka_unit_test(windows_bound_the_verdict),
                 cmocka_unit_test(keep_keeps_nobody_who_is_denied),
                 cmocka_unit_test(strictest_removal_of_the_scopes_that_refuse_wins),
+                cmocka_unit_test(removal_of_the_last_pin_hides_nothing_else),
+                cmocka_unit_test(a_closed_port_removes_no_later_than_its_scopes_say),
+                cmocka_unit_test(a_denial_that_opens_bounds_who_is_not_pinned),
                 cmocka_unit_test(requests_are_judged_by_the_same_pins),
         };
         return cmocka_run_group_tests_name("judge_scopes", tests, setup, teardown);
