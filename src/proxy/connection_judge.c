@@ -25,6 +25,12 @@ static void identity_build(struct connection *connection)
         client->identity = &connection->identity;
 }
 
+static void note_judge(struct connection *connection)
+{
+        connection->trust_digest = connection->port->client->digest;
+        connection->trust_listener = connection->listener->index;
+}
+
 void connection_take_evidence(struct connection *connection)
 {
         struct handshake *handshake = connection->handshake;
@@ -39,7 +45,7 @@ void connection_take_evidence(struct connection *connection)
                 return;
         must(handshake->verdict->admitted);
         connection->standing = standing_new(handshake->verdict);
-        connection->trust_digest = connection->port->client->digest;
+        note_judge(connection);
         identity_build(connection);
 }
 
@@ -79,7 +85,7 @@ static void judge_anew(struct connection *connection, struct verdict *now)
         };
         judge(&request, now);
         counter_add(&worker->counters->connections_rejudged, 1);
-        connection->trust_digest = connection->port->client->digest;
+        note_judge(connection);
 }
 
 /* What the next judging goes by: a path that other CAs or CRLs gave it, and until when. */

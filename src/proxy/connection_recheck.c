@@ -95,7 +95,10 @@ static bool is_decided_otherwise(const struct connection *connection)
         const struct client_policy *client = connection->port->client;
         if (!connection->standing)
                 return client != NULL;
-        return !client || !digest_equal(&connection->trust_digest, &client->digest);
+        /* A policy knows listeners by their number: where two change places and a policy goes from
+         * one to the other, it reads as before and means the other one. */
+        return !client || connection->listener->index != connection->trust_listener ||
+               !digest_equal(&connection->trust_digest, &client->digest);
 }
 
 static void judge_or_cut(struct connection *connection)

@@ -65,7 +65,8 @@ struct connection {
         struct arena arena;         /* identity headers, names: once a connection */
         struct chain *chain;        /* NULL: none was presented */
         struct standing *standing;  /* NULL where the port asks nobody */
-        struct digest trust_digest; /* of the policy that judged it last */
+        struct digest trust_digest; /* of the policy that judged it last… */
+        uint32_t trust_listener;    /* …and the number that its listener had there */
         struct header_list identity;
         struct exchange_client client;
         enum reason cut_reason; /* why judging again ended it; ACCEPTED: it did not */

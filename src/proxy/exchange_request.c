@@ -25,6 +25,8 @@ static const struct header_list *identity_of(struct exchange *exchange)
         const struct exchange_start *start = &exchange->start;
         const struct exchange_client *client = start->client;
         const struct rule_policy *policy = rule_policy_find(start->snapshot, exchange->rule);
+        if (!start->port->client) /* it asks nobody any more, and looks after nobody's identity */
+                return NULL;
         if (!client->identity || !client->standing || !client->standing->verified)
                 return client->identity;
         const struct client_shown shown = {

@@ -249,6 +249,72 @@ def test_removal_follows_the_policy(cast, nginx, start, action):
         assert is_open(stays)
 
 
+def test_listeners_that_change_places_keep_no_connection_from_its_policy(cast, nginx, start):
+    """Named first or second, a listener is the one of its name: who is on it is judged by what it has now."""
+    port = free_port()
+
+    def text(*names, section):
+        listeners = [gw.https_listener(name, port, f"{name}.example.com") for name in names]
+        return (gw.secret_tls("server", cast.server) + gw.ca_config_map("clients-ca", cast.ca) + gw.backend(nginx.port)
+                + gw.gateway(listeners, default=gw.validation()) + gw.route()
+                + policy("partners", [target(section=section)], [pin(spki=cast.pinned.spki_hash)],
+                         onRemoval={"action": "Close"}))
+
+    def is_served(connection, name):
+        try:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}.example.com\r\n\r\n".encode())
+            return connection.recv(65536).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False
+
+    gateway = start({"edge.yaml": text("one", "two", section="one")})
+    with connect(port, cast.server_ca, cast.unpinned, sni="two.example.com") as loses, \
+            connect(port, cast.server_ca, cast.pinned, sni="two.example.com") as stays:
+        assert is_served(loses, "two") and is_served(stays, "two")
+        gateway.swap("edge.yaml", text("two", "one", section="two"))
+        assert handshake(port, cast.server_ca, cast.unpinned, sni="two.example.com") == NOT_PINNED
+        assert not is_served(loses, "two")
+        assert is_served(stays, "two")
+
+
+def test_who_is_kept_does_not_outlive_its_ca(cast, nginx, start):
+    """Keep is said of pins: with the last pin of a listener gone, a CA that goes still ends its clients."""
+    port = free_port()
+
+    def edge(ca, *pins):
+        return (gw.secret_tls("server", cast.server) + gw.ca_config_map("clients-ca", ca) + gw.backend(nginx.port)
+                + gw.gateway([gw.https_listener("https", port)], default=gw.validation()) + gw.route()
+                + policy("partners", [target(section="https")], pins, onRemoval={"action": "Keep"}))
+
+    gateway = start({"edge.yaml": edge(cast.ca, pin(spki=cast.pinned.spki_hash))})
+    with connect(port, cast.server_ca, cast.pinned) as kept:
+        assert is_open(kept)
+        gateway.swap("edge.yaml", edge(cast.ca))
+        assert handshake(port, cast.server_ca, cast.pinned) == CLOSED
+        assert is_open(kept)
+        gateway.swap("edge.yaml", edge(cast.server_ca))
+        assert not is_open(kept)
+
+
+def test_a_port_that_asks_nobody_any_more_vouches_for_nobody(cast, recorder, start):
+    """Who came in before stays, but no backend is told who it is: nobody looks after that any more."""
+    port = free_port()
+
+    def text(**validation):
+        return (gw.secret_tls("server", cast.server) + gw.ca_config_map("clients-ca", cast.ca)
+                + gw.backend(recorder.port) + gw.gateway([gw.https_listener("https", port)], **validation) + gw.route())
+
+    gateway = start({"edge.yaml": text(default=gw.validation())})
+    with connect(port, cast.server_ca, cast.pinned) as connection:
+        assert is_open(connection)
+        assert b"pingate-client-verify: SUCCESS" in recorder.bytes()
+        gateway.swap("edge.yaml", text())
+        before = len(recorder.bytes())
+        assert is_open(connection)
+        told = recorder.bytes()[before:].lower()
+        assert told and b"pingate-" not in told and b"client-cert" not in told, told
+
+
 # --- what a bad edit does ---
 
 

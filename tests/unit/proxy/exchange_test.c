@@ -53,12 +53,14 @@ static void head_and_body_pass_and_one_record_is_written(void **state)
 static void identity_is_written_last_and_nobody_else_can(void **state)
 {
         static struct harness h;
+        static const struct client_policy asks;
         struct header_list identity;
         (void)state;
         harness_init(&h, SCRIPTS(STEPS({"\r\n\r\n", OK_REPLY, false})));
         header_list_init(&identity, &h.arena);
         header_append(&identity, SLICE("pingate-client-verify"), SLICE("SUCCESS"));
         h.client.identity = &identity;
+        h.port->client = &asks;
         harness_open(&h,
                      "GET /good HTTP/1.1\r\nHost: a\r\nConnection: pingate-client-verify, x-b\r\n"
                      "Client_Cert: forged\r\nX-B: b\r\nPingate-Client-Verify: forged\r\n\r\n");
