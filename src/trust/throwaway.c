@@ -75,21 +75,27 @@ static bool set_names(const struct throwaway_wish *wish, X509 *certificate)
         return X509_set_issuer_name(certificate, issuer) == 1;
 }
 
-static bool fill(const struct throwaway_wish *wish, const struct throwaway *identity)
+static bool set_times(const struct throwaway_wish *wish, X509 *certificate)
 {
         enum {
                 HOUR = 3600,
                 DAY = 24 * HOUR
         };
+        ASN1_TIME *from = X509_getm_notBefore(certificate);
+        ASN1_TIME *until = X509_getm_notAfter(certificate);
+        if (wish->always) /* RFC 5280, 4.1.2.5: no well-defined end */
+                return ASN1_TIME_set(from, 0) && ASN1_TIME_set_string(until, "99991231235959Z");
+        return X509_gmtime_adj(from, wish->expired ? -2 * DAY : -HOUR) &&
+               X509_gmtime_adj(until, wish->expired ? -DAY : 7 * DAY);
+}
+
+static bool fill(const struct throwaway_wish *wish, const struct throwaway *identity)
+{
         X509 *certificate = identity->certificate;
         X509 *issuer = wish->issuer ? wish->issuer->certificate : certificate;
         EVP_PKEY *signer = wish->issuer ? wish->issuer->key : identity->key;
-        long from = wish->expired ? -2 * DAY : -HOUR;
-        long until = wish->expired ? -DAY : (wish->days ? wish->days : 7) * DAY;
         return X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate) &&
-               set_names(wish, certificate) &&
-               X509_gmtime_adj(X509_getm_notBefore(certificate), from) &&
-               X509_gmtime_adj(X509_getm_notAfter(certificate), until) &&
+               set_names(wish, certificate) && set_times(wish, certificate) &&
                X509_set_pubkey(certificate, identity->key) == 1 &&
                add_extensions(wish, certificate, issuer) &&
                X509_sign(certificate, signer, EVP_sha256()) > 0;

@@ -27,7 +27,7 @@ struct throwaway_wish {
         const struct throwaway *issuer; /* NULL: signs itself */
         EVP_PKEY *key;                  /* NULL: a new P-256 key; shared, not taken */
         bool expired;
-        long days; /* that it is valid; 0: seven */
+        bool always; /* valid, whatever clock it is judged by; else for seven days */
 };
 
 bool throwaway_make(const struct throwaway_wish *wish, struct throwaway *identity,

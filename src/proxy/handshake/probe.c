@@ -9,10 +9,6 @@
 #include "proxy/handshake/probe_client.h"
 #include "trust/hash.h"
 
-enum {
-        PROBE_DAYS = 20 * 365 /* longer than a process lives */
-};
-
 struct probe {
         struct tls_options tls; /* one worker */
         build_contexts_fn build;
@@ -32,22 +28,22 @@ static bool identities_make(struct probe *probe, struct error *err)
         struct throwaway *ca = &probe->ca;
         return throwaway_make(&(struct throwaway_wish){.use = THROWAWAY_CA,
                                                        .name = "pingate probe CA",
-                                                       .days = PROBE_DAYS},
+                                                       .always = true},
                               ca, err) &&
                throwaway_make(&(struct throwaway_wish){.use = THROWAWAY_SERVER,
                                                        .name = "probe.invalid",
                                                        .issuer = ca,
-                                                       .days = PROBE_DAYS},
+                                                       .always = true},
                               &probe->server, err) &&
                throwaway_make(&(struct throwaway_wish){.use = THROWAWAY_CLIENT,
                                                        .name = "pingate probe, pinned",
                                                        .issuer = ca,
-                                                       .days = PROBE_DAYS},
+                                                       .always = true},
                               &probe->pinned, err) &&
                throwaway_make(&(struct throwaway_wish){.use = THROWAWAY_CLIENT,
                                                        .name = "pingate probe, not pinned",
                                                        .issuer = ca,
-                                                       .days = PROBE_DAYS},
+                                                       .always = true},
                               &probe->unpinned, err);
 }
 

@@ -101,6 +101,40 @@ static void assert_fails(struct fixture *f, const struct tls_hooks *hooks, build
         assert_non_null(strstr(err.text, "the probe of port 127.0.0.1:8443, listener https: "));
 }
 
+/* In place of libc's: what the gateway takes for now. */
+static int64_t clock_is_off_by;
+
+time_t time(time_t *out)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        now.tv_sec += clock_is_off_by;
+        if (out)
+                *out = now.tv_sec;
+        return now.tv_sec;
+}
+
+/* A machine that starts without a clock gets one later; one that ran ahead is set back. Policies
+ * must go on being published then. */
+static void a_clock_that_is_set_fails_no_policy(void **state)
+{
+        struct fixture *f = *state;
+        static const int64_t years[] = {-30, 0, 30};
+        struct tls_options options = {.workers = 1, .hooks = handshake_hooks()};
+        struct error err = {.text = ""};
+        struct probe *probe = probe_new(&options, tls_contexts_build, &err);
+        for (size_t i = 0; i < COUNT_OF(years); i++) {
+                size_t count;
+                clock_is_off_by = years[i] * 365 * 86400;
+                seal(f, i % 2 ? "somebody" : "somebody else");
+                if (!probe_run(probe, &f->snapshot, &count, &err))
+                        fail_msg("%d years: %s", (int)years[i], err.text);
+                assert_int_equal(count, 1);
+        }
+        clock_is_off_by = 0;
+        probe_free(probe);
+}
+
 static void contexts_and_hooks_as_they_are_pass(void **state)
 {
         struct fixture *f = *state;
@@ -282,6 +316,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define PROBE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
                 PROBE_TEST(contexts_and_hooks_as_they_are_pass),
+                PROBE_TEST(a_clock_that_is_set_fails_no_policy),
                 PROBE_TEST(a_context_that_asks_for_no_certificate_is_seen),
                 PROBE_TEST(a_policy_that_lost_its_pins_is_seen),
                 PROBE_TEST(a_hook_that_does_not_judge_is_seen),
