@@ -1,7 +1,18 @@
 #include "snapshot/pin_changes.h"
 
+#include "base/vec.h"
+
+/* A set of the other snapshot, once, in however many places it stands: a policy of many targets
+ * stands in many. */
+struct other_set {
+        const struct pin_set *set;
+        bool deny;
+        struct pin_cursor cursor;
+};
+
 struct change_walk {
         const struct snapshot *other;
+        VEC(struct other_set) others;
         bool added;
         uint64_t *count;
         size_t left; /* to be told */
@@ -26,17 +37,24 @@ static bool is_this_set(const struct pin_set *set, const struct pin_list_place *
         return set == sought->set;
 }
 
-struct pin_sought {
-        const struct pin *pin;
-        bool deny;
-};
-
-static bool has_this_pin(const struct pin_set *set, const struct pin_list_place *place, void *self)
+static bool note_other(const struct pin_set *set, const struct pin_list_place *place, void *self)
 {
-        const struct pin_sought *sought = self;
-        struct pin_match match;
-        return place->deny == sought->deny &&
-               pin_set_find(set, sought->pin->kind, &sought->pin->digest, 0, &match) != PIN_ABSENT;
+        struct change_walk *walk = self;
+        vec_each (other, &walk->others)
+                if (other->set == set && other->deny == place->deny)
+                        return false;
+        const struct other_set other = {.set = set, .deny = place->deny};
+        vec_push(&walk->others, other);
+        return false;
+}
+
+/* Pins are asked about in the order of their set, so that each other set is passed but once. */
+static bool is_elsewhere(struct change_walk *walk, const struct pin *pin, bool deny)
+{
+        vec_each (other, &walk->others)
+                if (other->deny == deny && pin_set_meets(other->set, &other->cursor, pin))
+                        return true;
+        return false;
 }
 
 static void tell_pin(struct change_walk *walk, const struct pin *pin,
@@ -57,10 +75,11 @@ static void tell_missing(struct change_walk *walk, const struct pin_set *set,
         struct pin_walk at = {0};
         struct pin pin;
         size_t index = 0;
+        vec_each (other, &walk->others)
+                other->cursor = (struct pin_cursor){0};
         while (twin ? pin_set_next_missing(set, twin, &at, &pin)
                     : pin_set_next(set, &index, &pin)) {
-                struct pin_sought sought = {&pin, place->deny};
-                if (!snapshot_pin_sets(walk->other, &sought, has_this_pin))
+                if (!is_elsewhere(walk, &pin, place->deny))
                         tell_pin(walk, &pin, place);
         }
 }
@@ -88,15 +107,27 @@ static bool tell_set(const struct pin_set *set, const struct pin_list_place *pla
         return false;
 }
 
+static void compare(struct change_walk *walk, const struct snapshot *snapshot)
+{
+        snapshot_pin_sets(walk->other, walk, note_other);
+        snapshot_pin_sets(snapshot, walk, tell_set);
+        vec_done(&walk->others);
+}
+
 struct pin_changes snapshot_pin_changes(const struct snapshot *from, const struct snapshot *to,
                                         size_t told_max, void *self, on_pin_change_fn on_change)
 {
         struct pin_changes changes = {0};
-        struct change_walk walk = {from, true, &changes.added, told_max, on_change, self};
-        snapshot_pin_sets(to, &walk, tell_set);
+        struct change_walk walk = {.other = from,
+                                   .added = true,
+                                   .count = &changes.added,
+                                   .left = told_max,
+                                   .on_change = on_change,
+                                   .self = self};
+        compare(&walk, to);
         walk.other = to;
         walk.added = false;
         walk.count = &changes.removed;
-        snapshot_pin_sets(from, &walk, tell_set);
+        compare(&walk, from);
         return changes;
 }

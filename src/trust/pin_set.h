@@ -97,3 +97,11 @@ struct pin_walk {
 };
 bool pin_set_next_missing(const struct pin_set *set, const struct pin_set *other,
                           struct pin_walk *walk, struct pin *pin);
+
+/* Whether the set has that digest under its kind, for pins that are asked about in the order of a
+ * walk. The cursor starts zeroed. */
+struct pin_cursor {
+        enum pin_kind kind;
+        uint32_t at;
+};
+bool pin_set_meets(const struct pin_set *set, struct pin_cursor *cursor, const struct pin *pin);

@@ -415,6 +415,40 @@ static void what_another_set_lacks_is_walked_in_order(void **state)
         }
 }
 
+static struct pin_set *set_of_numbers(size_t count, size_t step)
+{
+        struct pin_set_builder *builder = pin_set_builder_new();
+        for (size_t n = 0; n < count; n++) {
+                size_t number = n * step;
+                struct pin pin = {.kind = (enum pin_kind)(number / 6 % PIN_KIND_COUNT),
+                                  .digest = sha256(slice_from(&number, sizeof(number))),
+                                  .not_before = PIN_ALWAYS_FROM,
+                                  .not_after = PIN_ALWAYS_UNTIL};
+                pin_set_builder_add(builder, &pin, n + 1);
+        }
+        return pin_set_build(builder);
+}
+
+static void a_set_asked_in_order_knows_what_it_has(void **state)
+{
+        (void)state;
+        static const size_t counts[] = {0, 1, 2, 3, 17, 400};
+        for (size_t i = 0; i < COUNT_OF(counts) * COUNT_OF(counts); i++) {
+                struct pin_set *set = set_of_numbers(counts[i / COUNT_OF(counts)], 2);
+                struct pin_set *other = set_of_numbers(counts[i % COUNT_OF(counts)], 3);
+                struct pin_cursor cursor = {0};
+                struct pin pin;
+                struct pin_match match;
+                for (size_t at = 0; pin_set_next(set, &at, &pin);) {
+                        bool there =
+                                pin_set_find(other, pin.kind, &pin.digest, 0, &match) != PIN_ABSENT;
+                        assert_int_equal(pin_set_meets(other, &cursor, &pin), there);
+                }
+                pin_set_unref(set);
+                pin_set_unref(other);
+        }
+}
+
 static void the_first_end_of_all_windows_is_known(void **state)
 {
         (void)state;
@@ -545,6 +579,7 @@ int main(void)
                 cmocka_unit_test(a_walk_goes_kind_by_kind_in_the_order_of_digests),
                 cmocka_unit_test(an_owner_of_many_pins_is_kept_once),
                 cmocka_unit_test(what_another_set_lacks_is_walked_in_order),
+                cmocka_unit_test(a_set_asked_in_order_knows_what_it_has),
                 cmocka_unit_test(the_first_end_of_all_windows_is_known),
                 cmocka_unit_test(sets_of_the_same_pins_and_faults_have_one_identity),
                 cmocka_unit_test(pieces_of_a_text_are_numbered_on),
