@@ -1,115 +1,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "test_pki.h"
-#include "trust/certificate.h"
-#include "trust/judge.h"
-
-enum {
-        SCOPES_MAX = 4,
-        HOUR = 3600,
-};
-
-/* A port of one CA with several scopes, written as text. */
-struct port {
-        struct client_policy policy;
-        struct pin_scope scopes[SCOPES_MAX];
-        struct pin_set *sets[SCOPES_MAX];
-        struct trust_store *store;
-};
-
-static struct pki_cert root, other_root, issuing, robot, stranger, self_made;
-
-static struct pin leaf_pin(const struct pki_cert *cert, const char *name)
-{
-        return (struct pin){.kind = PIN_SPKI,
-                            .digest = certificate_spki_digest(cert->x509),
-                            .name = slice_of(name),
-                            .not_before = PIN_ALWAYS_FROM,
-                            .not_after = PIN_ALWAYS_UNTIL};
-}
-
-static struct pin issuer_pin(const struct pki_cert *cert, const char *name)
-{
-        struct pin pin = leaf_pin(cert, name);
-        pin.kind = PIN_ISSUER;
-        return pin;
-}
-
-static struct pin_set *set_of(const struct pin *pins, size_t count)
-{
-        struct pin_set_builder *builder = pin_set_builder_new();
-        for (size_t i = 0; i < count; i++)
-                pin_set_builder_add(builder, &pins[i], i + 1);
-        return pin_set_build(builder);
-}
-
-static void port_open(struct port *port, const struct slice *crl_pem)
-{
-        struct ca_set_builder *builder = ca_set_builder_new(CA_FLOOR_FULL);
-        struct error err;
-        memset(port, 0, sizeof(*port));
-        if (!ca_set_builder_add(builder, pki_pem(root.x509), crl_pem, &err))
-                fail_msg("%s", err.text);
-        port->policy.rules = path_rules_default();
-        port->policy.cas = ca_set_build(builder);
-        port->policy.scopes = port->scopes;
-        port->store = trust_store_new(port->policy.cas);
-}
-
-static struct pin_scope *port_scope(struct port *port, enum pin_scope_kind kind, const char *source,
-                                    const struct pin *pins, size_t count)
-{
-        size_t index = port->policy.scope_count++;
-        port->sets[index] = set_of(pins, count);
-        port->scopes[index] = (struct pin_scope){.kind = kind,
-                                                 .source = slice_of(source),
-                                                 .sets = &port->sets[index],
-                                                 .set_count = 1,
-                                                 .removal = removal_default()};
-        return &port->scopes[index];
-}
-
-static void port_close(struct port *port)
-{
-        trust_store_unref(port->store);
-        client_policy_unref(&port->policy);
-}
-
-struct asked {
-        const struct pki_cert *who;
-        STACK_OF(X509) * others;
-        uint32_t listener;
-        int64_t now; /* 0: PKI_NOW */
-};
-
-static struct verdict ask(const struct port *port, struct asked asked)
-{
-        struct chain *chain = chain_new(asked.who->x509, asked.others, SLICE_NONE, 0);
-        struct judge_request request = {.policy = &port->policy,
-                                        .chain = chain,
-                                        .listener = asked.listener,
-                                        .now = asked.now ? asked.now : PKI_NOW,
-                                        .store = port->store};
-        struct verdict verdict;
-        judge(&request, &verdict);
-        chain_free(chain);
-        return verdict;
-}
-
-static void expect(const struct verdict *verdict, enum reason reason)
-{
-        if (verdict->reason != reason)
-                fail_msg("%s (%s), wants %s", reason_token(verdict->reason), verdict->detail,
-                         reason_token(reason));
-        assert_int_equal(verdict->verified, reason == REASON_ACCEPTED);
-}
+#include "judge_stage.h"
 
 static void every_scope_that_holds_must_match(void **state)
 {
@@ -438,148 +335,6 @@ static void windows_bound_the_verdict(void **state)
         port_close(&port);
 }
 
-/* All pins went, and a client was denied in the same edit: it is not kept. */
-static void keep_keeps_nobody_who_is_denied(void **state)
-{
-        (void)state;
-        struct port port;
-        struct pin now[] = {leaf_pin(&robot, "")}, later[] = {leaf_pin(&robot, "")};
-        later[0].not_before = PKI_NOW + HOUR;
-        port_open(&port, NULL);
-        struct pin_scope *scope = port_scope(&port, SCOPE_GATEWAY, "emptied", NULL, 0);
-        scope->removal = (struct removal){.action = REMOVAL_KEEP};
-        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
-        expect(&verdict, REASON_NO_USABLE_PIN);
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        scope->deny = set_of(later, 1);
-        verdict = ask(&port, (struct asked){.who = &robot});
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        assert_true(verdict.valid_until == PKI_NOW + HOUR);
-        verdict = ask(&port, (struct asked){.who = &robot, .now = PKI_NOW + HOUR});
-        expect(&verdict, REASON_NO_USABLE_PIN);
-        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
-        pin_set_unref(scope->deny);
-        scope->deny = set_of(now, 1);
-        verdict = ask(&port, (struct asked){.who = &robot});
-        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
-        verdict = ask(&port, (struct asked){.who = &stranger});
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        port_close(&port);
-}
-
-static void strictest_removal_of_the_scopes_that_refuse_wins(void **state)
-{
-        (void)state;
-        struct port port;
-        struct pin theirs[] = {leaf_pin(&robot, "")};
-        port_open(&port, NULL);
-        port_scope(&port, SCOPE_GATEWAY, "keeps", theirs, 1)->removal =
-                (struct removal){.action = REMOVAL_KEEP};
-        struct verdict verdict = ask(&port, (struct asked){.who = &stranger});
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        port_scope(&port, SCOPE_LISTENER, "drains", theirs, 1)->removal =
-                (struct removal){REMOVAL_DRAIN, 3000};
-        port_scope(&port, SCOPE_INLINE, "inline", theirs, 1);
-        verdict = ask(&port, (struct asked){.who = &stranger});
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        assert_int_equal(verdict.removal.grace_ms, 3000);
-        struct pin ours[] = {leaf_pin(&stranger, "")};
-        port_scope(&port, SCOPE_LISTENER, "closes, but passes", ours, 1)->removal =
-                (struct removal){.action = REMOVAL_CLOSE};
-        verdict = ask(&port, (struct asked){.who = &stranger});
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        /* What is no scope's affair drains within the default. */
-        verdict = ask(&port, (struct asked){.who = &self_made});
-        expect(&verdict, REASON_UNTRUSTED);
-        assert_int_equal(verdict.removal.grace_ms, REMOVAL_GRACE_MS_DEFAULT);
-        port_close(&port);
-}
-
-/* A scope without pins refuses by itself; what else no longer holds must not hide behind it, or who
- * is kept would outlive its CA. */
-static void removal_of_the_last_pin_hides_nothing_else(void **state)
-{
-        (void)state;
-        struct port port;
-        struct pin theirs[] = {leaf_pin(&robot, "")};
-        port_open(&port, NULL);
-        struct pin_scope *empty = port_scope(&port, SCOPE_LISTENER, "empty", NULL, 0);
-        empty->removal = (struct removal){.action = REMOVAL_KEEP};
-        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
-        expect(&verdict, REASON_NO_USABLE_PIN);
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        assert_string_equal(verdict.pin_source, "empty");
-        verdict = ask(&port, (struct asked){.who = &self_made});
-        expect(&verdict, REASON_NO_USABLE_PIN);
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        struct pin_scope *denies = port_scope(&port, SCOPE_LISTENER, "denies", theirs, 1);
-        denies->removal = (struct removal){.action = REMOVAL_KEEP};
-        theirs[0].not_before = PKI_NOW + HOUR;
-        denies->deny = set_of(theirs, 1);
-        verdict = ask(&port, (struct asked){.who = &robot});
-        assert_int_equal(verdict.removal.action, REMOVAL_KEEP);
-        assert_true(verdict.valid_until == PKI_NOW + HOUR);
-        verdict = ask(&port, (struct asked){.who = &robot, .now = PKI_NOW + HOUR});
-        expect(&verdict, REASON_NO_USABLE_PIN);
-        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
-        denies->removal = (struct removal){REMOVAL_DRAIN, 3000};
-        verdict = ask(&port, (struct asked){.who = &stranger});
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        assert_int_equal(verdict.removal.grace_ms, 3000);
-        /* In fallback mode nothing softens it. */
-        port.policy.mode = ALLOW_INSECURE_FALLBACK;
-        verdict = ask(&port, (struct asked){.who = &self_made});
-        assert_false(verdict.admitted);
-        port_close(&port);
-}
-
-/* A whole Gateway's policy without a usable pin closes the port: at once where it says so. */
-static void a_closed_port_removes_no_later_than_its_scopes_say(void **state)
-{
-        (void)state;
-        struct port port;
-        port_open(&port, NULL);
-        struct pin_scope *empty = port_scope(&port, SCOPE_GATEWAY, "empty", NULL, 0);
-        port.policy.refuses_all = true;
-        empty->removal = (struct removal){.action = REMOVAL_CLOSE};
-        struct verdict verdict = ask(&port, (struct asked){.who = &robot});
-        expect(&verdict, REASON_PORT_NOT_USABLE);
-        assert_int_equal(verdict.removal.action, REMOVAL_CLOSE);
-        empty->removal = (struct removal){.action = REMOVAL_KEEP};
-        verdict = ask(&port, (struct asked){.who = &robot});
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        empty->removal = (struct removal){.action = REMOVAL_CLOSE};
-        empty->report_only = true;
-        verdict = ask(&port, (struct asked){.who = &robot});
-        assert_int_equal(verdict.removal.action, REMOVAL_DRAIN);
-        port_close(&port);
-}
-
-/* Who comes in without identity, or is kept, is looked at again when a denial opens. */
-static void a_denial_that_opens_bounds_who_is_not_pinned(void **state)
-{
-        (void)state;
-        struct port port;
-        struct pki_cert below = pki_make(&issuing, &(struct pki_spec){.subject = "below"});
-        struct pin pins[] = {leaf_pin(&robot, "")};
-        struct pin denied[] = {issuer_pin(&issuing, "")};
-        denied[0].not_before = PKI_NOW + HOUR;
-        port_open(&port, NULL);
-        port.policy.mode = ALLOW_INSECURE_FALLBACK;
-        port_scope(&port, SCOPE_GATEWAY, "partners", pins, 1)->deny = set_of(denied, 1);
-        struct asked asked = {.who = &below, .others = pki_stack(1, issuing.x509)};
-        struct verdict verdict = ask(&port, asked);
-        expect(&verdict, REASON_NOT_PINNED);
-        assert_true(verdict.admitted);
-        assert_true(verdict.valid_until == PKI_NOW + HOUR);
-        asked.now = PKI_NOW + HOUR;
-        asked.others = pki_stack(1, issuing.x509);
-        verdict = ask(&port, asked);
-        expect(&verdict, REASON_DENIED);
-        assert_false(verdict.admitted);
-        port_close(&port);
-}
-
 static void requests_are_judged_by_the_same_pins(void **state)
 {
         (void)state;
@@ -611,25 +366,6 @@ static void requests_are_judged_by_the_same_pins(void **state)
         port_close(&port);
 }
 
-static int setup(void **state)
-{
-        (void)state;
-        root = pki_make(NULL, &(struct pki_spec){.subject = "root", .ca = true});
-        other_root = pki_make(NULL, &(struct pki_spec){.subject = "other root", .ca = true});
-        issuing = pki_make(&root, &(struct pki_spec){.subject = "issuing", .ca = true});
-        robot = pki_make(&root, &(struct pki_spec){.subject = "robot"});
-        stranger = pki_make(&root, &(struct pki_spec){.subject = "stranger"});
-        self_made = pki_make(NULL, &(struct pki_spec){.subject = "self-made"});
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        (void)state;
-        pki_done();
-        return 0;
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -645,12 +381,7 @@ int main(void)
                 cmocka_unit_test(revocation_counts_under_pinned_only),
                 cmocka_unit_test(use_is_relaxed_for_pinned_leaves_alone),
                 cmocka_unit_test(windows_bound_the_verdict),
-                cmocka_unit_test(keep_keeps_nobody_who_is_denied),
-                cmocka_unit_test(strictest_removal_of_the_scopes_that_refuse_wins),
-                cmocka_unit_test(removal_of_the_last_pin_hides_nothing_else),
-                cmocka_unit_test(a_closed_port_removes_no_later_than_its_scopes_say),
-                cmocka_unit_test(a_denial_that_opens_bounds_who_is_not_pinned),
                 cmocka_unit_test(requests_are_judged_by_the_same_pins),
         };
-        return cmocka_run_group_tests_name("judge_scopes", tests, setup, teardown);
+        return cmocka_run_group_tests_name("judge_scopes", tests, stage_setup, stage_teardown);
 }
