@@ -1,4 +1,5 @@
 """I40, I45: changes are enforced within a second, and nobody else notices."""
+import os
 import signal
 import ssl
 import threading
@@ -8,6 +9,7 @@ import pytest
 from support.client import connect, curl, handshake
 from support.edge import Edge
 from support.net import eventually
+from support.policy import pin, policy, target
 
 ENFORCED_S = 10  # the promise is 1 s; a test asserts its tenfold
 
@@ -142,6 +144,18 @@ def test_a_bad_edit_keeps_the_last_good_generation(people, nginx, start):
     gateway.swap("edge.yaml", edge.text(spki=[people.unpinned.spki_hash]))
     assert handshake(edge.port, people.server_ca, people.unpinned) == 0
     assert handshake(edge.port, people.server_ca, people.pinned) == 46
+
+
+def test_a_policy_that_is_broken_and_then_deleted_is_gone(people, nginx, start):
+    edge = Edge(people, nginx.port)
+    gateway = start({"edge.yaml": edge.text(spki=[people.pinned.spki_hash, people.unpinned.spki_hash]),
+                     "policy.yaml": policy("partners", [target("edge")], [pin(spki=people.pinned.spki_hash)])})
+    assert handshake(edge.port, people.server_ca, people.unpinned) == 46
+    gateway.write("policy.yaml", "spec: [")
+    eventually(lambda: gateway.audit("source_error"), "the bad edit is told")
+    assert handshake(edge.port, people.server_ca, people.unpinned) == 46
+    os.unlink(os.path.join(gateway.config, "policy.yaml"))
+    eventually(lambda: handshake(edge.port, people.server_ca, people.unpinned) == 0, "its policy is gone")
 
 
 def test_an_unreadable_source_at_first_start_exits_1(people, nginx, tmp_path):

@@ -264,6 +264,7 @@ bool source_files_read(const char *const *paths, size_t count, struct readings *
                 struct objects *objects = objects_new();
                 struct reading reading = {objects, readings};
                 objects->from_files = true;
+                readings_begin(readings);
                 bool ok = paths_read(&reading, paths, count, err);
                 if (turn < READ_TURNS_MAX && changed_meanwhile(objects)) {
                         objects_unref(objects);

@@ -112,6 +112,12 @@ static const struct kept *find_not_looked_at(const struct readings *readings)
         return NULL;
 }
 
+void readings_begin(struct readings *readings)
+{
+        if (readings)
+                readings->turn++;
+}
+
 bool readings_end(struct readings *readings)
 {
         const struct kept *gone;
@@ -121,6 +127,5 @@ bool readings_end(struct readings *readings)
                 drop(readings, slice_of(gone->path));
         bool changed = readings->changed;
         readings->changed = false;
-        readings->turn++;
         return changed;
 }

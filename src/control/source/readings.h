@@ -30,6 +30,9 @@ const struct made *readings_find_content(struct readings *readings, const struct
 /* Takes references of its own. */
 void readings_keep(struct readings *readings, const struct seen_file *file,
                    const struct made *made);
+/* Begins a reading. What one that failed has looked at counts for nothing in the next: a file may
+ * be gone by then, and that is a change. */
+void readings_begin(struct readings *readings);
 /* Ends a complete reading: files that it did not look at are forgotten. True when anything is not
  * what it was at the end of the last complete reading. */
 bool readings_end(struct readings *readings);

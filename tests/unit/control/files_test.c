@@ -398,6 +398,26 @@ static void a_reading_tells_whether_anything_changed(void **state)
         readings_free(readings);
 }
 
+/* The file was looked at by the reading that it failed, and is gone in the next. */
+static void a_broken_file_that_is_deleted_is_a_change(void **state)
+{
+        (void)state;
+        struct readings *readings = readings_new();
+        const char *paths[] = {folder_path};
+        write_settled("a.yaml", NAMESPACE("a"));
+        write_settled("b.yaml", NAMESPACE("b"));
+        objects_unref(read_again(readings));
+        write_settled("b.yaml", "half: [");
+        struct objects *objects = NULL;
+        assert_false(source_files_read(paths, 1, readings, &objects, &err));
+        unlink(folder_file("b.yaml"));
+        objects = read_again(readings);
+        assert_true(objects->changed);
+        assert_int_equal(objects->kinds[KIND_NAMESPACE].count, 1);
+        objects_unref(objects);
+        readings_free(readings);
+}
+
 static void a_file_written_anew_with_the_same_bytes_is_not_parsed_again(void **state)
 {
         (void)state;
@@ -486,6 +506,7 @@ int main(void)
                 IN_FOLDER(objects_of_two_files_that_are_the_same_fail_with_kept_files_too),
                 IN_FOLDER(a_file_written_in_the_moment_it_is_read_is_not_kept),
                 IN_FOLDER(a_reading_tells_whether_anything_changed),
+                IN_FOLDER(a_broken_file_that_is_deleted_is_a_change),
                 IN_FOLDER(a_file_written_anew_with_the_same_bytes_is_not_parsed_again),
                 IN_FOLDER(files_that_change_while_they_are_read_are_read_again),
         };
