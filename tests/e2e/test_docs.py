@@ -17,18 +17,22 @@ MANUAL = open(MANUAL_FILE).read() if os.path.exists(MANUAL_FILE) else ""
 COMMANDS = ("run", "check", "explain", "pin", "import", "learn", "status", "secret", "demo", "version")
 
 
-def quick_start():
+def section_of(text, title):
+    return text.split(title)[1].split("\n## ")[0]
+
+
+def script_of(text):
     """The shell blocks in order; one that is to be refused must fail."""
-    section = README.split("## Quick start")[1].split("\n## ")[0]
-    blocks = re.findall(r"```sh( refused)?\n(.*?)```", section, re.S)
-    assert len(blocks) >= 7
-    return "\n".join(f"if\n{text.strip()}\nthen echo LET IN; exit 9; fi" if refused else text
-                     for refused, text in blocks)
+    blocks = re.findall(r"```sh( refused)?\n(.*?)```", text, re.S)
+    assert len(blocks) >= 6
+    return "\n".join(f"if\n{block.strip()}\nthen echo LET IN; exit 9; fi" if refused else block
+                     for refused, block in blocks)
 
 
-def test_the_quick_start_of_the_readme_runs_as_printed(tmp_path):
+def run_as_printed(folder, *scripts):
+    """Pasted one after the other into one shell, on ports of our own. Returns all that was said."""
     gateway, backend, admin = free_port(), free_port(), free_port()
-    script = (quick_start().replace("8443", str(gateway)).replace("3000", str(backend))
+    script = ("\n".join(scripts).replace("8443", str(gateway)).replace("3000", str(backend))
               .replace("127.0.0.1:9180", f"127.0.0.1:{admin}"))
     prelude = f"""set -euo pipefail
 trap 'kill $(jobs -p) || true; sleep 0.2; kill $(jobs -p) 2>/dev/null || true; wait' EXIT
@@ -40,23 +44,64 @@ pingate() {{
     esac
 }}
 """
-    out = subprocess.run(["bash", "-c", prelude + script], cwd=tmp_path, capture_output=True, text=True, timeout=90,
-                         env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    out = subprocess.run(["timeout", "--signal=TERM", "90", "bash", "-c", prelude + script], cwd=folder, text=True,
+                         capture_output=True, timeout=110, env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
     said = out.stdout + out.stderr
-    assert out.returncode == 0, said
+    assert out.returncode == 0, said[-8000:]
+    return said
+
+
+QUICK_START = script_of(section_of(README, "## Quick start"))
+
+
+def reasons_of(folder):
+    lines = (folder / "audit.log").read_text().splitlines()
+    return [json.loads(line)["reason"] for line in lines if '"event":"handshake"' in line]
+
+
+def test_the_quick_start_of_the_readme_runs_as_printed(tmp_path):
+    said = run_as_printed(tmp_path, QUICK_START)
     assert "pingate-client-verify: SUCCESS" in said
     assert "pingate-client-name: acme-robot" in said
     assert "alert certificate unknown" in said and "alert certificate required" in said
     assert "not_pinned" in said and "to admit this client, pin: spki:" in said
-    audit = (tmp_path / "audit.log").read_text()
-    assert [json.loads(line)["reason"] for line in audit.splitlines() if '"event":"handshake"' in line] == [
-        "accepted", "not_pinned", "no_certificate"]
+    assert reasons_of(tmp_path) == ["accepted", "not_pinned", "no_certificate"]
 
 
-def test_the_readme_links_to_files_that_exist():
-    for text, name in ((README, gw.ROOT), (MANUAL, os.path.dirname(MANUAL_FILE))):
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-            assert os.path.exists(os.path.join(name, target)), target
+PAGES = {  # with what must have been said by its end, and the reasons that its audit log must bear
+    "for-developers": (["pingate-client-name: acme-intern", "403 Forbidden\nrequest ",
+                        "NO   pins: the certificate is trusted"], {"accepted", "not_pinned"}),
+    "for-operators": (["let in, but would be refused: not_pinned", "CAN'T BE READ",
+                       "pingate-client-name: guest", "PINS NOT ENFORCED (NoPins)"], {"accepted", "not_pinned"}),
+    "for-security": (["the connection has ended", "PINS NOT ENFORCED (NoPins)"], {"accepted", "not_pinned", "denied"}),
+    "rotation": (["warn  pingate.dev/Warning", "Revoking Certificate"],
+                 {"accepted", "not_pinned", "untrusted", "revoked", "denied"}),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_as_printed_after_the_quick_start(page, tmp_path):
+    text = open(os.path.join(gw.ROOT, "docs", page + ".md")).read()
+    says, reasons = PAGES[page]
+    said = run_as_printed(tmp_path, QUICK_START, script_of(text))
+    for words in says:
+        assert words in said, words
+    assert set(reasons_of(tmp_path)) >= reasons
+
+
+def anchors_of(file):
+    """As GitHub makes them of headings."""
+    return {re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-")
+            for line in open(file) if line.startswith("#")}
+
+
+@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", *PAGES)])
+def test_links_lead_somewhere(file):
+    file = os.path.join(gw.ROOT, file)
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", open(file).read()):
+        path = os.path.join(os.path.dirname(file), target) if target else file
+        assert os.path.exists(path), target
+        assert not anchor or anchor in anchors_of(path), (target, anchor)
 
 
 def help_of(command):
