@@ -11,11 +11,23 @@ enum {
         PIPE_BYTES = 32 * 1024,
 };
 
+/* It must be able to talk to the server whatever openssl.cnf says about clients of this machine. */
+static bool set_algorithms(SSL_CTX *ctx)
+{
+        SSL_CTX_set_security_level(ctx, 2);
+        return SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
+               SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+                                             "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+               SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256") == 1 &&
+               SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521") == 1;
+}
+
 SSL_CTX *probe_client_new(const struct throwaway *identity)
 {
         static const unsigned char alpn[] = "\x08http/1.1";
         SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-        if (ctx && SSL_CTX_use_certificate(ctx, identity->certificate) == 1 &&
+        if (ctx && set_algorithms(ctx) &&
+            SSL_CTX_use_certificate(ctx, identity->certificate) == 1 &&
             SSL_CTX_use_PrivateKey(ctx, identity->key) == 1 &&
             SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) == 0)
                 return ctx; /* it does not verify: it talks to itself */
