@@ -254,6 +254,26 @@ static void pinned_only_waives_nothing_for_other_scopes(void **state)
         port_close(&port);
 }
 
+/* The manual says so: who shows no CA has none that could be denied, and its pin names it alone. */
+static void pinned_only_knows_no_issuer_that_is_not_shown(void **state)
+{
+        (void)state;
+        struct port port;
+        struct pki_cert below = pki_make(&issuing, &(struct pki_spec){.subject = "below"});
+        struct pin pins[] = {leaf_pin(&below, "below")}, denied[] = {issuer_pin(&issuing, "")};
+        port_open(&port, NULL);
+        struct pin_scope *scope = port_scope(&port, SCOPE_GATEWAY, "raw keys", pins, 1);
+        scope->pinned_only = true;
+        scope->deny = set_of(denied, 1);
+        struct verdict verdict =
+                ask(&port, (struct asked){.who = &below, .others = pki_stack(1, issuing.x509)});
+        expect(&verdict, REASON_DENIED);
+        verdict = ask(&port, (struct asked){.who = &below});
+        expect(&verdict, REASON_ACCEPTED);
+        assert_true(verdict.path_waived);
+        port_close(&port);
+}
+
 static void revocation_counts_under_pinned_only(void **state)
 {
         (void)state;
@@ -378,6 +398,7 @@ int main(void)
                 cmocka_unit_test(unusable_scope_admits_nobody),
                 cmocka_unit_test(pinned_only_waives_the_ca_for_its_own_leaf_pins),
                 cmocka_unit_test(pinned_only_waives_nothing_for_other_scopes),
+                cmocka_unit_test(pinned_only_knows_no_issuer_that_is_not_shown),
                 cmocka_unit_test(revocation_counts_under_pinned_only),
                 cmocka_unit_test(use_is_relaxed_for_pinned_leaves_alone),
                 cmocka_unit_test(windows_bound_the_verdict),
