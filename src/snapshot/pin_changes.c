@@ -2,10 +2,12 @@
 
 #include "base/vec.h"
 
-/* A set of the other snapshot, once, in however many places it stands: a policy of many targets
- * stands in many. */
+/* A set of the other snapshot, once an object that has it: a policy of many targets stands in many
+ * places. The same pin of another object is another pin: scopes are ANDed, so who could get in is
+ * only known where each of them is told. */
 struct other_set {
         const struct pin_set *set;
+        struct slice source; /* the object: pin_list_place.source */
         bool deny;
         struct pin_cursor cursor;
 };
@@ -29,10 +31,10 @@ struct set_sought {
 static bool is_this_set(const struct pin_set *set, const struct pin_list_place *place, void *self)
 {
         struct set_sought *sought = self;
-        if (place->deny != sought->place->deny)
+        if (place->deny != sought->place->deny ||
+            !slice_equal(place->source, sought->place->source))
                 return false;
-        if (place->index == sought->place->index &&
-            slice_equal(place->source, sought->place->source))
+        if (place->index == sought->place->index)
                 sought->twin = set;
         return set == sought->set;
 }
@@ -41,18 +43,21 @@ static bool note_other(const struct pin_set *set, const struct pin_list_place *p
 {
         struct change_walk *walk = self;
         vec_each (other, &walk->others)
-                if (other->set == set && other->deny == place->deny)
+                if (other->set == set && other->deny == place->deny &&
+                    slice_equal(other->source, place->source))
                         return false;
-        const struct other_set other = {.set = set, .deny = place->deny};
+        const struct other_set other = {.set = set, .source = place->source, .deny = place->deny};
         vec_push(&walk->others, other);
         return false;
 }
 
 /* Pins are asked about in the order of their set, so that each other set is passed but once. */
-static bool is_elsewhere(struct change_walk *walk, const struct pin *pin, bool deny)
+static bool is_elsewhere(struct change_walk *walk, const struct pin *pin,
+                         const struct pin_list_place *place)
 {
         vec_each (other, &walk->others)
-                if (other->deny == deny && pin_set_meets(other->set, &other->cursor, pin))
+                if (other->deny == place->deny && slice_equal(other->source, place->source) &&
+                    pin_set_meets(other->set, &other->cursor, pin))
                         return true;
         return false;
 }
@@ -79,7 +84,7 @@ static void tell_missing(struct change_walk *walk, const struct pin_set *set,
                 other->cursor = (struct pin_cursor){0};
         while (twin ? pin_set_next_missing(set, twin, &at, &pin)
                     : pin_set_next(set, &index, &pin)) {
-                if (!is_elsewhere(walk, &pin, place->deny))
+                if (!is_elsewhere(walk, &pin, place))
                         tell_pin(walk, &pin, place);
         }
 }

@@ -1,6 +1,7 @@
 /* Which pins came and which went between two generations: what makes "who could get in at T"
  * answerable from the log. Sets that both share cost nothing; a changed set is walked beside the
- * one that stood in its place, and only what that lacks is looked for elsewhere. */
+ * one that stood in its place, and only what that lacks is looked for in the other sets of its
+ * object. */
 #pragma once
 
 #include "snapshot/pin_walk.h"

@@ -99,6 +99,53 @@ static void what_came_and_what_went_is_told_wherever_it_stands(void **state)
         }
 }
 
+/* The Gateway's policy has A all along; a policy of a rule has these pins, in the same set or a
+ * set of its own. */
+static struct snapshot *snapshot_with_rule(const char *pins_txt, bool shared)
+{
+        const char *const gateway[] = {A, NULL};
+        struct snapshot *s = snapshot_of(gateway, NULL);
+        struct rule_policy *rule = ARENA_NEW(&s->arena, struct rule_policy);
+        struct pin_scope *scope = ARENA_NEW(&s->arena, struct pin_scope);
+        struct pin_set **sets = ARENA_ARRAY(&s->arena, struct pin_set *, 1);
+        const struct pin_scope *gateways = s->ports[0].client->scopes;
+        sets[0] = shared ? pin_set_ref(gateways->sets[0]) : set_of(pins_txt);
+        scope->source = SLICE("ClientCertificatePolicy edge/reports");
+        scope->sets = sets;
+        scope->set_count = 1;
+        rule->pins.scopes = scope;
+        rule->pins.scope_count = 1;
+        s->rule_policies = rule;
+        s->rule_policy_count = 1;
+        return s;
+}
+
+static void count_of_reports(bool added, const struct pin *pin, const struct pin_list_place *place,
+                             void *self)
+{
+        (void)pin;
+        assert_true(slice_is(place->source, "ClientCertificatePolicy edge/reports"));
+        *(int *)self += added ? 1 : -1;
+}
+
+static void a_pin_of_another_object_is_another_pin(void **state)
+{
+        (void)state;
+        const char *const gateway[] = {A, NULL};
+        for (int shared = 0; shared <= 1; shared++) {
+                struct snapshot *without = snapshot_of(gateway, NULL);
+                struct snapshot *with = snapshot_with_rule(A, shared);
+                int balance = 0;
+                snapshot_pin_changes(without, with, TOLD_MAX, &balance, count_of_reports);
+                assert_int_equal(balance, 1);
+                snapshot_pin_changes(with, without, TOLD_MAX, &balance, count_of_reports);
+                assert_int_equal(balance, 0);
+                snapshot_unref(without);
+                snapshot_unref(with);
+                snapshot_reap();
+        }
+}
+
 static void all_are_counted_and_the_first_are_told(void **state)
 {
         (void)state;
@@ -127,6 +174,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_came_and_what_went_is_told_wherever_it_stands),
+                cmocka_unit_test(a_pin_of_another_object_is_another_pin),
                 cmocka_unit_test(all_are_counted_and_the_first_are_told),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
