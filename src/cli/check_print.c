@@ -64,7 +64,9 @@ static void status_print(const struct object_status *status, FILE *out)
                         "", SLICE_ARG(p->namespace), p->namespace.len ? "/" : "",
                         SLICE_ARG(p->name));
                 if (p->section_name.len)
-                        fprintf(out, " listener %.*s", SLICE_ARG(p->section_name));
+                        fprintf(out, " %s %.*s",
+                                slice_ends_with(p->kind, SLICE("Route")) ? "rule" : "listener",
+                                SLICE_ARG(p->section_name));
                 if (p->port)
                         fprintf(out, " port %lld", (long long)p->port);
                 fputc('\n', out);
