@@ -59,7 +59,7 @@ def sets(request, people):
 
 
 def last_generation(gateway):
-    return gateway.audit("generation_published")[-1]
+    return eventually(lambda: gateway.audit("generation_published"), "a generation is told")[-1]
 
 
 def test_a_change_of_one_object_of_fifty_is_enforced_and_others_notice_nothing(people, nginx, start, sets):
