@@ -2,6 +2,7 @@
 that it admitted end within the grace, spread over it, their requests done; all others see nothing."""
 import asyncio
 import datetime
+import os
 import resource
 import select
 import socket
@@ -17,7 +18,7 @@ from support.client import handshake, tls_context
 from support.edge import Edge
 from support.net import eventually
 
-CONNECTIONS = 2400
+CONNECTIONS = int(os.environ.get("PINGATE_TEST_CONNECTIONS", "2400"))
 IN_FLIGHT_EVERY = 10  # of the connections of a kind
 GRACE_S = 10  # of inline pins
 
