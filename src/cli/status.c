@@ -24,6 +24,16 @@ static const char *shown(const struct node *map, const char *key, const char * o
         return text.len ? utf8_show(text, out) : or ;
 }
 
+/* The whole of a message: what is wrong in it stands at its end. */
+static void print_message(const struct node *map, const char *key)
+{
+        struct buffer line;
+        buffer_init(&line, ADMIN_ANSWER_MAX);
+        if (utf8_print(node_text(map, key), &line))
+                printf("%.*s", SLICE_ARG(buffer_slice(&line)));
+        buffer_done(&line);
+}
+
 static bool is_true(const struct node *map, const char *key)
 {
         const struct node *node = node_find(map, key);
@@ -57,11 +67,12 @@ static const struct node *condition_find(const struct node *object, const char *
 /* Why a condition does not hold; nothing where it does, or where nobody spoke of it. */
 static void print_condition(const struct node *object, const char *type, const char *says)
 {
-        char a[UTF8_SHOWN_SIZE], b[UTF8_SHOWN_SIZE];
+        char a[UTF8_SHOWN_SIZE];
         const struct node *condition = condition_find(object, type);
-        if (condition && !slice_is(node_text(condition, "status"), "True"))
-                printf(", %s (%s): %s", says, shown(condition, "reason", "?", a),
-                       shown(condition, "message", "", b));
+        if (!condition || slice_is(node_text(condition, "status"), "True"))
+                return;
+        printf(", %s (%s): ", says, shown(condition, "reason", "?", a));
+        print_message(condition, "message");
 }
 
 static void print_gateways(const struct node *gateways)
@@ -149,9 +160,11 @@ static void print_status(const struct node *root)
         print_listeners(node_find(root, "listeners"));
         print_workers(node_find(root, "workers"));
         const struct node *failing = node_find(root, "source_error");
-        if (node_text(failing, "says").len)
-                printf("source      CAN'T BE READ since %s: %s\n", shown(failing, "since", "?", a),
-                       shown(failing, "says", "", b));
+        if (node_text(failing, "says").len) {
+                printf("source      CAN'T BE READ since %s: ", shown(failing, "since", "?", a));
+                print_message(failing, "says");
+                printf("\n");
+        }
 }
 
 static void print_refused_request(const struct node *r)

@@ -66,7 +66,10 @@ static void listeners_pins_and_generations_are_shown(void **state)
                                                                          .published_ms = 1000,
                                                                          .listeners = listeners,
                                                                          .listener_count = 1});
-        gateway_state_set_source_error(gateway, SLICE("edge.yaml:3: \x1b[31mtab"));
+        gateway_state_set_source_error(
+                gateway,
+                SLICE("config/edge.yaml:3: \x1b[31mClientCertificatePolicy default/partners: "
+                      "spec.pins[2].spkiHash: 2 bytes, wants 32"));
         assert_int_equal(
                 capture(cli_status, WORDS("status", "--admin", address), 1, out, sizeof(out)),
                 EXIT_OK);
@@ -75,6 +78,7 @@ static void listeners_pins_and_generations_are_shown(void **state)
                 strstr(out, "listener    edge/edge https on 0.0.0.0:8443, HTTPS, AllowValidOnly, "
                             "pinned (3 pins, abcd00000000), NOT SERVED (PortUnavailable): taken"));
         assert_non_null(strstr(out, "CAN'T BE READ since "));
+        assert_non_null(strstr(out, "spec.pins[2].spkiHash: 2 bytes, wants 32\n"));
         assert_null(strchr(out, 0x1b)); /* nothing acts on the terminal */
         assert_int_equal(capture(cli_status, WORDS("status", "--admin", address, "-o", "json"), 1,
                                  out, sizeof(out)),
