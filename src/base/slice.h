@@ -43,3 +43,12 @@ static inline char ascii_lower(char c)
 {
         return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
+
+/* 0 to 15; -1: c is no hex digit. */
+static inline int hex_value(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c = ascii_lower(c);
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

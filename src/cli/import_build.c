@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/must.h"
 #include "cli/import_values.h"
 #include "control/api/object.h"
 
@@ -363,6 +364,7 @@ static bool needs_policy(const struct import_validation *v)
 static void section_policy_build(struct importer *im, const struct import_gateway *g, size_t at)
 {
         const struct import_listener *first = &g->listeners.items[at];
+        must(first->validation); /* or it needed none */
         struct node *targets = node_new(&im->arena, NODE_LIST, NULL, 0);
         for (size_t i = at; i < g->listeners.count; i++) {
                 struct import_listener *l = &g->listeners.items[i];

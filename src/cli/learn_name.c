@@ -9,13 +9,6 @@ enum {
         DIGITS_OF_KEY = 8,
 };
 
-static int hex_value(char c)
-{
-        const char *digits = "0123456789abcdef";
-        const char *at = memchr(digits, ascii_lower(c), 16);
-        return at ? (int)(at - digits) : -1;
-}
-
 /* One character of an RFC 4514 value, escapes resolved; moves *text on. */
 static char take_character(struct slice *text)
 {

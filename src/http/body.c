@@ -47,14 +47,6 @@ static bool bad(struct body_reader *reader, int status, const char *token)
         return false;
 }
 
-static int hex_value(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        c = ascii_lower(c);
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool size_byte(struct body_reader *reader, char c)
 {
         int value = hex_value(c);

@@ -13,14 +13,6 @@ static bool is_alnum(char c)
         return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static int hex_value(char c)
-{
-        if (is_digit(c))
-                return c - '0';
-        c = ascii_lower(c);
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool fault_set(struct http_fault *fault, int status, const char *token)
 {
         *fault = (struct http_fault){status, token};

@@ -1,13 +1,5 @@
 #include "route/query.h"
 
-static int hex_value(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        c = ascii_lower(c);
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Takes one byte, decoded, off the front of *raw. */
 static char take(struct slice *raw)
 {
