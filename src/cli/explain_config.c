@@ -211,7 +211,7 @@ static bool request_passes(struct walk *walk)
 static bool all_pass(struct walk *walk, const struct chain *chain)
 {
         struct explain_story *story = &walk->story;
-        if (story->port->protocol == PORT_HTTPS &&
+        if (story->port->protocol == PORT_TLS &&
             !(hello_passes(story) && client_passes(walk, chain)))
                 return false;
         return !walk->place->request || request_passes(walk);

@@ -16,7 +16,7 @@ static const char *mode_name(const struct port *port)
 
 static const char *protocol_name(const struct port *port)
 {
-        return port->protocol == PORT_HTTPS ? "HTTPS" : "HTTP";
+        return port->protocol == PORT_TLS ? "HTTPS" : "HTTP";
 }
 
 /* ---- for people ---- */
@@ -116,7 +116,7 @@ static void print_request(const struct explain_story *story, FILE *out)
 void explain_story_print_text(const struct explain_story *story, FILE *out)
 {
         const struct port *port = story->port;
-        bool https = port->protocol == PORT_HTTPS;
+        bool https = port->protocol == PORT_TLS;
         fprintf(out, "at %.*s, Gateway %.*s, %s, %s\n", SLICE_ARG(port->text),
                 SLICE_ARG(port->gateway), protocol_name(port),
                 mode_name(port) ? mode_name(port) : "asks for no certificate");
@@ -227,7 +227,7 @@ bool explain_story_print_json(const struct explain_story *story, FILE *out)
         json_field_text(&w, "protocol", protocol_name(port));
         if (mode_name(port))
                 json_field_text(&w, "mode", mode_name(port));
-        if (port->protocol == PORT_HTTPS)
+        if (port->protocol == PORT_TLS)
                 write_handshake(&w, story);
         if (story->asked)
                 write_request(&w, story);

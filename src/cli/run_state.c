@@ -166,7 +166,7 @@ static struct state_listener listener_state(struct telling *telling, const struc
                 .gateway = listener->gateway,
                 .name = listener->name,
                 .address = port->text,
-                .protocol = port->protocol == PORT_HTTPS ? SLICE("HTTPS") : SLICE("HTTP"),
+                .protocol = port->protocol == PORT_TLS ? SLICE("HTTPS") : SLICE("HTTP"),
                 .hostname = listener->hostname,
                 .mode = mode_of(port),
                 .pinned = client && client->mode == ALLOW_VALID_ONLY && client->scope_count > 0 &&

@@ -473,7 +473,7 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
                 return;
         }
         connection->poll.data = connection;
-        if (connection->port->protocol != PORT_HTTPS) {
+        if (connection->port->protocol != PORT_TLS) {
                 serve_begin(connection);
         } else if (!tls_begin(connection)) {
                 ERR_clear_error();

@@ -16,7 +16,7 @@ static struct exchange_gate listener_gate(const struct port *port, const struct 
         const struct listener *asked = host_table_find(port->hosts, host);
         if (!asked)
                 return (struct exchange_gate){404, "no_listener"};
-        if (port->protocol == PORT_HTTPS && asked != chosen)
+        if (port->protocol == PORT_TLS && asked != chosen)
                 return (struct exchange_gate){421, "misdirected"};
         *listener = asked;
         return asked->closed.len > 0 ? (struct exchange_gate){403, "listener_closed"} : pass;
@@ -92,7 +92,7 @@ struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
                 judge_rule(policy, standing, now, decision);
         if (decision->reason != REASON_ACCEPTED)
                 return (struct exchange_gate){403, "refused_by_policy"};
-        if (rule->refuses)
+        if (rule->filters.refuses)
                 return (struct exchange_gate){500, "rule_unusable"};
         return pass;
 }

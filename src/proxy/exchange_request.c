@@ -61,8 +61,8 @@ static void headers_make(struct exchange *exchange)
         };
         request_headers_clean(headers, &forwarded);
         header_remove(headers, SLICE("expect"));
-        for (size_t i = 0; i < exchange->rule->request_filter_count; i++)
-                headers_filter(headers, &exchange->rule->request_filters[i]);
+        for (size_t i = 0; i < exchange->rule->filters.request_count; i++)
+                headers_filter(headers, &exchange->rule->filters.request[i]);
         request_headers_finish(headers, identity_of(exchange), false);
 }
 

@@ -102,8 +102,8 @@ static void final_head(struct exchange *exchange, bool *end)
         body_reader_init(&in->body, head->framing, head->content_length, &exchange->limits,
                          exchange->start.arena);
         response_headers_clean(&head->headers);
-        for (size_t i = 0; i < exchange->rule->response_filter_count; i++)
-                headers_filter(&head->headers, &exchange->rule->response_filters[i]);
+        for (size_t i = 0; i < exchange->rule->filters.response_count; i++)
+                headers_filter(&head->headers, &exchange->rule->filters.response[i]);
         response_headers_clean(&head->headers); /* a filter frames no message */
         if (head->framing == FRAMING_UNTIL_CLOSE || head->framing == FRAMING_CHUNKED)
                 head->framing = exchange->start.head->http_minor == 0 ? FRAMING_UNTIL_CLOSE

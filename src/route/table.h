@@ -8,48 +8,8 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
-#include "http/header_rules.h"
 #include "http/message.h"
-
-enum path_match_kind {
-        PATH_MATCH_PREFIX,
-        PATH_MATCH_EXACT
-};
-
-struct name_value {
-        struct slice name, value; /* both exact; header names lower case */
-};
-
-struct route_match { /* all of it must hold */
-        enum path_match_kind path_kind;
-        struct slice path;   /* "/" matches all as a prefix */
-        struct slice method; /* empty: any */
-        const struct name_value *headers, *queries;
-        size_t header_count, query_count;
-};
-
-#define ROUTE_BACKEND_INVALID UINT32_MAX
-#define ROUTE_POLICY_NONE     UINT32_MAX
-
-struct route_backend {
-        uint32_t backend; /* index into snapshot->backends, or ROUTE_BACKEND_INVALID: 500 */
-        uint32_t weight;
-};
-
-struct route_rule {
-        struct slice route;                /* "namespace/name", for logs */
-        struct slice name;                 /* of the rule; may be empty */
-        const struct route_match *matches; /* at least one */
-        size_t match_count;
-        const struct header_filter *request_filters, *response_filters;
-        size_t request_filter_count, response_filter_count;
-        const struct route_backend *backends; /* none, or all weights 0: 500 */
-        size_t backend_count;
-        uint64_t weight_sum;
-        uint32_t policy; /* index into snapshot->rule_policies, or ROUTE_POLICY_NONE */
-        /* A rule whose filters can't be honoured answers 500 instead of skipping them. */
-        bool refuses;
-};
+#include "route/rule.h"
 
 struct route {
         const struct slice

@@ -143,7 +143,7 @@ static void port_put(struct buffer *out, const struct snapshot *snapshot, const 
 {
         must(buffer_append(out, SLICE("port ")));
         text_print_into(out, port->text);
-        must(buffer_printf(out, " %s gateway=", port->protocol == PORT_HTTPS ? "https" : "http"));
+        must(buffer_printf(out, " %s gateway=", port->protocol == PORT_TLS ? "https" : "http"));
         text_print_into(out, port->gateway);
         must(buffer_append(out, SLICE("\n")));
         if (port->client)

@@ -28,7 +28,7 @@ static void match_put(struct buffer *out, const struct route_line *line)
         label_put(out, " to ", line->rule->route);
         if (line->rule->name.len > 0)
                 label_put(out, " rule ", line->rule->name);
-        must(buffer_printf(out, "%s\n", line->rule->refuses ? " refuses" : ""));
+        must(buffer_printf(out, "%s\n", line->rule->filters.refuses ? " refuses" : ""));
 }
 
 static void filters_put(struct buffer *out, const char *which, const struct header_filter *filters,
@@ -81,10 +81,10 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
         for (size_t at = 0; route_table_next(routes, &at, &line);) {
                 match_put(out, &line);
                 policy_put(out, snapshot, line.rule);
-                filters_put(out, "request", line.rule->request_filters,
-                            line.rule->request_filter_count);
-                filters_put(out, "response", line.rule->response_filters,
-                            line.rule->response_filter_count);
+                filters_put(out, "request", line.rule->filters.request,
+                            line.rule->filters.request_count);
+                filters_put(out, "response", line.rule->filters.response,
+                            line.rule->filters.response_count);
                 targets_put(out, snapshot, line.rule);
         }
 }

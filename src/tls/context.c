@@ -215,7 +215,7 @@ static bool context_make(const struct snapshot *snapshot, const struct snapshot 
         struct tls_contexts *all = snapshot->tls;
         const struct port *port = &snapshot->ports[index % all->ports];
         struct tls_context *context = &all->contexts[index];
-        if (port->protocol != PORT_HTTPS)
+        if (port->protocol != PORT_TLS)
                 return true;
         context->inputs = inputs_of(port);
         const struct tls_context *known =

@@ -2,13 +2,7 @@
  * can say so and refuse the rule's requests instead of passing over it. */
 #pragma once
 
-#include "control/api/object.h"
-
-struct parent_ref {
-        const struct node *node;
-        struct slice group, kind, namespace, name, section_name;
-        int64_t port; /* 0: any */
-};
+#include "control/api/route_object.h"
 
 struct path_match {
         const struct node *node;
@@ -46,13 +40,6 @@ struct http_filter {
         struct header_modifier *request, *response;
 };
 
-struct backend_ref {
-        const struct node *node;
-        struct slice group, kind, name, namespace;
-        int64_t port, weight;
-        const struct node *filters;
-};
-
 struct http_rule {
         const struct node *node;
         struct slice name;
@@ -63,8 +50,6 @@ struct http_rule {
 };
 
 struct http_route {
-        struct object object;
-        LIST(struct parent_ref) parents;
-        LIST(struct slice) hostnames;
+        struct route_object route;
         LIST(struct http_rule) rules; /* at least one once read */
 };

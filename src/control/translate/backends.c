@@ -144,7 +144,7 @@ static uint32_t backend_add(struct work *w, struct slice name, const struct serv
         return (uint32_t)(w->backends.count - 1);
 }
 
-uint32_t backend_resolve(struct work *w, const struct http_route *route,
+uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message)
 {
         struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;

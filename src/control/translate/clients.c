@@ -366,7 +366,7 @@ void clients_build(struct work *w, struct gateway_work *gateway)
                 struct listener_work *l = &gateway->listeners[i];
                 if (!listener_is_served(l))
                         continue;
-                if (l->protocol == PORT_HTTPS)
+                if (l->kind == LISTENER_HTTPS)
                         l->client = client_of_port(gateway, l->api->port);
                 else if (policy_enforces(l->policy))
                         l->closed = freeze(w, SLICE("a policy demands pins of a listener that "

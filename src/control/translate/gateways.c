@@ -46,9 +46,9 @@ void gateways_collect(struct work *w)
 
 /* --- listeners --- */
 
-static bool protocol_of(struct slice text, enum port_protocol *protocol)
+static bool kind_of(struct slice text, enum listener_kind *kind)
 {
-        *protocol = slice_is(text, "HTTPS") ? PORT_HTTPS : PORT_HTTP;
+        *kind = slice_is(text, "HTTPS") ? LISTENER_HTTPS : LISTENER_HTTP;
         return slice_is(text, "HTTP") || slice_is(text, "HTTPS");
 }
 
@@ -64,11 +64,12 @@ static void listener_ref_fault(struct listener_work *listener, const char *reaso
 static void kinds_check(struct work *w, struct listener_work *listener)
 {
         const struct allowed_routes *allowed = listener->api->allowed_routes;
-        listener->status->supports_http_route = !allowed || allowed->kinds.count == 0;
+        if (!allowed || allowed->kinds.count == 0)
+                listener->status->kinds = BIT(KIND_HTTP_ROUTE);
         for (size_t i = 0; allowed && i < allowed->kinds.count; i++) {
                 const struct route_kind *kind = &allowed->kinds.items[i];
                 if (slice_is(kind->group, GROUP_GATEWAY) && slice_is(kind->kind, "HTTPRoute"))
-                        listener->status->supports_http_route = true;
+                        listener->status->kinds |= BIT(KIND_HTTP_ROUTE);
                 else
                         listener_ref_fault(listener, "InvalidRouteKinds",
                                            tell(w,
@@ -120,7 +121,7 @@ static void conflicts_check(struct gateway_work *gateway)
                         struct listener_work *listener = &gateway->listeners[i];
                         if (listener->protocol_known && other->protocol_known &&
                             listener->api->port == other->api->port &&
-                            listener->protocol != other->protocol)
+                            listener->kind != other->kind)
                                 listener->conflicted = true;
                 }
 }
@@ -156,8 +157,7 @@ void listeners_check(struct work *w, struct gateway_work *gateway)
                 listener->api = &gateway->api->listeners.items[i];
                 listener->status = &gateway->status->listeners.items[i];
                 listener->status->name = arena_slice(&w->out->arena, listener->api->name);
-                listener->protocol_known =
-                        protocol_of(listener->api->protocol, &listener->protocol);
+                listener->protocol_known = kind_of(listener->api->protocol, &listener->kind);
         }
         conflicts_check(gateway);
         for (size_t i = 0; i < count; i++) {
@@ -165,7 +165,7 @@ void listeners_check(struct work *w, struct gateway_work *gateway)
                 if (!listener->protocol_known || listener->conflicted)
                         continue;
                 kinds_check(w, listener);
-                if (listener->protocol == PORT_HTTPS)
+                if (listener->kind == LISTENER_HTTPS)
                         certificates_check(w, gateway->api, listener);
         }
 }
@@ -216,7 +216,7 @@ static bool listener_tell(struct work *w, struct listener_work *listener, bool *
 {
         struct condition_list *conditions = &listener->status->conditions;
         bool accepted = accepted_tell(w, listener);
-        bool bare = listener->protocol_known && listener->protocol == PORT_HTTPS &&
+        bool bare = listener->protocol_known && listener->kind == LISTENER_HTTPS &&
                     listener->certificate_count == 0;
         *programmed = accepted && !bare && listener->unbound.len == 0;
         if (*programmed)

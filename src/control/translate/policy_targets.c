@@ -39,9 +39,9 @@ static bool listener_section_find(struct policy_target *target)
 
 static bool rule_section_find(struct policy_target *target)
 {
-        const struct http_route *route = target->route->api;
-        for (size_t i = 0; i < route->rules.count; i++)
-                if (slice_equal(route->rules.items[i].name, target->api->section_name)) {
+        const struct route_work *route = target->route;
+        for (size_t i = 0; i < route->rule_count; i++)
+                if (slice_equal(route->rule_names[i], target->api->section_name)) {
                         target->section = i;
                         return true;
                 }
@@ -131,9 +131,8 @@ static void target_attach(struct work *w, struct policy_target *target)
 void policies_attach(struct work *w)
 {
         for (size_t i = 0; i < w->route_count; i++)
-                w->routes[i].rule_policies =
-                        ARENA_ARRAY(&w->out->arena, const struct policy_target *,
-                                    w->routes[i].api->rules.count + 1);
+                w->routes[i].rule_policies = ARENA_ARRAY(
+                        &w->out->arena, const struct policy_target *, w->routes[i].rule_count + 1);
         for (size_t i = 0; i < w->policy_count; i++) {
                 struct policy_work *policy = &w->policies[i];
                 size_t count = policy->api->targets.count;
@@ -214,9 +213,9 @@ static uint32_t rule_policy_build(struct work *w, const struct policy_target *of
 /* Nothing forbids two rules of one name: a policy that names it holds on both. */
 static const struct policy_target *rule_policy_find(const struct route_work *route, size_t rule)
 {
-        struct slice name = route->api->rules.items[rule].name;
+        struct slice name = route->rule_names[rule];
         for (size_t i = 0; name.len > 0 && i <= rule; i++)
-                if (slice_equal(route->api->rules.items[i].name, name))
+                if (slice_equal(route->rule_names[i], name))
                         return route->rule_policies[i];
         return NULL;
 }
@@ -226,7 +225,6 @@ void rule_policies_build(struct work *w)
         for (size_t i = 0; i < w->route_count; i++) {
                 struct route_work *route = &w->routes[i];
                 uint32_t of_route = rule_policy_build(w, NULL, route->policy);
-                must(route->rule_count == route->api->rules.count);
                 for (size_t r = 0; r < route->rule_count; r++) {
                         const struct policy_target *of_rule = rule_policy_find(route, r);
                         route->rules[r].policy =

@@ -161,9 +161,10 @@ static void listeners_build(struct work *w, struct gateway_work *gateway, int64_
                         continue;
                 size_t index = port->listener_count++;
                 must(index == listener_index(gateway, work));
-                port->protocol = work->protocol;
+                port->protocol = work->kind == LISTENER_HTTP ? PORT_HTTP : PORT_TLS;
                 port->client = work->client ? work->client->policy : NULL;
                 listeners[index] = (struct listener){
+                        .kind = work->kind,
                         .gateway = gateway->name,
                         .name = freeze(w, work->api->name),
                         .hostname = host_normalize(work->api->hostname, w->frozen),

@@ -23,7 +23,7 @@ void routes_collect(struct work *w)
         const struct object_list *list = &w->objects->kinds[KIND_HTTP_ROUTE];
         w->routes = memory_new(sizeof(*w->routes) * (list->count + 1));
         for (size_t i = 0; i < list->count; i++)
-                w->routes[w->route_count++].api = (const struct http_route *)list->items[i];
+                w->routes[w->route_count++].api = (const struct route_object *)list->items[i];
         qsort(w->routes, w->route_count, sizeof(*w->routes), by_age);
         for (size_t i = 0; i < w->route_count; i++)
                 route_compile(w, &w->routes[i]);
@@ -84,7 +84,7 @@ static bool namespace_allowed(struct work *w, const struct gateway_work *gateway
 
 /* --- attaching --- */
 
-static bool hostnames_meet(struct work *w, const struct http_route *route,
+static bool hostnames_meet(struct work *w, const struct route_object *route,
                            struct slice listener_hostname, struct attachment *out)
 {
         size_t max = route->hostnames.count ? route->hostnames.count : 1;
@@ -119,7 +119,7 @@ static enum attach_step listener_attach(struct work *w, struct gateway_work *gat
         if ((parent->section_name.len && !slice_equal(parent->section_name, api->name)) ||
             (parent->port && parent->port != api->port))
                 return ATTACH_NO_LISTENER;
-        if (!listener->status->supports_http_route ||
+        if (!(listener->status->kinds & BIT(route->api->object.kind)) ||
             !namespace_allowed(w, gateway, api, route->api->object.namespace))
                 return ATTACH_NOT_ALLOWED;
         struct attachment attachment = {.route = route};
@@ -133,7 +133,7 @@ static enum attach_step listener_attach(struct work *w, struct gateway_work *gat
         return ATTACHED;
 }
 
-static struct gateway_work *parent_find(struct work *w, const struct http_route *route,
+static struct gateway_work *parent_find(struct work *w, const struct route_object *route,
                                         const struct parent_ref *parent)
 {
         if (!slice_is(parent->group, GROUP_GATEWAY) || !slice_is(parent->kind, "Gateway"))
@@ -189,7 +189,7 @@ static void two_doors_warn(struct gateway_work *gateway, const struct route_work
                 const struct listener_work *l = &gateway->listeners[i];
                 if (!already_attached(l, route))
                         continue;
-                open |= l->protocol_known && l->protocol == PORT_HTTP;
+                open |= l->protocol_known && l->kind == LISTENER_HTTP;
                 guarded |= l->client && l->client->policy;
         }
         if (open && guarded && !policy_enforces(route->policy)) /* which answers 403 there */
@@ -223,7 +223,7 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
 }
 
 /* Another controller's Gateway is its business; one that nobody has is probably misspelt. */
-static void parent_lost(struct work *w, const struct http_route *route,
+static void parent_lost(struct work *w, const struct route_object *route,
                         const struct parent_ref *parent, size_t index)
 {
         struct slice namespace =
@@ -239,7 +239,7 @@ void routes_attach(struct work *w)
 {
         for (size_t i = 0; i < w->route_count; i++) {
                 struct route_work *route = &w->routes[i];
-                const struct http_route *api = route->api;
+                const struct route_object *api = route->api;
                 struct parent_status *statuses =
                         ARENA_ARRAY(&w->out->arena, struct parent_status, api->parents.count);
                 size_t count = 0;
@@ -270,7 +270,7 @@ static void affected_tell(struct work *w, const struct route_work *route,
                         message = tell(w, "%.*s%s%.*s holds on rule %.*s", SLICE_ARG(message),
                                        message.len ? "; " : "",
                                        SLICE_ARG(route->rule_policies[r]->policy->api->object.id),
-                                       SLICE_ARG(route->api->rules.items[r].name));
+                                       SLICE_ARG(route->rule_names[r]));
         if (message.len > 0)
                 condition_set(&status->conditions, CONDITION_AFFECTED, true, "PolicyAttached",
                               message);

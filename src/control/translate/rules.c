@@ -5,7 +5,7 @@
 static void unsupported(struct work *w, struct route_work *route, struct route_rule *rule,
                         size_t index, struct slice what)
 {
-        rule->refuses = true;
+        rule->filters.refuses = true;
         if (route->unsupported.len == 0)
                 route->unsupported = tell(w, "rules[%zu]: %.*s", index, SLICE_ARG(what));
 }
@@ -115,18 +115,18 @@ static void filters_compile(struct work *w, const struct http_rule *api, struct 
         for (size_t i = 0; i < api->filters.count; i++) {
                 const struct http_filter *filter = &api->filters.items[i];
                 if (filter->request)
-                        request[rule->request_filter_count++] =
+                        request[rule->filters.request_count++] =
                                 modifier_compile(w, filter->request);
                 else if (filter->response)
-                        response[rule->response_filter_count++] =
+                        response[rule->filters.response_count++] =
                                 modifier_compile(w, filter->response);
                 else
                         unsupported(w, route, rule, index,
                                     tell(w, "filters[%zu]: type %.*s is not supported", i,
                                          SLICE_ARG(filter->type)));
         }
-        rule->request_filters = request;
-        rule->response_filters = response;
+        rule->filters.request = request;
+        rule->filters.response = response;
         const struct {
                 const struct node *node;
                 const char *name;
@@ -167,22 +167,26 @@ static void backends_compile(struct work *w, const struct http_rule *api, struct
 
 void route_compile(struct work *w, struct route_work *route)
 {
-        const struct http_route *api = route->api;
+        const struct http_route *api = (const struct http_route *)route->api;
         size_t refusing = 0;
+        struct slice *names = ARENA_ARRAY(&w->out->arena, struct slice, api->rules.count);
         route->rules = ARENA_ARRAY(w->frozen, struct route_rule, api->rules.count);
+        route->rule_names = names;
         route->rule_count = api->rules.count;
-        struct slice name = arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(api->object.namespace),
-                                         SLICE_ARG(api->object.name));
+        struct slice name =
+                arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(route->api->object.namespace),
+                             SLICE_ARG(route->api->object.name));
         for (size_t i = 0; i < api->rules.count; i++) {
                 struct route_rule *rule = &route->rules[i];
                 rule->policy = ROUTE_POLICY_NONE;
                 const struct http_rule *from = &api->rules.items[i];
                 rule->route = name;
                 rule->name = freeze(w, from->name);
+                names[i] = from->name;
                 matches_compile(w, from, route, rule, i);
                 filters_compile(w, from, route, rule, i);
                 backends_compile(w, from, route, rule, i);
-                refusing += rule->refuses;
+                refusing += rule->filters.refuses;
         }
         route->all_unsupported = refusing == api->rules.count;
 }

@@ -37,7 +37,7 @@ bool listener_is_served(const struct listener_work *listener);
 void route_compile(struct work *w, struct route_work *route);
 /* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
  */
-uint32_t backend_resolve(struct work *w, const struct http_route *route,
+uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message);
 /* certificates.c: NULL with reason and message. */
 const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,

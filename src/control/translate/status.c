@@ -101,10 +101,12 @@ static void add_listeners(struct arena *arena, struct node *map, const struct ob
                 struct node *node = add_new(arena, list, NULL, NODE_MAP);
                 add_text(arena, node, "name", l->name);
                 struct node *kinds = add_new(arena, node, "supportedKinds", NODE_LIST);
-                if (l->supports_http_route) {
+                for (enum object_kind k = 0; k < KIND_COUNT; k++) {
+                        if (!(l->kinds & BIT(k)))
+                                continue;
                         struct node *kind = add_new(arena, kinds, NULL, NODE_MAP);
-                        add_text(arena, kind, "group", SLICE(GROUP_GATEWAY));
-                        add_text(arena, kind, "kind", SLICE("HTTPRoute"));
+                        add_text(arena, kind, "group", slice_of(object_group(k)));
+                        add_text(arena, kind, "kind", slice_of(object_kind_name(k)));
                 }
                 node_add(arena, node, SLICE("attachedRoutes"),
                          node_new_integer(arena, l->attached_routes));

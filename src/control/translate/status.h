@@ -23,7 +23,7 @@ struct condition_list {
 
 struct listener_status {
         struct slice name;
-        bool supports_http_route;
+        unsigned kinds; /* of routes, BIT(KIND_HTTP_ROUTE) and so on: supportedKinds */
         int64_t attached_routes;
         struct condition_list conditions;
 };

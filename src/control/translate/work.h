@@ -22,7 +22,7 @@ struct listener_work {
         const struct gateway_listener *api;
         struct listener_status *status;
         struct client_work *client; /* of its port; NULL unless HTTPS */
-        enum port_protocol protocol;
+        enum listener_kind kind;
         bool protocol_known;
         bool conflicted; /* with another listener of its Gateway: none of them serves */
         bool refs_broken;
@@ -64,10 +64,11 @@ struct gateway_work {
         struct slice address_message;
 };
 
-struct route_work {
-        const struct http_route *api;
+struct route_work { /* of every kind: api->object.kind says which */
+        const struct route_object *api;
         struct object_status *status;
-        struct route_rule *rules; /* compiled once, shared by every listener */
+        struct route_rule *rules;       /* compiled once, shared by every listener */
+        const struct slice *rule_names; /* as the policies' sectionName gives them; may be empty */
         size_t rule_count;
         const char *ref_reason; /* of ResolvedRefs=False */
         struct slice ref_message;

@@ -173,13 +173,14 @@ static struct snapshot *snapshot_make(const struct probe *probe, const struct po
         const struct server_certificate **servers =
                 ARENA_NEW(arena, const struct server_certificate *);
         servers[0] = server_copy(probe, arena);
-        *served = (struct listener){.name = SLICE("probe"),
+        *served = (struct listener){.kind = LISTENER_HTTPS,
+                                    .name = SLICE("probe"),
                                     .index = listener->index,
                                     .certificates = servers,
                                     .certificate_count = 1};
         struct host_entry every = {SLICE_NONE, served};
         *only = (struct port){.text = SLICE("probe"),
-                              .protocol = PORT_HTTPS,
+                              .protocol = PORT_TLS,
                               .listeners = served,
                               .listener_count = 1,
                               .hosts = host_table_build(&every, 1, arena),

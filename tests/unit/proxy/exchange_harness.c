@@ -131,11 +131,11 @@ static void rule_add(struct harness *h, struct route *route, const char *path, u
                                     .backends = target,
                                     .backend_count = 1,
                                     .weight_sum = 1,
-                                    .request_filters = &request,
-                                    .request_filter_count = 1,
-                                    .response_filters = &response,
-                                    .response_filter_count = 1,
-                                    .refuses = strcmp(path, "/refuses") == 0};
+                                    .filters.request = &request,
+                                    .filters.request_count = 1,
+                                    .filters.response = &response,
+                                    .filters.response_count = 1,
+                                    .filters.refuses = strcmp(path, "/refuses") == 0};
         *route = (struct route){any, 1, rule, 1};
 }
 

@@ -278,7 +278,7 @@ static void gates_answer_in_their_order(void **state)
                 char text[128];
                 harness_init(&h, NULL, 0);
                 h.client.tls_server_name = slice_of(rows[i].sni);
-                h.port->protocol = rows[i].sni ? PORT_HTTPS : PORT_HTTP;
+                h.port->protocol = rows[i].sni ? PORT_TLS : PORT_HTTP;
                 snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", rows[i].path,
                          rows[i].host);
                 harness_open(&h, text);
@@ -307,7 +307,7 @@ static void options_asterisk_is_answered_by_us_under_the_rule_of_the_listener(vo
                 char text[128];
                 harness_init(&h, NULL, 0);
                 h.client.tls_server_name = slice_of(rows[i].sni);
-                h.port->protocol = rows[i].sni ? PORT_HTTPS : PORT_HTTP;
+                h.port->protocol = rows[i].sni ? PORT_TLS : PORT_HTTP;
                 snprintf(text, sizeof(text), "OPTIONS * HTTP/1.1\r\nHost: %s\r\n\r\n",
                          rows[i].host);
                 harness_open(&h, text);
@@ -327,7 +327,7 @@ static void https_without_a_listener_serves_nothing(void **state)
         static struct harness h;
         (void)state;
         harness_init(&h, NULL, 0);
-        h.port->protocol = PORT_HTTPS;
+        h.port->protocol = PORT_TLS;
         harness_open(&h, "GET /good HTTP/1.1\r\nHost: any\r\n\r\n");
         harness_finish(&h);
         assert_int_equal(h.final.status, 421);

@@ -54,10 +54,12 @@ static int setup(void **state)
         f.policy = (struct client_policy){
                 .cas = f.cas, .rules = path_rules_default(), .scopes = &f.scope, .scope_count = 1};
         seal(&f, "somebody");
-        f.listeners[0] = (struct listener){.name = SLICE("https"), .index = 0};
-        f.listeners[1] = (struct listener){.name = SLICE("other"), .index = 1};
+        f.listeners[0] =
+                (struct listener){.kind = LISTENER_HTTPS, .name = SLICE("https"), .index = 0};
+        f.listeners[1] =
+                (struct listener){.kind = LISTENER_HTTPS, .name = SLICE("other"), .index = 1};
         f.port = (struct port){.text = SLICE("127.0.0.1:8443"),
-                               .protocol = PORT_HTTPS,
+                               .protocol = PORT_TLS,
                                .listeners = f.listeners,
                                .listener_count = 2,
                                .client = &f.policy};

@@ -222,7 +222,8 @@ static void listener_fill(struct world *world, struct snapshot *snapshot,
                 all[i] = certificate_of(arena, &servers[i]);
         snapshot->certificates = all;
         snapshot->certificate_count = count;
-        *listener = (struct listener){.gateway = SLICE("test/edge"),
+        *listener = (struct listener){.kind = config->plain ? LISTENER_HTTP : LISTENER_HTTPS,
+                                      .gateway = SLICE("test/edge"),
                                       .name = SLICE("https"),
                                       .hostname = slice_of(config->hostname),
                                       .certificates = all,
@@ -244,7 +245,7 @@ static void port_fill(struct world *world, struct snapshot *snapshot,
         memcpy(&port->address, &at, sizeof(at));
         port->text = arena_printf(arena, "127.0.0.1:%u", world->port);
         port->number = world->port;
-        port->protocol = config->plain ? PORT_HTTP : PORT_HTTPS;
+        port->protocol = config->plain ? PORT_HTTP : PORT_TLS;
         port->gateway = SLICE("test/edge");
         port->listeners = listener;
         port->listener_count = 1;

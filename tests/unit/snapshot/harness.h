@@ -42,7 +42,8 @@ static inline struct snapshot *harness_snapshot(const char *path, const char *ke
         certificate->key = secret_of(slice_of(key));
         memset(certificate->digest.bytes, key[0], DIGEST_BYTES);
         list[0] = certificate;
-        *listener = (struct listener){.gateway = SLICE("edge/edge"),
+        *listener = (struct listener){.kind = LISTENER_HTTPS,
+                                      .gateway = SLICE("edge/edge"),
                                       .name = SLICE("https"),
                                       .hostname = SLICE("*.example.org"),
                                       .certificates = list,
@@ -50,7 +51,7 @@ static inline struct snapshot *harness_snapshot(const char *path, const char *ke
         harness_routes(s, listener, path);
         *port = (struct port){.text = SLICE("0.0.0.0:443"),
                               .number = 443,
-                              .protocol = PORT_HTTPS,
+                              .protocol = PORT_TLS,
                               .gateway = SLICE("edge/edge"),
                               .listeners = listener,
                               .listener_count = 1};

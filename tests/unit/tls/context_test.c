@@ -96,9 +96,10 @@ static struct snapshot *snapshot_of(const struct wish *wish, const struct snapsh
         const struct server_certificate **certificates =
                 ARENA_ARRAY(&s->arena, const struct server_certificate *, 1);
         certificates[0] = certificate_of(s, wish->server);
-        *listener = (struct listener){.certificates = certificates, .certificate_count = 1};
+        *listener = (struct listener){
+                .kind = LISTENER_HTTPS, .certificates = certificates, .certificate_count = 1};
         *port = (struct port){.text = slice_of(wish->address),
-                              .protocol = PORT_HTTPS,
+                              .protocol = PORT_TLS,
                               .listeners = listener,
                               .listener_count = 1};
         if (wish->cas) {
