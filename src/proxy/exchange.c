@@ -6,9 +6,9 @@
 #include "proxy/exchange_state.h"
 
 /* The story of one request:
- *   exchange_open           takes the head, passes the gates (exchange_gate.c), writes the request
- *                           for the backend (exchange_request.c) and asks the pool for a connection
- *   on_ready, on_event      bytes go and come
+ *   exchange_open           takes the head, passes the gates (exchange_gate.c), makes the request
+ *                           for the backend (exchange_request.c) and opens a call to it
+ *   on_ready, on_moved      bytes go and come (backend_call.h)
  *   on_turn                 tells the connection what is new: credit, 100, heads, data
  *   exchange_pull           the connection takes body bytes (exchange_response.c)
  *   exchange_close          the backend's connection is kept or ended, the record is written */
@@ -74,7 +74,7 @@ void exchange_turn_later(struct exchange *exchange)
 
 static bool waits_for_body(const struct exchange *exchange)
 {
-        return exchange->state == EXCHANGE_WAITING && !exchange->out.ended &&
+        return exchange->state == EXCHANGE_WAITING && !exchange->out.body.ended &&
                exchange_request_is_sent(exchange);
 }
 
@@ -83,9 +83,9 @@ static bool waits_for_body(const struct exchange *exchange)
 static void on_late(struct deadline *deadline)
 {
         struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
-        const struct exchange_in *in = &exchange->in;
         bool whole_late = *exchange->start.env->now_ms >= exchange->ends_ms;
-        if (exchange->state == EXCHANGE_RELAYING && in->bytes.len > in->taken && !whole_late) {
+        if (exchange->state == EXCHANGE_RELAYING && backend_call_has_input(&exchange->call) &&
+            !whole_late) {
                 exchange_deadline_renew(exchange);
                 return;
         }
@@ -112,15 +112,19 @@ static void on_ready(void *self)
         struct exchange *exchange = self;
         exchange->state = EXCHANGE_WAITING;
         exchange->record.asked_ns = uv_hrtime();
-        exchange->record.upstream = event_address_of((const void *)&exchange->lease.address);
+        exchange->record.upstream = event_address_of((const void *)&exchange->call.lease.address);
         if (exchange->start.head->expect_continue && exchange->start.head->http_minor > 0 &&
-            exchange->out.body_bytes == 0 && !exchange->out.ended) {
+            exchange->out.body_bytes == 0 && !exchange->out.body.ended) {
                 exchange->news.proceed = true;
                 exchange_turn_later(exchange);
         }
         exchange_deadline_renew(exchange);
+        if (!backend_call_begin(&exchange->call)) {
+                exchange_fail(exchange, 431, "head_too_big");
+                return;
+        }
         exchange_request_send(exchange);
-        exchange_poll_update(exchange);
+        backend_call_watch(&exchange->call);
 }
 
 static void on_failed(enum upstream_failure failure, void *self)
@@ -134,34 +138,54 @@ static void on_failed(enum upstream_failure failure, void *self)
         exchange_fail(self, answers[failure].status, answers[failure].fault);
 }
 
-static void on_event(void *self)
+static void on_moved(unsigned moved, void *self)
 {
         struct exchange *exchange = self;
-        exchange_request_send(exchange);
-        exchange_response_receive(exchange);
-        exchange_poll_update(exchange);
+        if (moved)
+                exchange_deadline_renew(exchange);
+        exchange_request_sent(exchange);
+        if ((moved & CALL_CAME) == 0)
+                return;
+        exchange->news.readable = true;
+        exchange_turn_later(exchange);
 }
 
-static const struct upstream_callbacks upstream_side = {on_ready, on_failed, on_event};
+static const struct backend_call_callbacks backend_side = {on_ready, on_failed, on_moved};
+
+static void call_open(struct exchange *exchange, bool fresh)
+{
+        const struct backend_call_start start = {
+                .pool = exchange->start.env->pool,
+                .backend = exchange->backend,
+                .head = exchange->start.head,
+                .body = &exchange->out.body,
+                .limits = &exchange->limits,
+                .arena = exchange->start.arena,
+                .window_bytes = EXCHANGE_WINDOW_BYTES,
+                .callbacks = &backend_side,
+                .self = exchange,
+                .fresh = fresh,
+        };
+        exchange->state = EXCHANGE_CONNECTING;
+        backend_call_open(&exchange->call, &start);
+}
 
 bool exchange_request_retry(struct exchange *exchange)
 {
         static const char *const idempotent[] = {"GET",   "HEAD", "OPTIONS",
                                                  "TRACE", "PUT",  "DELETE"};
         struct exchange_out *out = &exchange->out;
-        bool may = out->sent == 0; /* RFC 9110, 9.2.2: else only what may be done twice */
+        /* RFC 9110, 9.2.2: else only what may be done twice. */
+        bool may = backend_call_is_unsent(&exchange->call);
         for (size_t i = 0; i < COUNT_OF(idempotent); i++)
                 may = may || slice_is(exchange->start.head->method, idempotent[i]);
-        if (!may || !exchange->lease.reused || exchange->in.any || !out->replayable)
+        if (!may || !exchange->call.lease.reused || exchange->call.any || !out->replayable)
                 return false;
-        upstream_release(&exchange->lease, false);
-        out->sent = 0;
+        backend_call_close(&exchange->call, false);
+        out->body.sent = 0;
         out->dead = false;
-        exchange->in.eof = false;
         exchange->record.retries++;
-        exchange->state = EXCHANGE_CONNECTING;
-        upstream_lease_fresh(&exchange->lease, exchange->start.env->pool, exchange->backend,
-                             &upstream_side, exchange);
+        call_open(exchange, true);
         return true;
 }
 
@@ -189,14 +213,13 @@ static struct exchange *exchange_new(const struct exchange_start *start)
         exchange->listener = start->listener;
         snapshot_ref(start->snapshot);
         exchange->pull_waits = true;
-        exchange->out.ended = start->end;
+        exchange->out.body.ended = start->end;
         exchange->record.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
         exchange->record.started_ns = uv_hrtime();
         exchange->ends_ms = *start->env->now_ms + start->env->request_ms_max;
         exchange->record.request_id = request_id_make(exchange);
         exchange->limits = http_limits_default();
-        buffer_init(&exchange->out.bytes, EXCHANGE_OUT_BYTES_MAX);
-        buffer_init(&exchange->in.bytes, EXCHANGE_IN_BYTES_MAX);
+        buffer_init(&exchange->out.body.bytes, EXCHANGE_OUT_BYTES_MAX);
         return exchange;
 }
 
@@ -208,14 +231,9 @@ struct exchange *exchange_open(const struct exchange_start *start)
                 exchange_fail(exchange, gate.status, gate.fault);
                 return exchange;
         }
-        exchange->state = EXCHANGE_CONNECTING;
-        exchange_response_start(exchange);
         exchange_request_start(exchange);
-        if (exchange->state != EXCHANGE_CONNECTING)
-                return exchange;
         exchange_deadline_renew(exchange);
-        upstream_lease(&exchange->lease, start->env->pool, exchange->backend, &upstream_side,
-                       exchange);
+        call_open(exchange, false);
         return exchange;
 }
 
@@ -271,9 +289,8 @@ void exchange_close(struct exchange *exchange)
                 *exchange->gone = true;
         task_cancel(upstream_pool_tasks(exchange->start.env->pool), &exchange->task);
         deadline_clear(&exchange->deadline);
-        upstream_release(&exchange->lease, false);
+        backend_call_close(&exchange->call, false);
         exchange_record_write(exchange);
-        buffer_done(&exchange->out.bytes);
-        buffer_done(&exchange->in.bytes);
+        buffer_done(&exchange->out.body.bytes);
         snapshot_unref(snapshot);
 }

@@ -31,7 +31,7 @@ static void answer_write(struct exchange *exchange, int status)
 
 void exchange_fail(struct exchange *exchange, int status, const char *fault)
 {
-        upstream_release(&exchange->lease, false);
+        backend_call_close(&exchange->call, false);
         deadline_clear(&exchange->deadline);
         exchange_request_drop(exchange);
         exchange->record.fault = fault;

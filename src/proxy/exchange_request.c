@@ -1,5 +1,4 @@
 #include "base/must.h"
-#include "http/h1_write.h"
 #include "proxy/client_identity.h"
 #include "proxy/exchange_state.h"
 
@@ -68,16 +67,11 @@ static void headers_make(struct exchange *exchange)
 
 void exchange_request_start(struct exchange *exchange)
 {
-        struct exchange_out *out = &exchange->out;
+        struct request_head *head = exchange->start.head;
         headers_make(exchange);
-        struct request_head head = *exchange->start.head;
-        head.upgrade = SLICE_NONE; /* hop by hop; tunnels are not offered yet */
-        head.keep_alive = true;
-        if (exchange->start.end && head.framing == FRAMING_CHUNKED)
-                head.framing = FRAMING_NONE;
-        out->replayable = true;
-        if (!h1_write_request(&head, &out->bytes))
-                exchange_fail(exchange, 431, "head_too_big");
+        if (exchange->start.end && head->framing == FRAMING_CHUNKED)
+                head->framing = FRAMING_NONE;
+        exchange->out.replayable = true;
 }
 
 /* ---- the body ---- */
@@ -86,7 +80,8 @@ void exchange_request_start(struct exchange *exchange)
 static void acknowledge(struct exchange *exchange)
 {
         struct exchange_out *out = &exchange->out;
-        size_t waiting = out->bytes.len - out->sent;
+        size_t waiting =
+                out->body.bytes.len - out->body.sent + backend_call_unsent(&exchange->call);
         if (out->unacked <= waiting)
                 return;
         exchange->news.consumed += out->unacked - waiting;
@@ -99,59 +94,49 @@ void exchange_request_drop(struct exchange *exchange)
         struct exchange_out *out = &exchange->out;
         out->dead = true;
         out->replayable = false;
-        out->sent = 0;
-        buffer_release(&out->bytes);
+        out->body.sent = 0;
+        buffer_release(&out->body.bytes);
         acknowledge(exchange);
 }
 
 bool exchange_request_is_sent(const struct exchange *exchange)
 {
-        return !exchange->out.dead && exchange->out.sent == exchange->out.bytes.len;
+        const struct request_body *body = &exchange->out.body;
+        return !exchange->out.dead && body->sent == body->bytes.len &&
+               backend_call_unsent(&exchange->call) == 0;
 }
 
 /* Lets go of what went on, once there can be no second try. */
 static void forget_sent(struct exchange_out *out)
 {
-        if (out->bytes.len > OUT_KEPT_BYTES_MAX)
+        if (out->body.bytes.len > OUT_KEPT_BYTES_MAX)
                 out->replayable = false;
-        if (out->replayable || out->sent == 0)
+        if (out->replayable || out->body.sent == 0)
                 return;
-        buffer_consume(&out->bytes, out->sent);
-        out->sent = 0;
+        buffer_consume(&out->body.bytes, out->body.sent);
+        out->body.sent = 0;
+}
+
+void exchange_request_sent(struct exchange *exchange)
+{
+        struct exchange_out *out = &exchange->out;
+        if (exchange->call.any)
+                out->replayable = false;
+        if (exchange->call.deaf) {
+                if (!out->replayable && !out->dead)
+                        exchange_request_drop(exchange);
+                out->dead = true;
+                return;
+        }
+        acknowledge(exchange);
+        forget_sent(out);
 }
 
 void exchange_request_send(struct exchange *exchange)
 {
-        struct exchange_out *out = &exchange->out;
-        while (!out->dead && out->sent < out->bytes.len) {
-                struct slice rest = slice_skip(buffer_slice(&out->bytes), out->sent);
-                ssize_t n = upstream_send(&exchange->lease, rest);
-                if (n == UPSTREAM_LATER)
-                        break;
-                if (n < 0) {
-                        /* It may have answered before it stopped reading: reading will tell. */
-                        if (!out->replayable)
-                                exchange_request_drop(exchange);
-                        out->dead = true;
-                        return;
-                }
-                out->sent += (size_t)n;
+        if (backend_call_send(&exchange->call))
                 exchange_deadline_renew(exchange);
-        }
-        acknowledge(exchange);
-        if (exchange->in.any)
-                out->replayable = false;
-        forget_sent(out);
-}
-
-static bool body_append(struct exchange *exchange, struct slice data)
-{
-        struct buffer *bytes = &exchange->out.bytes;
-        char head[CHUNK_HEAD_MAX];
-        if (exchange->start.head->framing != FRAMING_CHUNKED)
-                return buffer_append(bytes, data);
-        return buffer_append(bytes, chunk_head_print(data.len, head)) &&
-               buffer_append(bytes, data) && buffer_append(bytes, SLICE("\r\n"));
+        exchange_request_sent(exchange);
 }
 
 /* More, or less, than Content-Length said must never reach a backend as a message (I28). */
@@ -167,7 +152,7 @@ static void send_now(struct exchange *exchange)
         if (exchange->state != EXCHANGE_WAITING && exchange->state != EXCHANGE_RELAYING)
                 return;
         exchange_request_send(exchange);
-        exchange_poll_update(exchange);
+        backend_call_watch(&exchange->call);
 }
 
 void exchange_request_data(struct exchange *exchange, struct slice data)
@@ -181,11 +166,11 @@ void exchange_request_data(struct exchange *exchange, struct slice data)
                 acknowledge(exchange);
                 return;
         }
-        if (out->ended || body_is_over_length(exchange)) {
+        if (out->body.ended || body_is_over_length(exchange)) {
                 exchange_fail(exchange, 400, "body_over_length");
                 return;
         }
-        if (!body_append(exchange, data)) {
+        if (!buffer_append(&out->body.bytes, data)) {
                 exchange_fail(exchange, 500, "request_window_overrun");
                 return;
         }
@@ -197,9 +182,9 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
 {
         struct exchange_out *out = &exchange->out;
         const struct request_head *head = exchange->start.head;
-        if (out->ended)
+        if (out->body.ended)
                 return;
-        out->ended = true;
+        out->body.ended = true;
         if (exchange_request_unread(exchange) || (out->dead && !out->replayable))
                 return;
         if (head->framing == FRAMING_LENGTH && out->body_bytes < head->content_length) {
@@ -208,10 +193,7 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
         }
         if (trailers)
                 trailers_clean(trailers);
-        if (head->framing == FRAMING_CHUNKED && !h1_write_last_chunk(trailers, &out->bytes)) {
-                exchange_fail(exchange, 500, "request_window_overrun");
-                return;
-        }
+        out->body.trailers = trailers;
         exchange_deadline_renew(exchange); /* from here on the backend is waited for */
         send_now(exchange);
 }

@@ -2,15 +2,13 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "http/body.h"
-#include "http/h1.h"
+#include "proxy/backend_call.h"
 #include "proxy/exchange.h"
 #include "proxy/exchange_gate.h"
 
 enum {
-        /* The window in the smallest chunks that framing can make of it, and the largest head. */
-        EXCHANGE_OUT_BYTES_MAX = 1024 * 1024,
-        EXCHANGE_IN_BYTES_MAX = 80 * 1024, /* the largest head, and the last read over a window */
+        /* The window, twice, and the last read over it. */
+        EXCHANGE_OUT_BYTES_MAX = 256 * 1024,
 };
 
 enum exchange_state {
@@ -22,28 +20,14 @@ enum exchange_state {
         EXCHANGE_BROKEN,     /* the backend broke off behind the head: ABORT, never a clean end */
 };
 
-/* What goes to the backend: head and framed body, written once. While `replayable`, everything is
- * kept from its first byte, so that it can be sent again. */
+/* What goes to the backend behind the head. While `replayable`, everything is kept from its first
+ * byte, so that it can be sent again. */
 struct exchange_out {
-        struct buffer bytes;
-        size_t sent;         /* of bytes */
-        size_t unacked;      /* body bytes in `bytes` that on_consumed was not told of */
+        struct request_body body;
+        size_t unacked;      /* bytes of it that on_consumed was not told of */
         uint64_t body_bytes; /* handed in so far */
-        bool ended;          /* the client's message is complete */
         bool dead;           /* the backend reads no more; what still comes is dropped */
         bool replayable;
-};
-
-/* What came from the backend and the client has not pulled. */
-struct exchange_in {
-        struct buffer bytes;
-        size_t taken; /* of bytes: parsed or pulled */
-        struct h1_reader reader;
-        struct body_reader body;
-        unsigned informational; /* 1xx heads so far */
-        bool any;               /* a byte came: no second try any more */
-        bool eof;
-        bool keep_alive; /* by its head the backend's connection may be used again */
 };
 
 /* What the next turn tells the connection. */
@@ -71,12 +55,12 @@ struct exchange {
         const struct route_rule *rule;
         struct pin_decision decision; /* of the rule's and its route's scopes */
         const struct backend *backend;
-        struct upstream_lease lease;
+        struct backend_call call;
         struct http_limits limits; /* for what the backend says */
         struct exchange_out out;
-        struct exchange_in in;
         struct response_head response;
-        struct slice answer; /* what is left of our own */
+        unsigned informational; /* 1xx heads so far */
+        struct slice answer;    /* what is left of our own */
         bool head_told;
         bool pull_waits; /* the last pull found nothing */
         struct exchange_news news;
@@ -104,6 +88,8 @@ void exchange_record_write(struct exchange *exchange);
 void exchange_request_start(struct exchange *exchange);
 struct slice exchange_client_name(const struct exchange *exchange);
 void exchange_request_send(struct exchange *exchange);
+/* Behind every sending: credit for what went, and what need not be kept any more. */
+void exchange_request_sent(struct exchange *exchange);
 /* Another try on a fresh connection, if the request allows it. */
 bool exchange_request_retry(struct exchange *exchange);
 /* Acknowledges and drops whatever of the request was not sent. */
@@ -111,10 +97,7 @@ void exchange_request_drop(struct exchange *exchange);
 bool exchange_request_is_sent(const struct exchange *exchange);
 
 /* ---- exchange_response.c: from the backend ---- */
-void exchange_response_start(struct exchange *exchange);
-void exchange_response_receive(struct exchange *exchange);
 /* The next head for the client in exchange->response; false: none now. */
 bool exchange_response_head(struct exchange *exchange, bool *end);
 enum h2_pull exchange_response_pull(struct exchange *exchange, char *into, size_t *len,
                                     const struct header_list **trailers);
-void exchange_poll_update(struct exchange *exchange);
