@@ -179,7 +179,7 @@ static bool take_body(struct client_h1 *h1, struct slice *in)
         case BODY_DATA:
                 h1->unconsumed += data.len;
                 exchange_request_data(h1->exchange, data);
-                return h1->phase == H1_BODY && h1->unconsumed < UNCONSUMED_BYTES_MAX;
+                return h1->phase == H1_BODY;
         case BODY_END:
                 h1->phase = H1_WAIT;
                 exchange_request_end(h1->exchange, &h1->body.trailers);
@@ -192,13 +192,15 @@ static bool take_body(struct client_h1 *h1, struct slice *in)
         return false;
 }
 
+/* A body is at its end with its last byte, not with the first of what comes behind. */
 static void take(struct client_h1 *h1, struct slice *in)
 {
         bool going = true;
-        while (going && in->len > 0) {
+        while (going && (in->len > 0 || h1->phase == H1_BODY)) {
+                bool room = in->len == 0 || h1->unconsumed < UNCONSUMED_BYTES_MAX;
                 if (h1->phase == H1_HEAD)
                         going = take_head(h1, in);
-                else if (h1->phase == H1_BODY && h1->unconsumed < UNCONSUMED_BYTES_MAX)
+                else if (h1->phase == H1_BODY && room)
                         going = take_body(h1, in);
                 else
                         going = false;
