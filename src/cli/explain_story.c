@@ -1,6 +1,7 @@
 #include "cli/explain_story.h"
 
 #include "base/buffer.h"
+#include "cli/explain_rule.h"
 #include "text/json.h"
 
 enum {
@@ -96,6 +97,7 @@ static void print_rule(const struct explain_story *story, const struct route_rul
                 rule->name.len ? ", " : "", SLICE_ARG(rule->name));
         if (story->policy)
                 print_pins(story, out);
+        explain_rule_print(rule, out);
         for (size_t i = 0; i < story->backend_count; i++)
                 print_backend(&story->backends[i], rule->weight_sum, out);
 }
@@ -188,6 +190,7 @@ static void write_request(struct json_writer *w, const struct explain_story *sto
         if (story->rule) {
                 json_field_string(w, "route", story->rule->route);
                 field_if(w, "rule", story->rule->name);
+                explain_rule_write(story->rule, w);
         }
         if (story->policy)
                 write_pins(w, &story->pins);

@@ -122,9 +122,9 @@ static void begin(struct client_h1 *h1)
         body_reader_init(&h1->body, h1->head.framing, h1->head.content_length, &h1->limits,
                          &h1->arena);
         struct exchange_start start = start_of(h1, end);
-        if (connection->state == CONNECTION_SERVING) /* a drain's grace is not prolonged */
-                connection_deadline(connection, connection->worker->limits->request_ms);
         h1->exchange = exchange_open(&start);
+        if (connection->state == CONNECTION_SERVING) /* a drain's grace is not prolonged */
+                connection_deadline(connection, exchange_left_ms(h1->exchange));
         if (end)
                 exchange_request_end(h1->exchange, NULL);
 }

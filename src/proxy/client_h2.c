@@ -127,10 +127,10 @@ static void on_request(int32_t id, struct request_head *head, bool end, void *se
                 return;
         }
         struct exchange_start start = start_of(stream, head, end);
+        stream->exchange = exchange_open(&start);
         /* Only requests count as activity: a peer that pings holds nothing open. */
         if (h2->connection->state == CONNECTION_SERVING)
-                connection_deadline(h2->connection, h2->connection->worker->limits->request_ms);
-        stream->exchange = exchange_open(&start);
+                connection_deadline_extend(h2->connection, exchange_left_ms(stream->exchange));
 }
 
 static void on_bad_request(int32_t id, const struct http_fault *fault, void *self)

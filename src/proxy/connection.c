@@ -398,6 +398,12 @@ void connection_deadline(struct connection *connection, uint64_t in_ms)
                      connection->worker->now_ms + in_ms + 1, on_deadline);
 }
 
+void connection_deadline_extend(struct connection *connection, uint64_t in_ms)
+{
+        if (connection->worker->now_ms + in_ms + 1 > connection->deadline.at_ms)
+                connection_deadline(connection, in_ms);
+}
+
 struct exchange_start connection_exchange(struct connection *connection)
 {
         connection->requests++;

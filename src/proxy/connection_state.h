@@ -86,6 +86,8 @@ void connection_move(struct connection *connection, enum connection_state state)
 /* Goes on in this turn of the loop, or the next. */
 void connection_ready(struct connection *connection);
 void connection_deadline(struct connection *connection, uint64_t in_ms);
+/* The same, unless it has longer already. */
+void connection_deadline_extend(struct connection *connection, uint64_t in_ms);
 /* Ends it now. Its memory goes when the loop has let go. */
 void connection_end(struct connection *connection, const char *why);
 /* The last answer is on its way: flush it, then read on for a while and drop what comes. */

@@ -70,41 +70,6 @@ void exchange_turn_later(struct exchange *exchange)
         task_queue_put(tasks, &exchange->task, on_turn);
 }
 
-/* ---- deadlines ---- */
-
-static bool waits_for_body(const struct exchange *exchange)
-{
-        return exchange->state == EXCHANGE_WAITING && !exchange->out.body.ended &&
-               exchange_request_is_sent(exchange);
-}
-
-/* Before the head: who is late, the client with its body or the backend? Behind it: a client that
- * does not pull is its connection's affair, as long as the whole is in time. */
-static void on_late(struct deadline *deadline)
-{
-        struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
-        bool whole_late = *exchange->start.env->now_ms >= exchange->ends_ms;
-        if (exchange->state == EXCHANGE_RELAYING && backend_call_has_input(&exchange->call) &&
-            !whole_late) {
-                exchange_deadline_renew(exchange);
-                return;
-        }
-        if (waits_for_body(exchange))
-                exchange_fail(exchange, 408, "request_body_timeout");
-        else
-                exchange_fail(exchange, 504, whole_late ? "request_timeout" : "backend_timeout");
-}
-
-void exchange_deadline_renew(struct exchange *exchange)
-{
-        const struct exchange_env *env = exchange->start.env;
-        bool body_moves = exchange->state == EXCHANGE_RELAYING || waits_for_body(exchange);
-        uint64_t at_ms =
-                *env->now_ms + (body_moves ? env->body_progress_ms_max : env->response_ms_max);
-        deadline_set(env->wheel, &exchange->deadline,
-                     at_ms < exchange->ends_ms ? at_ms : exchange->ends_ms, on_late);
-}
-
 /* ---- the backend's side ---- */
 
 static void on_ready(void *self)
@@ -167,6 +132,7 @@ static void call_open(struct exchange *exchange, bool fresh)
                 .fresh = fresh,
         };
         exchange->state = EXCHANGE_CONNECTING;
+        exchange_attempt_begin(exchange);
         backend_call_open(&exchange->call, &start);
 }
 
@@ -217,6 +183,7 @@ static struct exchange *exchange_new(const struct exchange_start *start)
         exchange->record.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
         exchange->record.started_ns = uv_hrtime();
         exchange->ends_ms = *start->env->now_ms + start->env->request_ms_max;
+        exchange->attempt_ends_ms = EXCHANGE_NEVER_MS;
         exchange->record.request_id = request_id_make(exchange);
         exchange->limits = http_limits_default();
         buffer_init(&exchange->out.body.bytes, EXCHANGE_OUT_BYTES_MAX);
@@ -231,8 +198,8 @@ struct exchange *exchange_open(const struct exchange_start *start)
                 exchange_fail(exchange, gate.status, gate.fault);
                 return exchange;
         }
+        exchange_times_begin(exchange);
         exchange_request_start(exchange);
-        exchange_deadline_renew(exchange);
         call_open(exchange, false);
         return exchange;
 }

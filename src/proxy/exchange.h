@@ -36,7 +36,8 @@ struct exchange_env {
         struct event_sink *sink;
         const uint64_t *now_ms;   /* the loop's monotonic time */
         const struct slice *date; /* IMF-fixdate, kept by the worker */
-        /* I34: from head to the last byte; silence before the response's head; behind it. */
+        /* I34: from head to the last byte; silence before the response's head; behind it. Where the
+         * rule has timeouts, those hold instead for what the backend does. */
         uint64_t request_ms_max, response_ms_max, body_progress_ms_max;
         uint64_t *random_state;
 };
@@ -84,6 +85,9 @@ struct exchange *exchange_open(const struct exchange_start *start);
  */
 struct exchange *exchange_open_fault(const struct exchange_start *start,
                                      const struct http_fault *fault);
+/* How long it can still take, until its answer has gone out too; for the connection's own deadline.
+ */
+uint64_t exchange_left_ms(const struct exchange *exchange);
 void exchange_request_data(struct exchange *exchange, struct slice data);
 void exchange_request_end(struct exchange *exchange, struct header_list *trailers);
 /* The rest of the request can't be read: the backend never takes it for complete, and the client

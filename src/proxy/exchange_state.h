@@ -66,12 +66,20 @@ struct exchange {
         struct exchange_news news;
         struct exchange_record record;
         struct task task;
-        uint64_t ends_ms; /* whatever moves */
+        uint64_t ends_ms;         /* whatever moves */
+        uint64_t attempt_ends_ms; /* this try at a backend, whatever moves */
         struct deadline deadline;
         bool *gone; /* set by exchange_close while a turn calls back; else NULL */
 };
 
 void exchange_turn_later(struct exchange *exchange);
+
+/* ---- exchange_time.c: what is late ---- */
+#define EXCHANGE_NEVER_MS (UINT64_MAX / 4) /* far, and safe to add to */
+/* The rule is known: what it says of the whole request holds from here on. */
+void exchange_times_begin(struct exchange *exchange);
+/* A connection is asked for, for the first time or again. */
+void exchange_attempt_begin(struct exchange *exchange);
 /* Puts the deadline off, after anything moved. */
 void exchange_deadline_renew(struct exchange *exchange);
 

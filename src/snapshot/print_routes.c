@@ -74,6 +74,15 @@ static void policy_put(struct buffer *out, const struct snapshot *snapshot,
                 scope_print_into(out, &policy->pins.scopes[i]);
 }
 
+static void timeouts_put(struct buffer *out, const struct route_timeouts *timeouts)
+{
+        if (timeouts->request_given)
+                must(buffer_printf(out, "      timeout request %ums\n", timeouts->request_ms));
+        if (timeouts->backend_request_given)
+                must(buffer_printf(out, "      timeout backend request %ums\n",
+                                   timeouts->backend_request_ms));
+}
+
 void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
                        struct buffer *out)
 {
@@ -85,6 +94,7 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
                             line.rule->filters.request_count);
                 filters_put(out, "response", line.rule->filters.response,
                             line.rule->filters.response_count);
+                timeouts_put(out, &line.rule->timeouts);
                 targets_put(out, snapshot, line.rule);
         }
 }

@@ -162,7 +162,8 @@ static const struct field rule_fields[] = {
          .shape = &filter_shape},
         {"backendRefs", FIELD_OBJECTS, offsetof(struct http_rule, backends), .max = 16,
          .shape = &backend_ref_shape},
-        {"timeouts", FIELD_NODE, offsetof(struct http_rule, timeouts)},
+        {"timeouts", FIELD_OBJECT, offsetof(struct http_rule, timeouts),
+         .shape = &http_timeouts_shape},
         {"retry", FIELD_NODE, offsetof(struct http_rule, retry)},
         {"sessionPersistence", FIELD_NODE, offsetof(struct http_rule, session_persistence)},
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/api/route_object.h"
+#include "control/api/route_resilience.h"
 
 struct path_match {
         const struct node *node;
@@ -46,7 +47,8 @@ struct http_rule {
         LIST(struct http_match) matches; /* none: every request */
         LIST(struct http_filter) filters;
         LIST(struct backend_ref) backends;
-        const struct node *timeouts, *retry, *session_persistence;
+        struct http_timeouts *timeouts; /* NULL: the gateway's own hold */
+        const struct node *retry, *session_persistence;
 };
 
 struct http_route {

@@ -130,9 +130,7 @@ static void filters_compile(struct work *w, const struct http_rule *api, struct 
         const struct {
                 const struct node *node;
                 const char *name;
-        } rest[] = {{api->timeouts, "timeouts"},
-                    {api->retry, "retry"},
-                    {api->session_persistence, "sessionPersistence"}};
+        } rest[] = {{api->retry, "retry"}, {api->session_persistence, "sessionPersistence"}};
         for (size_t i = 0; i < COUNT_OF(rest); i++)
                 if (rest[i].node)
                         unsupported(w, route, rule, index,
@@ -186,6 +184,7 @@ void route_compile(struct work *w, struct route_work *route)
                 matches_compile(w, from, route, rule, i);
                 filters_compile(w, from, route, rule, i);
                 backends_compile(w, from, route, rule, i);
+                resilience_compile(from, rule);
                 refusing += rule->filters.refuses;
         }
         route->all_unsupported = refusing == api->rules.count;
