@@ -4,10 +4,9 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-#include "http/field_rules.h"
 #include "http/h2_callbacks.h"
+#include "http/h2_fields.h"
 #include "http/h2_session.h"
-#include "http/header_rules.h"
 
 const char h2_preface[H2_PREFACE_BYTES + 1] = NGHTTP2_CLIENT_MAGIC;
 
@@ -30,6 +29,41 @@ struct h2_limits h2_limits_default(const struct http_limits *http)
                 .priorities = 400,
                 .budget_ms = 10 * 1000,
         };
+}
+
+/* ---- budgets ---- */
+
+static void budgets_init(struct h2_budgets *budgets, const struct h2_limits *limits)
+{
+        *budgets = (struct h2_budgets){
+                .window_ms = limits->budget_ms,
+                .sizes =
+                        {
+                                [H2_BUDGET_PEER_RESETS] = limits->client_resets,
+                                [H2_BUDGET_OWN_RESETS] = limits->server_resets,
+                                [H2_BUDGET_SETTINGS] = limits->settings,
+                                [H2_BUDGET_PINGS] = limits->pings,
+                                [H2_BUDGET_EMPTY_DATA] = limits->empty_data,
+                                [H2_BUDGET_PRIORITIES] = limits->priorities,
+                        },
+        };
+}
+
+int h2_overdraw(struct h2_session *session, const char *what)
+{
+        session->over = what;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int h2_budget_spend(struct h2_session *session, enum h2_budget budget)
+{
+        static const char *const names[] = {
+                [H2_BUDGET_PEER_RESETS] = "client_resets", [H2_BUDGET_OWN_RESETS] = "server_resets",
+                [H2_BUDGET_SETTINGS] = "settings",         [H2_BUDGET_PINGS] = "pings",
+                [H2_BUDGET_EMPTY_DATA] = "empty_data",     [H2_BUDGET_PRIORITIES] = "priorities",
+        };
+        return h2_budgets_spend(&session->budgets, budget) ? 0
+                                                           : h2_overdraw(session, names[budget]);
 }
 
 /* ---- life ---- */
@@ -71,6 +105,7 @@ struct h2_session *h2_session_new(const struct h2_limits *limits,
         must(limits->connection_window <= INT32_MAX && limits->budget_ms > 0);
         struct h2_session *session = NEW(struct h2_session);
         session->limits = *limits;
+        budgets_init(&session->budgets, limits);
         session->callbacks = callbacks;
         session->self = self;
         nghttp2_option *options = options_new(limits);
@@ -92,59 +127,6 @@ void h2_session_free(struct h2_session *session)
         free(session);
 }
 
-/* ---- budgets ---- */
-
-static uint32_t budget_size(const struct h2_limits *limits, enum h2_budget budget)
-{
-        const uint32_t sizes[] = {
-                [H2_BUDGET_CLIENT_RESETS] = limits->client_resets,
-                [H2_BUDGET_SERVER_RESETS] = limits->server_resets,
-                [H2_BUDGET_SETTINGS] = limits->settings,
-                [H2_BUDGET_PINGS] = limits->pings,
-                [H2_BUDGET_EMPTY_DATA] = limits->empty_data,
-                [H2_BUDGET_PRIORITIES] = limits->priorities,
-        };
-        return sizes[budget];
-}
-
-void h2_budgets_refill(struct h2_session *session, uint64_t now_ms)
-{
-        const struct h2_limits *limits = &session->limits;
-        uint64_t passed = now_ms > session->now_ms ? now_ms - session->now_ms : 0;
-        if (!session->started || passed > limits->budget_ms)
-                passed = limits->budget_ms;
-        session->started = true;
-        if (now_ms > session->now_ms)
-                session->now_ms = now_ms;
-        for (enum h2_budget b = 0; b < H2_BUDGET_COUNT; b++) {
-                uint64_t full = (uint64_t)budget_size(limits, b) * limits->budget_ms;
-                uint64_t more = session->tokens[b] + budget_size(limits, b) * passed;
-                session->tokens[b] = more < full ? more : full;
-        }
-}
-
-int h2_overdraw(struct h2_session *session, const char *what)
-{
-        session->over = what;
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-int h2_budget_spend(struct h2_session *session, enum h2_budget budget)
-{
-        static const char *const names[] = {
-                [H2_BUDGET_CLIENT_RESETS] = "client_resets",
-                [H2_BUDGET_SERVER_RESETS] = "server_resets",
-                [H2_BUDGET_SETTINGS] = "settings",
-                [H2_BUDGET_PINGS] = "pings",
-                [H2_BUDGET_EMPTY_DATA] = "empty_data",
-                [H2_BUDGET_PRIORITIES] = "priorities",
-        };
-        if (session->tokens[budget] < session->limits.budget_ms)
-                return h2_overdraw(session, names[budget]);
-        session->tokens[budget] -= session->limits.budget_ms;
-        return 0;
-}
-
 const char *h2_over_budget(const struct h2_session *session)
 {
         return session->over;
@@ -156,7 +138,7 @@ bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
 {
         if (session->over != NULL || nghttp2_session_want_read(session->nghttp2) == 0)
                 return false;
-        h2_budgets_refill(session, now_ms);
+        h2_budgets_refill(&session->budgets, now_ms);
         h2_frames_take(&session->frames, bytes, now_ms);
         ssize_t taken =
                 nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)bytes.data, bytes.len);
@@ -203,30 +185,11 @@ bool h2_finished(const struct h2_session *session)
 
 /* ---- responses ---- */
 
-static nghttp2_nv field(struct slice name, struct slice value)
-{
-        return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data,
-                            name.len, value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
-/* Behind the fields that are there already; nghttp2 copies them and lower-cases names. */
-static size_t fields_put(nghttp2_nv *fields, size_t count, const struct header_list *headers)
-{
-        for (size_t i = 0; i < headers->count; i++) {
-                const struct header *header = &headers->items[i];
-                if (field_is_framing(header->name) || header_is_hop_by_hop(header->name))
-                        continue;
-                must(token_valid(header->name) && field_value_valid(header->value));
-                fields[count++] = field(header->name, header->value);
-        }
-        return count;
-}
-
 size_t h2_trailers_submit(struct h2_session *session, int32_t id,
                           const struct header_list *trailers)
 {
         nghttp2_nv *fields = memory_new((trailers->count + 1) * sizeof(*fields));
-        size_t count = fields_put(fields, 0, trailers);
+        size_t count = h2_fields_put(fields, 0, trailers);
         if (count > 0 && nghttp2_submit_trailer(session->nghttp2, id, fields, count) != 0)
                 count = 0;
         free(fields);
@@ -242,12 +205,12 @@ bool h2_respond(struct h2_session *session, int32_t id, const struct response_he
         struct slice status = arena_decimal(stream->arena, (uint64_t)head->status);
         nghttp2_nv *fields = memory_new((head->headers.count + 2) * sizeof(*fields));
         size_t count = 0;
-        fields[count++] = field(SLICE(":status"), status);
+        fields[count++] = h2_field(SLICE(":status"), status);
         if (head->framing == FRAMING_LENGTH ||
             (head->framing == FRAMING_NONE && head->content_length_known))
-                fields[count++] = field(SLICE("content-length"),
-                                        arena_decimal(stream->arena, head->content_length));
-        count = fields_put(fields, count, &head->headers);
+                fields[count++] = h2_field(SLICE("content-length"),
+                                           arena_decimal(stream->arena, head->content_length));
+        count = h2_fields_put(fields, count, &head->headers);
         nghttp2_data_provider provider = {.read_callback = h2_pull_hook};
         int error = head->status < 200 ? nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE,
                                                                 id, NULL, fields, count, NULL)

@@ -21,7 +21,7 @@ static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, 
                         return 0;
                 return h2_budget_spend(session, H2_BUDGET_EMPTY_DATA);
         case NGHTTP2_RST_STREAM:
-                return h2_budget_spend(session, H2_BUDGET_CLIENT_RESETS);
+                return h2_budget_spend(session, H2_BUDGET_PEER_RESETS);
         case NGHTTP2_SETTINGS:
                 return is_ack(hd) ? 0 : h2_budget_spend(session, H2_BUDGET_SETTINGS);
         case NGHTTP2_PING:
@@ -148,7 +148,7 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
         (void)nghttp2;
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
                 bool ours = stream != NULL && stream->reset_by_us;
-                return ours ? 0 : h2_budget_spend(session, H2_BUDGET_SERVER_RESETS);
+                return ours ? 0 : h2_budget_spend(session, H2_BUDGET_OWN_RESETS);
         }
         bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         if (end && (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))

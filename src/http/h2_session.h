@@ -5,17 +5,8 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/h2.h"
+#include "http/h2_budget.h"
 #include "http/h2_frames.h"
-
-enum h2_budget { /* each a token bucket, refilled evenly over limits.budget_ms */
-        H2_BUDGET_CLIENT_RESETS,
-        H2_BUDGET_SERVER_RESETS,
-        H2_BUDGET_SETTINGS,
-        H2_BUDGET_PINGS,
-        H2_BUDGET_EMPTY_DATA,
-        H2_BUDGET_PRIORITIES,
-        H2_BUDGET_COUNT,
-};
 
 enum h2_stream_state {
         H2_STREAM_HEAD,     /* its first field block comes in */
@@ -45,17 +36,14 @@ struct h2_session {
         void *self;
         struct h2_stream *streams;
         struct h2_frames frames;
-        uint64_t now_ms;
-        uint64_t tokens[H2_BUDGET_COUNT]; /* times budget_ms, so that refilling has no remainder */
-        size_t block_bytes;               /* of the field block that comes in, decoded */
-        const char *over;                 /* the budget that was overdrawn, or NULL */
-        bool started;                     /* now_ms is set */
+        struct h2_budgets budgets;
+        size_t block_bytes; /* of the field block that comes in, decoded */
+        const char *over;   /* the budget that was overdrawn, or NULL */
 };
 
 /* 0, or NGHTTP2_ERR_CALLBACK_FAILURE with session->over set: made to be returned by callbacks. */
 int h2_budget_spend(struct h2_session *session, enum h2_budget budget);
 int h2_overdraw(struct h2_session *session, const char *what);
-void h2_budgets_refill(struct h2_session *session, uint64_t now_ms);
 
 /* h2_stream.c. `stream` NULL where nghttp2 knows a stream that the caller refused. */
 struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t id);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "http/field_rules.h"
+#include "http/h2_fields.h"
 #include "http/target.h"
 
 struct h2_stream *h2_stream_find(const struct h2_session *session, int32_t id)
@@ -74,48 +75,15 @@ static void pseudo_put(struct h2_stream *stream, struct slice name, struct slice
                 *place = arena_slice(stream->arena, value);
 }
 
-/* RFC 9113, 8.2.2. */
-static bool is_connection_field(struct slice name, struct slice value)
-{
-        return slice_is(name, "connection") || slice_is(name, "keep-alive") ||
-               slice_is(name, "proxy-connection") || slice_is(name, "transfer-encoding") ||
-               slice_is(name, "upgrade") ||
-               (slice_is(name, "te") && !slice_equal_nocase(value, SLICE("trailers")));
-}
-
-static bool has_upper_case(struct slice name)
-{
-        for (size_t i = 0; i < name.len; i++)
-                if (ascii_lower(name.data[i]) != name.data[i])
-                        return true;
-        return false;
-}
-
-/* nghttp2 has judged all this by its own rules before; ours do not lean on them (I29). */
 void h2_stream_field(struct h2_session *session, struct h2_stream *stream, struct slice name,
                      struct slice value)
 {
-        const struct http_limits *limits = session->limits.http;
         bool trailer = stream->state == H2_STREAM_TRAILERS;
-        struct header_list *list = trailer ? &stream->trailers : &stream->head.headers;
-        if (name.len > 0 && name.data[0] == ':') {
+        if (name.len > 0 && name.data[0] == ':')
                 pseudo_put(stream, name, value);
-                return;
-        }
-        value = slice_trim(value);
-        if (name.len > limits->name_bytes)
-                fault(stream, 431, "field_name_too_long");
-        else if (list->count == limits->headers)
-                fault(stream, 431, trailer ? "trailers_too_many" : "fields_too_many");
-        else if (!token_valid(name) || has_upper_case(name))
-                fault(stream, 400, "field_name");
-        else if (!field_value_valid(value))
-                fault(stream, 400, "field_value");
-        else if (is_connection_field(name, value))
-                fault(stream, 400, "connection_field");
         else
-                header_append(list, arena_slice(stream->arena, name),
-                              arena_slice(stream->arena, value));
+                h2_field_take(trailer ? &stream->trailers : &stream->head.headers,
+                              session->limits.http, name, value, &stream->fault);
 }
 
 /* ---- the head ---- */

@@ -1,6 +1,5 @@
 #include "proxy/upstream/pool.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,20 +272,12 @@ void upstream_release(struct upstream_lease *lease, bool reusable)
 
 /* ---- bytes ---- */
 
-static ssize_t result_of(ssize_t n)
-{
-        if (n >= 0)
-                return n;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? UPSTREAM_LATER
-                                                                         : UPSTREAM_BROKEN;
-}
-
 ssize_t upstream_send(struct upstream_lease *lease, struct slice bytes)
 {
-        return result_of(send(lease->socket->fd, bytes.data, bytes.len, MSG_NOSIGNAL));
+        return socket_send(lease->socket, bytes);
 }
 
 ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room)
 {
-        return result_of(recv(lease->socket->fd, into, room, 0));
+        return socket_receive(lease->socket, into, room);
 }

@@ -264,3 +264,23 @@ struct upstream_socket *socket_connect(struct upstream_lease *lease)
                      *pool->options.now_ms + pool->options.connect_ms_max, on_connect_expired);
         return socket;
 }
+
+/* ---- bytes ---- */
+
+static ssize_t result_of(ssize_t n)
+{
+        if (n >= 0)
+                return n;
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? UPSTREAM_LATER
+                                                                         : UPSTREAM_BROKEN;
+}
+
+ssize_t socket_send(struct upstream_socket *socket, struct slice bytes)
+{
+        return result_of(send(socket->fd, bytes.data, bytes.len, MSG_NOSIGNAL));
+}
+
+ssize_t socket_receive(struct upstream_socket *socket, char *into, size_t room)
+{
+        return result_of(recv(socket->fd, into, room, 0));
+}

@@ -53,6 +53,9 @@ struct upstream_target *target_find(struct upstream_pool *pool,
 struct upstream_socket *socket_connect(struct upstream_lease *lease);
 /* A kept connection that is still quiet, or NULL. */
 struct upstream_socket *socket_reuse(struct upstream_lease *lease);
+/* As upstream_send and upstream_receive. */
+ssize_t socket_send(struct upstream_socket *socket, struct slice bytes);
+ssize_t socket_receive(struct upstream_socket *socket, char *into, size_t room);
 void socket_keep(struct upstream_socket *socket);
 void socket_close(struct upstream_socket *socket);
 void pool_handle_closed(struct upstream_pool *pool);
