@@ -99,6 +99,7 @@ static void on_failed(enum upstream_failure failure, void *self)
                 [UPSTREAM_NO_ADDRESS] = {503, "backend_name_unresolved"},
                 [UPSTREAM_CONNECT_FAILED] = {502, "backend_connect_failed"},
                 [UPSTREAM_CONNECT_TIMEOUT] = {504, "backend_connect_timeout"},
+                [UPSTREAM_TLS_FAILED] = {502, "backend_tls_failed"},
         };
         exchange_fail(self, answers[failure].status, answers[failure].fault);
 }

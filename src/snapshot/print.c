@@ -84,9 +84,9 @@ void scope_print_into(struct buffer *out, const struct pin_scope *scope)
 }
 
 /* The trust digest says all of it; the rest is for people. */
-static void client_put(struct buffer *out, const struct client_policy *client)
+static void client_put(struct buffer *out, const struct client_policy *client, const char *who)
 {
-        must(buffer_printf(out, "  clients mode=%s use=%s depth=%d",
+        must(buffer_printf(out, "  %s mode=%s use=%s depth=%d", who,
                            client->mode == ALLOW_VALID_ONLY ? "valid-only" : "insecure-fallback",
                            use_names[client->rules.use], client->rules.max_depth));
         digest_put(out, "trust", &client->digest);
@@ -95,6 +95,11 @@ static void client_put(struct buffer *out, const struct client_policy *client)
         if (client->refuses_all) {
                 must(buffer_append(out, SLICE(" refuses-all ")));
                 text_print_into(out, client->refuses_why);
+        }
+        for (size_t i = 0; i < client->name_count; i++) {
+                bool is_uri = client->names[i].kind == PEER_NAME_URI;
+                must(buffer_append(out, is_uri ? SLICE("\n    uri ") : SLICE("\n    dns ")));
+                text_print_into(out, client->names[i].text);
         }
         must(buffer_append(out, SLICE("\n    cas ")));
         if (client->cas) {
@@ -147,9 +152,22 @@ static void port_put(struct buffer *out, const struct snapshot *snapshot, const 
         text_print_into(out, port->gateway);
         must(buffer_append(out, SLICE("\n")));
         if (port->client)
-                client_put(out, port->client);
+                client_put(out, port->client, "clients");
         for (size_t i = 0; i < port->listener_count; i++)
                 listener_put(out, snapshot, &port->listeners[i]);
+}
+
+static void backend_tls_put(struct buffer *out, const struct backend_tls *tls)
+{
+        must(buffer_append(out, SLICE("  tls ")));
+        text_print_into(out, tls->source);
+        must(buffer_append(out, SLICE(" sni=")));
+        text_print_into(out, tls->server_name);
+        digest_put(out, "digest", &tls->digest);
+        must(buffer_append(out, SLICE("\n")));
+        if (tls->certificate)
+                certificate_put(out, tls->certificate);
+        client_put(out, tls->peer, "  server");
 }
 
 static void backend_put(struct buffer *out, const struct backend *backend)
@@ -157,6 +175,8 @@ static void backend_put(struct buffer *out, const struct backend *backend)
         must(buffer_append(out, SLICE("backend ")));
         text_print_into(out, backend->name);
         must(buffer_append(out, SLICE("\n")));
+        if (backend->tls)
+                backend_tls_put(out, backend->tls);
         for (size_t i = 0; i < backend->endpoint_count; i++) {
                 const struct endpoint *endpoint = &backend->endpoints[i];
                 must(buffer_append(out, SLICE("  endpoint ")));

@@ -53,9 +53,12 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
         for (size_t i = 0; i < rule->backend_count; i++) {
                 const struct route_backend *target = &rule->backends[i];
                 bool valid = target->backend < snapshot->backend_count;
-                if (valid)
-                        label_put(out, "      to ", snapshot->backends[target->backend].name);
-                else
+                const struct backend *backend = valid ? &snapshot->backends[target->backend] : NULL;
+                if (backend)
+                        label_put(out, "      to ", backend->name);
+                if (backend && backend->tls && backend->tls->certificate)
+                        label_put(out, " as ", backend->tls->certificate->source);
+                if (!backend)
                         must(buffer_append(out, SLICE("      to nothing (500)")));
                 must(buffer_printf(out, " weight=%u\n", target->weight));
         }

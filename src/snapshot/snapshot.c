@@ -65,6 +65,8 @@ static void snapshot_free(struct snapshot *snapshot)
         for (size_t i = 0; i < snapshot->port_count; i++)
                 if (snapshot->ports[i].client)
                         client_policy_unref(snapshot->ports[i].client);
+        for (size_t i = 0; i < snapshot->backend_tls_count; i++)
+                client_policy_unref(snapshot->backend_tls[i]->peer);
         for (size_t i = 0; i < snapshot->rule_policy_count; i++) {
                 const struct request_policy *pins = &snapshot->rule_policies[i].pins;
                 for (size_t s = 0; s < pins->scope_count; s++)

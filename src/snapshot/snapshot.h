@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "snapshot/backend.h"
+#include "snapshot/backend_tls.h"
 #include "snapshot/port.h"
 
 /* What the policies of a route and its rule ask of every request that the rule serves. The snapshot
@@ -27,13 +28,15 @@ struct snapshot {
         size_t port_count;
         const struct backend *backends;
         size_t backend_count;
+        const struct backend_tls *const *backend_tls; /* each once, as the backends have them */
+        size_t backend_tls_count;
         const struct rule_policy *rule_policies; /* route_rule.policy is an index into these */
         size_t rule_policy_count;
         const struct server_certificate *const *certificates; /* each once, to be wiped */
         size_t certificate_count;
         size_t pin_count; /* pins in force, over all ports */
         size_t route_count;
-        /* TLS contexts of every worker and port (tls/context.h), made before publishing. */
+        /* TLS contexts of every worker (tls/context.h), made before publishing. */
         void *tls;
         void (*tls_free)(void *tls);
 };

@@ -156,8 +156,9 @@ enum reason leaf_use_check(X509 *leaf, enum key_use use, char why[static RULE_TE
                 refuse(why, "keyUsage lacks digitalSignature");
         else if (!eku_allows(X509_get_extended_key_usage(leaf), use))
                 snprintf(why, RULE_TEXT_SIZE, "extendedKeyUsage does not list %s",
-                         use == USE_CLIENT_AUTH ? "clientAuth"
-                                                : "what the policy asks for (client or server)");
+                         use == USE_CLIENT_AUTH   ? "clientAuth"
+                         : use == USE_SERVER_AUTH ? "serverAuth"
+                                                  : "what the policy asks for (client or server)");
         return why[0] != '\0' ? REASON_WRONG_USE : REASON_ACCEPTED;
 }
 

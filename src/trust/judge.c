@@ -253,6 +253,21 @@ static enum reason judge_scopes(const struct judge_request *request, struct verd
         return decision.reason;
 }
 
+/* Only of a path that verified, so that who is not trusted is told as that. */
+static enum reason judge_names(const struct judge_request *request, struct verdict *out)
+{
+        const struct client_policy *policy = request->policy;
+        char bears[128];
+        if (policy->name_count == 0 ||
+            certificate_bears_name(request->chain->leaf, policy->names, policy->name_count))
+                return REASON_ACCEPTED;
+        snprintf(out->detail, sizeof(out->detail), "the certificate bears %s, wants %.*s%s",
+                 certificate_names_text(request->chain->leaf, bears, sizeof(bears)),
+                 SLICE_ARG(policy->names[0].text),
+                 policy->name_count > 1 ? " or another name of the policy" : "");
+        return REASON_HOSTNAME_MISMATCH;
+}
+
 static enum reason judge_certificate(const struct judge_request *request, struct verdict *out)
 {
         enum reason reason = judge_deny(request, out);
@@ -265,6 +280,8 @@ static enum reason judge_certificate(const struct judge_request *request, struct
         reason = judge_path(request, &rules, out);
         if (reason != REASON_ACCEPTED)
                 reason = waive_path(request, reason, out);
+        if (reason == REASON_ACCEPTED)
+                reason = judge_names(request, out);
         return reason == REASON_ACCEPTED ? judge_scopes(request, out) : reason;
 }
 

@@ -3,8 +3,8 @@
  * request gives the same verdict. Whatever is missing refuses.
  *
  * Gates: is the port usable; is there a certificate; its size and encoding; is the leaf denied;
- * keys and signatures; use; the path to a CA with time, revocation and names; the pins. The first
- * gate that says no is the reason. */
+ * keys and signatures; use; the path to a CA with time, revocation and names; of a backend, its own
+ * name; the pins. The first gate that says no is the reason. */
 #pragma once
 
 #include <stdbool.h>

@@ -8,7 +8,7 @@ enum key_use {
         USE_CLIENT_AUTH, /* the EKU lists clientAuth */
         USE_CLIENT_OR_SERVER_AUTH,
         USE_ANY,
-        USE_SERVER_AUTH, /* explain --batch, for cases that say so */
+        USE_SERVER_AUTH, /* of backends, and explain --batch for cases that say so */
 };
 
 enum judge_profile {

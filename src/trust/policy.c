@@ -14,13 +14,18 @@ static void hash_cas(struct hasher *hasher, const struct ca_set *cas)
 void client_policy_seal(struct client_policy *policy)
 {
         struct hasher hasher;
-        hasher_init(&hasher, "client_policy 2");
+        hasher_init(&hasher, policy->name_count ? "peer_policy 1" : "client_policy 2");
         hasher_number(&hasher, policy->mode);
         hash_cas(&hasher, policy->cas);
         path_rules_hash(&policy->rules, &hasher);
         hasher_number(&hasher, (int64_t)policy->scope_count);
         for (size_t i = 0; i < policy->scope_count; i++)
                 pin_scope_hash(&policy->scopes[i], &hasher);
+        for (size_t i = 0; i < policy->name_count; i++) {
+                hasher_number(&hasher, (int64_t)policy->name_count);
+                hasher_number(&hasher, policy->names[i].kind);
+                hasher_bytes(&hasher, policy->names[i].text);
+        }
         hasher_number(&hasher, policy->pins_required);
         hasher_number(&hasher, policy->refuses_all);
         hasher_bytes(&hasher, policy->refuses_why);

@@ -1,7 +1,8 @@
 /* What one (address, port) demands of its clients: fixed before any byte of a ClientHello, so no
- * server name can weaken it (I19). Built by translate, frozen in a snapshot, read by the judge.
- * What is empty narrows: no CA set admits nobody, a scope without pins admits nobody. Only the
- * absence of all scopes means "no pinning", and translate alone can say that. */
+ * server name can weaken it (I19). The same is demanded of a backend whom we speak TLS to, with a
+ * server's use and names (snapshot/backend_tls.h). Built by translate, frozen in a snapshot, read
+ * by the judge. What is empty narrows: no CA set admits nobody, a scope without pins admits nobody.
+ * Only the absence of all scopes means "no pinning", and translate alone can say that. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include "base/slice.h"
 #include "trust/ca_set.h"
 #include "trust/path_rules.h"
+#include "trust/peer_name.h"
 #include "trust/pin_scope.h"
 
 enum client_mode {
@@ -26,6 +28,9 @@ struct client_policy {
         struct path_rules rules;
         const struct pin_scope *scopes; /* none: CA only */
         size_t scope_count;
+        /* Of a backend: its certificate must bear one of them. Of clients none is asked: NULL. */
+        const struct peer_name *names;
+        size_t name_count;
         bool pins_required;       /* a listener on which no scope is in force admits nobody */
         bool refuses_all;         /* whatever is presented, in every mode */
         struct slice refuses_why; /* for evidence and status */

@@ -140,10 +140,10 @@ static const struct field frontend_fields[] = {
 static SHAPE(frontend_shape, struct frontend, frontend_fields, .rest = REST_FAILS);
 
 static const struct field backend_tls_fields[] = {
-        {"clientCertificateRef", FIELD_OBJECT, offsetof(struct backend_tls, client_certificate),
-         .shape = &secret_ref_shape},
+        {"clientCertificateRef", FIELD_OBJECT,
+         offsetof(struct gateway_backend_tls, client_certificate), .shape = &secret_ref_shape},
 };
-static SHAPE(backend_tls_shape, struct backend_tls, backend_tls_fields, .rest = REST_FAILS);
+static SHAPE(backend_tls_shape, struct gateway_backend_tls, backend_tls_fields, .rest = REST_FAILS);
 
 static const struct field gateway_tls_fields[] = {
         {"backend", FIELD_OBJECT, offsetof(struct gateway_tls, backend),

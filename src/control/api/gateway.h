@@ -53,14 +53,14 @@ struct frontend {
         LIST(struct port_tls) per_port;
 };
 
-struct backend_tls {
+struct gateway_backend_tls {
         const struct node *node;
         struct object_ref *client_certificate; /* NULL: none */
 };
 
 struct gateway_tls {
         const struct node *node;
-        struct backend_tls *backend;
+        struct gateway_backend_tls *backend;
         struct frontend *frontend;
 };
 

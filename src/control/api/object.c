@@ -35,6 +35,8 @@ static const struct kind_row kind_rows[KIND_COUNT] = {
         [KIND_REFERENCE_GRANT] = {GROUP_GATEWAY, "ReferenceGrant", v1_and_beta,
                                   &reference_grant_shape},
         [KIND_POLICY] = {GROUP_PINGATE, "ClientCertificatePolicy", v1alpha1, &policy_shape},
+        [KIND_BACKEND_TLS_POLICY] = {GROUP_GATEWAY, "BackendTLSPolicy", v1,
+                                     &backend_tls_policy_shape},
         [KIND_NAMESPACE] = {"", "Namespace", v1, &namespace_shape, true},
         [KIND_SECRET] = {"", "Secret", v1, &secret_shape},
         [KIND_CONFIG_MAP] = {"", "ConfigMap", v1, &config_map_shape},
@@ -115,9 +117,9 @@ static bool version_known(const struct kind_row *row, struct slice version)
 }
 
 /* What would restrict, were it supported: passing it over would open a door. */
-static bool kind_restricts(struct slice group, struct slice name)
+static bool kind_restricts(struct slice group)
 {
-        return slice_is(group, GROUP_PINGATE) || slice_is(name, "BackendTLSPolicy");
+        return slice_is(group, GROUP_PINGATE);
 }
 
 static struct slice id_print(struct arena *arena, const char *kind, struct slice namespace,
@@ -224,7 +226,7 @@ static bool kind_unknown(struct objects *objects, const struct node *document, s
         char shown[UTF8_SHOWN_SIZE];
         utf8_show(kind, shown);
         struct error note;
-        struct error *to = kind_restricts(group, kind) ? err : &note;
+        struct error *to = kind_restricts(group) ? err : &note;
         decode_error(&decoder, node_find(document, "kind"), to,
                      to == err ? "%s is not supported, and passing it over could let in who it "
                                  "keeps out"
@@ -295,6 +297,7 @@ const char *object_api_version(enum object_kind kind)
                 [KIND_HTTP_ROUTE] = GROUP_GATEWAY "/v1",
                 [KIND_REFERENCE_GRANT] = GROUP_GATEWAY "/v1",
                 [KIND_POLICY] = GROUP_PINGATE "/v1alpha1",
+                [KIND_BACKEND_TLS_POLICY] = GROUP_GATEWAY "/v1",
                 [KIND_NAMESPACE] = "v1",
                 [KIND_SECRET] = "v1",
                 [KIND_CONFIG_MAP] = "v1",

@@ -18,6 +18,7 @@ enum object_kind {
         KIND_HTTP_ROUTE,
         KIND_REFERENCE_GRANT,
         KIND_POLICY, /* ClientCertificatePolicy */
+        KIND_BACKEND_TLS_POLICY,
         KIND_NAMESPACE,
         KIND_SECRET,
         KIND_CONFIG_MAP,

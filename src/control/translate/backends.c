@@ -121,10 +121,12 @@ static const struct service_port *service_port_find(const struct service *servic
 }
 
 /* Plain HTTP/1.1 is what goes to backends; sending it where something else is spoken is a fault. */
-static bool protocol_supported(const struct service_port *port)
+static bool protocol_supported(const struct service_port *port, const struct backend_tls *tls)
 {
         static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
                                              "tls", "grpc"};
+        if (tls && slice_is(port->app_protocol, "https"))
+                return true; /* a BackendTLSPolicy says whom to trust there */
         for (size_t i = 0; i < COUNT_OF(others); i++)
                 if (slice_is(port->app_protocol, others[i]))
                         return false;
@@ -134,7 +136,8 @@ static bool protocol_supported(const struct service_port *port)
 static uint32_t backend_add(struct work *w, struct slice name, const struct service *service,
                             const struct service_port *port, int64_t number)
 {
-        struct backend backend = {.name = freeze(w, name)};
+        struct backend backend = {.name = freeze(w, name),
+                                  .tls = backend_tls_find(w, service, port)};
         if (slice_is(service->type, "ExternalName"))
                 external_name_take(w, service, port, number, &backend);
         else
@@ -161,6 +164,7 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                 *message = tell(w, "backendRefs: no ReferenceGrant permits %.*s", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;
         }
+        service_use_note(w, route, namespace, ref->name);
         const struct service *service = (const struct service *)objects_find(
                 w->objects, KIND_SERVICE, namespace, ref->name);
         const struct service_port *port = service ? service_port_find(service, ref->port) : NULL;
@@ -172,7 +176,7 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                                    : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;
         }
-        if (port && !protocol_supported(port)) {
+        if (port && !protocol_supported(port, backend_tls_find(w, service, port))) {
                 *reason = "UnsupportedProtocol";
                 *message = tell(w, "backendRefs: %.*s: appProtocol %.*s is not supported",
                                 SLICE_ARG(id), SLICE_ARG(port->app_protocol));

@@ -1,21 +1,12 @@
 /* Who may come in by an HTTPS port: its CAs, its pins and its mode, as one client_policy. The unit
  * is the port, never the server name. Whatever was demanded and can't be had refuses. */
 #include "base/must.h"
-#include "control/translate/stages.h"
+#include "control/translate/cas.h"
 #include "control/translate/refs.h"
-#include "control/translate/sets.h"
+#include "control/translate/stages.h"
 #include "text/pem.h"
 #include "trust/hash.h"
 #include "trust/key_pair.h"
-
-enum {
-        REFS_MAX = 16 /* of caCertificateRefs, of pinnedCertificateRefs: the schema's maxItems */
-};
-
-struct ca_input {
-        struct slice id, certificates;
-        const struct slice *crls; /* NULL: no key ca.crl */
-};
 
 static void ref_note(struct client_work *client, const char *reason, struct slice message)
 {
@@ -34,93 +25,20 @@ static void refuse(struct work *w, struct client_policy *policy, const char *why
 
 /* --- CAs --- */
 
-static bool ca_ref_resolve(struct work *w, const struct gateway *gateway,
-                           struct client_work *client, const struct object_ref *ref,
-                           struct ca_input *out)
-{
-        struct ref_target target = {0};
-        switch (data_ref_resolve(w, &gateway->object, ref, BIT(KIND_SECRET) | BIT(KIND_CONFIG_MAP),
-                                 &target)) {
-        case REF_WRONG_KIND:
-                ref_note(client, "InvalidCACertificateKind",
-                         tell(w,
-                              "caCertificateRefs: %.*s is not supported, wants a ConfigMap or "
-                              "Secret",
-                              SLICE_ARG(target.id)));
-                return false;
-        case REF_NOT_PERMITTED:
-                ref_note(client, "RefNotPermitted",
-                         tell(w, "caCertificateRefs: no ReferenceGrant permits %.*s",
-                              SLICE_ARG(target.id)));
-                return false;
-        case REF_MISSING:
-                ref_note(client, "InvalidCACertificateRef",
-                         tell(w, "caCertificateRefs: %.*s does not exist", SLICE_ARG(target.id)));
-                return false;
-        case REF_FOUND:
-                break;
-        }
-        const struct slice *certificates = data_find(target.object, "ca.crt");
-        if (!certificates) {
-                ref_note(
-                        client, "InvalidCACertificateRef",
-                        tell(w, "caCertificateRefs: %.*s has no key ca.crt", SLICE_ARG(target.id)));
-                return false;
-        }
-        *out = (struct ca_input){target.id, *certificates, data_find(target.object, "ca.crl")};
-        return true;
-}
-
-static struct digest inputs_digest(const struct ca_input *inputs, size_t count)
-{
-        struct hasher hasher;
-        hasher_init(&hasher, "ca inputs 1");
-        for (size_t i = 0; i < count; i++) {
-                hasher_bytes(&hasher, inputs[i].certificates);
-                hasher_number(&hasher, inputs[i].crls != NULL);
-                hasher_bytes(&hasher, inputs[i].crls ? *inputs[i].crls : SLICE_NONE);
-        }
-        return hasher_done(&hasher);
-}
-
-/* A set with a fault in it is built anew each time, as its fault is to be told each time. */
-static struct ca_set *cas_of_inputs(struct work *w, struct client_work *client,
-                                    const struct ca_input *inputs, size_t count)
-{
-        struct digest digest = inputs_digest(inputs, count);
-        struct ca_set *set = ca_set_known(w, &digest);
-        if (set)
-                return set;
-        struct ca_set_builder *builder = ca_set_builder_new(CA_FLOOR_FULL);
-        bool faulty = false;
-        for (size_t i = 0; i < count; i++) {
-                struct error fault = {0};
-                if (ca_set_builder_add(builder, inputs[i].certificates, inputs[i].crls, &fault))
-                        continue;
-                faulty = true;
-                ref_note(client, "InvalidCACertificateRef",
-                         tell(w, "caCertificateRefs: %.*s: %s", SLICE_ARG(inputs[i].id),
-                              fault.text));
-        }
-        set = ca_set_build(builder);
-        if (set && !faulty)
-                ca_set_remember(w, &digest, set);
-        else if (set)
-                vec_push(&w->ca_sets, set);
-        return set;
-}
-
 static void cas_build(struct work *w, const struct gateway *gateway, struct client_work *client,
                       struct client_policy *policy)
 {
-        struct ca_input inputs[REFS_MAX];
-        size_t count = 0;
-        must(client->validation->ca_refs.count <= REFS_MAX);
-        for (size_t i = 0; i < client->validation->ca_refs.count; i++)
-                count += ca_ref_resolve(w, gateway, client, &client->validation->ca_refs.items[i],
-                                        &inputs[count]);
-        if (count)
-                policy->cas = cas_of_inputs(w, client, inputs, count);
+        static const char *const reasons[] = {
+                [CAS_WRONG_KIND] = "InvalidCACertificateKind",
+                [CAS_NOT_PERMITTED] = "RefNotPermitted",
+                [CAS_INVALID] = "InvalidCACertificateRef",
+        };
+        struct ca_answer cas;
+        cas_resolve(w, &gateway->object, client->validation->ca_refs.items,
+                    client->validation->ca_refs.count, &cas);
+        policy->cas = cas.set;
+        if (cas.fault != CAS_RESOLVED)
+                ref_note(client, reasons[cas.fault], cas.message);
         if (policy->cas)
                 return;
         client->refusal = "NoValidCACertificate";

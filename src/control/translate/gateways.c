@@ -1,6 +1,5 @@
 /* Which Gateways are ours, whether their listeners can be served, and what they are told. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "control/translate/stages.h"
 #include "control/translate/refs.h"
@@ -236,23 +235,14 @@ static bool listener_tell(struct work *w, struct listener_work *listener, bool *
 
 /* --- what a Gateway is told --- */
 
-static void backend_certificate_tell(struct work *w, const struct gateway_work *gateway)
+static void backend_certificate_tell(const struct gateway_work *gateway)
 {
-        const struct gateway_tls *tls = gateway->api->tls;
-        if (!tls || !tls->backend || !tls->backend->client_certificate)
-                return;
-        const char *reason = NULL;
-        struct slice message = SLICE("all references are resolved");
-        const struct server_certificate *certificate = certificate_resolve(
-                w, &gateway->api->object, tls->backend->client_certificate, &reason, &message);
-        bool forbidden = !certificate && strcmp(reason, "RefNotPermitted") == 0;
-        condition_set(&gateway->status->conditions, "ResolvedRefs", certificate != NULL,
-                      certificate ? "ResolvedRefs"
-                      : forbidden ? "RefNotPermitted"
-                                  : "InvalidClientCertificateRef",
-                      certificate ? message
-                                  : tell(w, "tls.backend.clientCertificateRef: %.*s",
-                                         SLICE_ARG(message)));
+        bool usable = gateway->client_certificate != NULL;
+        if (gateway->shows_certificate)
+                condition_set(&gateway->status->conditions, "ResolvedRefs", usable,
+                              usable ? "ResolvedRefs" : gateway->certificate_reason,
+                              usable ? SLICE("all references are resolved")
+                                     : gateway->certificate_message);
 }
 
 /* GEP-713: an object that policies hold on says so. */
@@ -284,7 +274,7 @@ static void extras_tell(struct work *w, struct gateway_work *gateway)
                               SLICE("mode AllowInsecureFallback: clients without a valid "
                                     "certificate come in, without identity"));
         affected_tell(w, gateway);
-        backend_certificate_tell(w, gateway);
+        backend_certificate_tell(gateway);
 }
 
 static void gateway_tell(struct work *w, struct gateway_work *gateway)

@@ -136,14 +136,16 @@ uint32_t listener_index(const struct gateway_work *gateway, const struct listene
         return index;
 }
 
-static const struct route_table *routes_build(struct work *w, const struct listener_work *work)
+static const struct route_table *routes_build(struct work *w, struct gateway_work *gateway,
+                                              const struct listener_work *work)
 {
         if (work->routes.count == 0)
                 return NULL;
         struct route *routes = ARENA_ARRAY(w->frozen, struct route, work->routes.count);
         for (size_t i = 0; i < work->routes.count; i++) {
                 const struct attachment *a = &work->routes.items[i];
-                routes[i] = (struct route){a->hostnames, a->hostname_count, a->route->rules,
+                routes[i] = (struct route){a->hostnames, a->hostname_count,
+                                           route_rules_of_gateway(w, gateway, a->route),
                                            a->route->rule_count};
         }
         return route_table_build(routes, work->routes.count, w->frozen);
@@ -171,7 +173,7 @@ static void listeners_build(struct work *w, struct gateway_work *gateway, int64_
                         .index = (uint32_t)index,
                         .certificates = work->certificates,
                         .certificate_count = work->certificate_count,
-                        .routes = routes_build(w, work),
+                        .routes = routes_build(w, gateway, work),
                         .forward = forward_of(gateway, work),
                         .closed = work->closed};
                 hosts[index] = (struct host_entry){listeners[index].hostname, &listeners[index]};

@@ -10,12 +10,15 @@ void policies_collect(struct work *w);
 void policies_attach(struct work *w); /* once listeners are checked and routes collected */
 void rule_policies_build(struct work *w);
 void clients_build(struct work *w, struct gateway_work *gateway);
+void client_certificates_resolve(struct work *w);
+void backend_tls_collect(struct work *w); /* before any backend is made */
 void slices_index(struct work *w);
 void routes_collect(struct work *w);
 void routes_attach(struct work *w);
 bool ports_build(struct work *w, struct error *err);
 void gateways_tell(struct work *w);
 void policies_tell(struct work *w);
+void backend_tls_tell(struct work *w);
 void routes_warn(struct work *w);
 
 /* policy_targets.c: what a policy demands where it holds. */
@@ -41,6 +44,18 @@ void resilience_compile(const struct http_rule *api, struct route_rule *rule);
  */
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message);
+/* backend_tls.c: what holds on a Service's port (NULL: a Service that has none); NULL: nothing. */
+const struct backend_tls *backend_tls_find(struct work *w, const struct service *service,
+                                           const struct service_port *port);
+void backend_tls_keep(struct work *w, struct backend_tls *tls); /* into the snapshot */
+/* backend_tls_tell.c: of every backendRef of every route and filter that may be followed. */
+void service_use_note(struct work *w, const struct route_object *route, struct slice namespace,
+                      struct slice name);
+/* client_certificates.c: the same backend and rules as this Gateway reaches them, with its own
+ * certificate. Whatever leads from a listener to a backend asks here. */
+uint32_t backend_of_gateway(struct work *w, const struct gateway_work *gateway, uint32_t index);
+const struct route_rule *route_rules_of_gateway(struct work *w, struct gateway_work *gateway,
+                                                const struct route_work *route);
 /* certificates.c: NULL with reason and message. */
 const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,
                                                      const struct object_ref *ref,

@@ -117,7 +117,7 @@ static void add_listeners(struct arena *arena, struct node *map, const struct ob
 static void add_parents(struct arena *arena, struct node *map, const struct object_status *status,
                         struct slice at)
 {
-        bool ancestors = status->kind == KIND_POLICY;
+        bool ancestors = status->kind == KIND_POLICY || status->kind == KIND_BACKEND_TLS_POLICY;
         struct node *list = add_new(arena, map, ancestors ? "ancestors" : "parents", NODE_LIST);
         for (size_t i = 0; i < status->parents.count; i++) {
                 const struct parent_status *p = &status->parents.items[i];
@@ -149,7 +149,8 @@ struct node *object_status_tree(const struct object_status *status, struct slice
         if (status->namespace.len)
                 add_text(arena, metadata, "namespace", status->namespace);
         struct node *map = add_new(arena, root, "status", NODE_MAP);
-        bool has_parents = status->kind == KIND_POLICY || status->kind == KIND_HTTP_ROUTE;
+        bool has_parents = status->kind == KIND_POLICY || status->kind == KIND_BACKEND_TLS_POLICY ||
+                           status->kind == KIND_HTTP_ROUTE;
         if (has_parents) {
                 add_parents(arena, map, status, at);
                 return root;

@@ -55,7 +55,7 @@ static void classes_tell(struct work *w)
 static void statuses_allocate(struct work *w)
 {
         static const enum object_kind told[] = {KIND_GATEWAY_CLASS, KIND_GATEWAY, KIND_HTTP_ROUTE,
-                                                KIND_POLICY};
+                                                KIND_POLICY, KIND_BACKEND_TLS_POLICY};
         size_t count = 0;
         for (size_t i = 0; i < COUNT_OF(told); i++)
                 count += w->objects->kinds[told[i]].count;
@@ -91,7 +91,9 @@ static bool stages_run(struct work *w, struct error *err)
         statuses_allocate(w);
         classes_tell(w);
         gateways_collect(w);
+        client_certificates_resolve(w);
         policies_collect(w);
+        backend_tls_collect(w);
         slices_index(w);
         routes_collect(w);
         for (size_t i = 0; i < w->gateway_count; i++) {
@@ -107,11 +109,14 @@ static bool stages_run(struct work *w, struct error *err)
                 w->routes[i].status = status_new(w, &w->routes[i].api->object);
         for (size_t i = 0; i < w->policy_count; i++)
                 w->policies[i].status = status_new(w, &w->policies[i].api->object);
+        for (size_t i = 0; i < w->tls_policy_count; i++)
+                w->tls_policies[i].status = status_new(w, &w->tls_policies[i].api->object);
         routes_attach(w);
         routes_warn(w);
         bool ok = ports_build(w, err);
         gateways_tell(w);
         policies_tell(w);
+        backend_tls_tell(w);
         return ok;
 }
 
@@ -120,6 +125,7 @@ static void snapshot_fill(struct work *w)
         struct snapshot *snapshot = w->out->snapshot;
         struct port *ports;
         struct backend *backends;
+        const struct backend_tls **backend_tls;
         struct rule_policy *rule_policies;
         const struct server_certificate **certificates;
         snapshot->generation = w->request->generation;
@@ -137,9 +143,11 @@ static void snapshot_fill(struct work *w)
         snapshot->rule_policies = rule_policies;
         vec_freeze(&w->ports, w->frozen, &ports, &snapshot->port_count);
         vec_freeze(&w->backends, w->frozen, &backends, &snapshot->backend_count);
+        vec_freeze(&w->backend_tls, w->frozen, &backend_tls, &snapshot->backend_tls_count);
         vec_freeze(&w->certificates, w->frozen, &certificates, &snapshot->certificate_count);
         snapshot->ports = ports;
         snapshot->backends = backends;
+        snapshot->backend_tls = backend_tls;
         snapshot->certificates = certificates;
 }
 
@@ -157,6 +165,8 @@ static void warnings_take(struct work *w)
 static void work_done(struct work *w)
 {
         for (size_t i = 0; i < w->gateway_count; i++)
+                map_done(&w->gateways[i].own_rules);
+        for (size_t i = 0; i < w->gateway_count; i++)
                 for (size_t l = 0; l < w->gateways[i].api->listeners.count; l++)
                         vec_done(&w->gateways[i].listeners[l].routes);
         vec_each (set, &w->pin_sets)
@@ -165,11 +175,14 @@ static void work_done(struct work *w)
                 ca_set_unref(*set);
         vec_done(&w->pin_sets);
         vec_done(&w->ca_sets);
+        vec_done(&w->service_uses);
+        map_done(&w->backend_tls_index);
         map_done(&w->backend_index);
         map_done(&w->slice_index);
         map_done(&w->certificate_index);
         free(w->gateways);
         free(w->policies);
+        free(w->tls_policies);
         free(w->routes);
 }
 

@@ -8,6 +8,7 @@
 #include "control/api/gateway.h"
 #include "control/api/policy.h"
 #include "control/api/route.h"
+#include "control/translate/backend_tls.h"
 #include "control/translate/policy_work.h"
 #include "control/translate/translate.h"
 
@@ -59,6 +60,12 @@ struct gateway_work {
         struct client_work *clients; /* one for each HTTPS port */
         size_t client_count;
         const struct policy_target *policy; /* that names all of it; NULL: none */
+        /* spec.tls.backend.clientCertificateRef */
+        bool shows_certificate;
+        const struct server_certificate *client_certificate; /* NULL: not usable */
+        const char *certificate_reason;                      /* of ResolvedRefs=False */
+        struct slice certificate_message;
+        struct map own_rules; /* a route's id to its rules here, where they are not all Gateways' */
         bool address_refused, address_unusable;
         bool insecure_mode;
         struct slice address_message;
@@ -89,6 +96,12 @@ struct work {
         size_t gateway_count;
         struct policy_work *policies;
         size_t policy_count;
+        struct backend_tls_work *tls_policies; /* oldest first */
+        size_t tls_policy_count;
+        struct map
+                backend_tls_index; /* "namespace/service#port" to its struct backend_target_work */
+        VEC(struct service_use) service_uses;
+        VEC(const struct backend_tls *) backend_tls; /* as the snapshot will have them */
         struct route_work *routes;
         size_t route_count;
         VEC(struct port) ports;

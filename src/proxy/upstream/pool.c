@@ -227,6 +227,8 @@ static void lease_start(struct upstream_lease *lease, struct upstream_lease want
         *lease = wanted;
         if (lease->backend->endpoint_count == 0)
                 fail_later(lease, UPSTREAM_NO_ENDPOINT);
+        else if (lease->backend->tls)
+                fail_later(lease, UPSTREAM_TLS_FAILED); /* never in the clear */
         else
                 lease_try(lease);
 }

@@ -45,6 +45,7 @@ enum upstream_failure {
         UPSTREAM_NO_ADDRESS,      /* the name did not resolve: 503 */
         UPSTREAM_CONNECT_FAILED,  /* 502 */
         UPSTREAM_CONNECT_TIMEOUT, /* 504 */
+        UPSTREAM_TLS_FAILED,      /* 502: the backend is not who it must be, or speaks no TLS */
 };
 
 /* None runs before upstream_lease has returned. Each may give the lease back. */

@@ -89,9 +89,6 @@ static void what_is_nothing_of_ours_is_a_warning_and_what_restricts_is_an_error(
         struct objects *objects = read_ok(folder_path);
         assert_int_equal(objects->warnings.count, 1);
         objects_unref(objects);
-        folder_write("a.yaml", "apiVersion: gateway.networking.k8s.io/v1\n"
-                               "kind: BackendTLSPolicy\nmetadata: {name: p}\n");
-        read_fails(folder_path, "BackendTLSPolicy is not supported");
         folder_write("a.yaml", "apiVersion: pingate.dev/v1alpha1\n"
                                "kind: ClientCertificatePolicies\nmetadata: {name: p}\n");
         read_fails(folder_path, "not supported");
