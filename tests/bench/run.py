@@ -126,6 +126,12 @@ def pin_sets(folder, people, backend, size):
     rows.fifty_config_maps(folder, people, backend)
 
 
+def routes(folder, backend):
+    import routes as rows
+    rows.lookup()
+    rows.translation(folder, backend)
+
+
 def first_sight(folder, people, backend, repeats):
     """Clients that were never seen: nothing is remembered. Caddy is given the CA alone: its list of leaf
     certificates is searched one by one."""
@@ -243,6 +249,7 @@ def main():
     parser.add_argument("--only-pingate", action="store_true")
     parser.add_argument("--against", metavar="BINARY", help="another build of pingate, in the same run")
     parser.add_argument("--only-pin-sets", action="store_true", help="only the rows about 1,000,000 pins")
+    parser.add_argument("--only-routes", action="store_true", help="only the rows about 10,000 routes")
     parser.add_argument("--rows", metavar="WORD", help="only the rows whose name has the word, and the idle connection")
     options = parser.parse_args()
     rows = [row for row in ROWS if not options.rows or options.rows in row[0]]
@@ -251,9 +258,12 @@ def main():
     people = make_people(folder / "pki")
     versions()
     backend = Backend(folder / "backend")
-    if options.only_pin_sets:
+    if options.only_pin_sets or options.only_routes:
         try:
-            pin_sets(folder, people, backend, options.size)
+            if options.only_routes:
+                routes(folder, backend)
+            else:
+                pin_sets(folder, people, backend, options.size)
         finally:
             backend.stop()
             shutil.rmtree(folder, ignore_errors=True)
@@ -278,6 +288,7 @@ def main():
         first_sight(folder, people, backend, options.repeats)
         pin_sets(folder, people, backend, options.size)
         route_pins(folder, people, backend, options.repeats, options.size)
+        routes(folder, backend)
         rejudged(folder, people, backend)
     finally:
         for server in servers + [backend]:
