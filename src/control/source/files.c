@@ -26,7 +26,8 @@ struct reading {
 /* Stamped before it is read: what changes while it is read is noticed at the end. */
 static struct seen_file file_note(struct objects *objects, struct slice path)
 {
-        struct seen_file file = {path, path_stamp(path.data), path_is_fresh(path.data)};
+        struct seen_file file = {.path = path};
+        file.stamp = path_stamp_shallow(path.data, &file.fresh);
         vec_push(&objects->files, file);
         return file;
 }
@@ -249,8 +250,9 @@ static bool paths_read(struct reading *reading, const char *const *paths, size_t
 
 static bool changed_meanwhile(const struct objects *objects)
 {
+        bool fresh;
         vec_each (file, &objects->files)
-                if (path_stamp(file->path.data) != file->stamp)
+                if (path_stamp_shallow(file->path.data, &fresh) != file->stamp)
                         return true;
         return false;
 }

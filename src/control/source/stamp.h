@@ -5,8 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A folder's is that of all its entries. */
 uint64_t path_stamp(const char *path);
 /* It changed so lately that it could change once more and leave the same stamp: the clock that
  * files are dated by ticks every 1 to 10 ms. */
 bool path_is_fresh(const char *path);
+/* Both of a file, for one question to the file system; of a folder only which names are in it:
+ * whoever reads them stamps each of its files. */
+uint64_t path_stamp_shallow(const char *path, bool *fresh);
 uint64_t stamp_mix(uint64_t so_far, uint64_t stamp);

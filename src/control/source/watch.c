@@ -6,12 +6,13 @@
 
 #include "base/must.h"
 #include "base/vec.h"
+#include "control/source/folder_events.h"
 #include "control/source/stamp.h"
 
 enum {
         LOOK_MS = 250,       /* between looks while nothing happens */
         SETTLE_MS = 50,      /* between looks while something does */
-        EVENT_MS = 10,       /* from a kernel event to the look */
+        EVENT_MS = 10,       /* from a kernel event to the look, and of quiet after a rename */
         UNREST_MS_MAX = 500, /* then it is told as it is */
         FOLDERS_MAX = 256,   /* with kernel events; the rest has looks */
 };
@@ -24,21 +25,16 @@ enum watch_state {
         WATCH_CLOSED,   /* waits for the loop to let go of the handles */
 };
 
-struct folder {
-        uv_fs_event_t handle;
-        struct file_watch *watch;
-};
-
 struct file_watch {
         enum watch_state state;
         uv_timer_t timer;
         const char *const *paths;
         size_t path_count;
         VEC(char *) beside; /* owned */
-        VEC(struct folder *) folders;
+        struct folder_events *events;
         VEC(char *) folder_names; /* owned; of all folders that were tried */
         uint64_t told, seen;      /* what the looks made of it all */
-        uint64_t unrest_since_ms;
+        uint64_t unrest_since_ms, seen_ms;
         size_t open_handles;
         void *self;
         on_files_changed_fn on_changed;
@@ -68,6 +64,7 @@ static void look_in(struct file_watch *watch, uint64_t ms)
 static void rest(struct file_watch *watch)
 {
         watch->state = WATCH_RESTING;
+        folder_events_forget(watch->events);
         look_in(watch, LOOK_MS);
 }
 
@@ -78,6 +75,18 @@ static void tell(struct file_watch *watch, uint64_t seen)
         watch->on_changed(watch->self);
 }
 
+/* What is moved into place is whole, and only its companions are waited for. Any other change may
+ * be the half of one. */
+static bool is_settled(const struct file_watch *watch, uint64_t seen, uint64_t now)
+{
+        if (folder_events_only_moved(watch->events, EVENT_MS))
+                return true;
+        if (watch->state != WATCH_SETTLING)
+                return false;
+        return now - watch->unrest_since_ms >= UNREST_MS_MAX ||
+               (seen == watch->seen && now - watch->seen_ms >= SETTLE_MS);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
         struct file_watch *watch = timer->data;
@@ -86,23 +95,23 @@ static void on_timer(uv_timer_t *timer)
                 rest(watch);
                 return;
         }
-        bool settling = watch->state == WATCH_SETTLING;
-        if (settling && (seen == watch->seen || now - watch->unrest_since_ms >= UNREST_MS_MAX)) {
+        folder_events_drain(watch->events); /* also what happened while it looked */
+        if (is_settled(watch, seen, now)) {
                 tell(watch, seen);
                 return;
         }
-        if (!settling)
+        if (watch->state != WATCH_SETTLING)
                 watch->unrest_since_ms = now;
+        if (watch->state != WATCH_SETTLING || seen != watch->seen)
+                watch->seen_ms = now;
         watch->state = WATCH_SETTLING;
         watch->seen = seen;
-        look_in(watch, SETTLE_MS);
+        look_in(watch, folder_events_only_moved(watch->events, 0) ? EVENT_MS : SETTLE_MS);
 }
 
-static void on_folder_event(uv_fs_event_t *handle, const char *name, int events, int status)
+static void on_folder_event(void *self)
 {
-        (void)name, (void)events, (void)status;
-        struct folder *folder = CONTAINER_OF(handle, struct folder, handle);
-        struct file_watch *watch = folder->watch;
+        struct file_watch *watch = self;
         /* Only ever sooner: a stream of events must not push the look away. */
         if (watch->state == WATCH_RESTING && uv_timer_get_due_in(&watch->timer) > EVENT_MS)
                 look_in(watch, EVENT_MS);
@@ -120,16 +129,12 @@ static void handle_closed(struct file_watch *watch)
                 free(*path);
         vec_done(&watch->folder_names);
         vec_done(&watch->beside);
-        vec_done(&watch->folders);
         free(watch);
 }
 
-static void on_folder_closed(uv_handle_t *handle)
+static void on_events_closed(void *self)
 {
-        struct folder *folder = CONTAINER_OF(handle, struct folder, handle);
-        struct file_watch *watch = folder->watch;
-        free(folder);
-        handle_closed(watch);
+        handle_closed(self);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -152,13 +157,7 @@ static void folder_open(struct file_watch *watch, const char *name)
                 return;
         char *copy = memory_dup(name, strlen(name));
         vec_push(&watch->folder_names, copy);
-        struct folder *folder = NEW(struct folder);
-        folder->watch = watch;
-        must(uv_fs_event_init(watch->timer.loop, &folder->handle) == 0);
-        watch->open_handles++;
-        vec_push(&watch->folders, folder);
-        /* Where the kernel has no events to give, the looks do. */
-        (void)uv_fs_event_start(&folder->handle, on_folder_event, name, 0);
+        folder_events_follow(watch->events, name);
 }
 
 static void events_of_path(struct file_watch *watch, const char *path)
@@ -185,7 +184,8 @@ struct file_watch *file_watch_open(uv_loop_t *loop, const char *const *paths, si
         watch->on_changed = on_changed;
         must(uv_timer_init(loop, &watch->timer) == 0);
         watch->timer.data = watch;
-        watch->open_handles = 1;
+        watch->events = folder_events_open(loop, watch, on_folder_event);
+        watch->open_handles = 2;
         for (size_t i = 0; i < count; i++)
                 events_of_path(watch, paths[i]);
         watch->told = look(watch);
@@ -235,7 +235,6 @@ void file_watch_close(struct file_watch *watch)
                 return;
         must(watch->state != WATCH_CLOSED);
         watch->state = WATCH_CLOSED;
-        vec_each (folder, &watch->folders)
-                uv_close((uv_handle_t *)&(*folder)->handle, on_folder_closed);
+        folder_events_close(watch->events, on_events_closed);
         uv_close((uv_handle_t *)&watch->timer, on_timer_closed);
 }

@@ -1,10 +1,11 @@
 /* Tells when configuration files have changed and come to rest. On the control thread's loop.
  *
  * What counts is what stat says (followed through symbolic links, so a Kubernetes volume's ..data
- * swap counts), looked at every 250 ms; the kernel's events only make the look come sooner, for
- * they do not cross every file system. A change is told once two looks 50 ms apart agree, or after
- * half a second of unrest: a file that is being written is not read at every byte, and a writer
- * that never rests can't keep a revoked pin in force. */
+ * swap counts), looked at every 250 ms; the kernel's events make the look come sooner, for they do
+ * not cross every file system. A change is told once two looks 50 ms apart agree, or after half a
+ * second of unrest: a file that is being written is not read at every byte, and a writer that never
+ * rests can't keep a revoked pin in force. Files that were only moved into place are whole: told
+ * after 10 ms without an event. */
 #pragma once
 
 #include <stddef.h>
