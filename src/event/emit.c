@@ -182,6 +182,25 @@ void event_request(struct event_sink *sink, const struct request_facts *facts)
         event_ring_commit(sink->ring);
 }
 
+void event_stream(struct event_sink *sink, const struct stream_facts *facts)
+{
+        struct event *event = begin(sink, sink->ring, EVENT_STREAM, facts->time_ms);
+        if (!event)
+                return;
+        struct stream_facts *to = &event->stream;
+        *to = *facts;
+        event_text_adopt(event, &to->protocol, 24);
+        event_text_adopt(event, &to->why, MAX_TOKEN);
+        event_text_adopt(event, &to->fault, MAX_TOKEN);
+        event_text_adopt(event, &to->request_id, 64);
+        event_text_adopt(event, &to->client_name, MAX_NAME);
+        event_text_adopt(event, &to->route, MAX_NAME);
+        event_text_adopt(event, &to->gateway, MAX_NAME);
+        event_text_adopt(event, &to->listener, MAX_NAME);
+        event_text_adopt(event, &to->sni, MAX_SNI);
+        event_ring_commit(sink->ring);
+}
+
 void event_connection_closed(struct event_sink *sink, const struct closed_facts *facts)
 {
         struct event *event = begin(sink, sink->ring, EVENT_CONNECTION_CLOSED, facts->time_ms);

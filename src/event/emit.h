@@ -57,6 +57,7 @@ void event_handshake_lossy(struct event_sink *sink, const struct handshake_facts
 bool event_accept_has_room(struct event_sink *sink);
 
 void event_request(struct event_sink *sink, const struct request_facts *facts);
+void event_stream(struct event_sink *sink, const struct stream_facts *facts);
 void event_connection_closed(struct event_sink *sink, const struct closed_facts *facts);
 void event_generation(struct event_sink *sink, const struct generation_facts *facts);
 void event_pin_change(struct event_sink *sink, const struct pin_change_facts *facts);

@@ -45,6 +45,7 @@ struct event {
                 struct folded_facts folded;
                 struct closed_facts closed;
                 struct request_facts request;
+                struct stream_facts stream;
                 struct generation_facts generation;
                 struct pin_change_facts pin_change;
                 struct source_facts source;

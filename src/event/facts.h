@@ -54,6 +54,19 @@ struct request_facts {
         uint32_t retries;
 };
 
+/* A connection whose bytes went through as they were, at its end. */
+struct stream_facts {
+        int64_t time_ms;       /* of its beginning */
+        struct slice protocol; /* "tcp", "tls", "tls-passthrough", "websocket" */
+        struct slice why;      /* as closed_facts */
+        struct slice fault;    /* token of why pingate ended it */
+        struct event_address client, upstream;
+        struct slice client_name, gateway, listener, route, sni, request_id;
+        struct digest certificate, spki; /* the verified client's */
+        uint64_t generation, connection;
+        uint64_t bytes_in, bytes_out, duration_us;
+};
+
 struct generation_facts {
         int64_t time_ms;
         uint64_t generation;

@@ -109,6 +109,30 @@ static void request(struct json_writer *w, const struct request_facts *r)
         json_field_unsigned(w, "pingate.connection", r->connection);
 }
 
+static void stream(struct json_writer *w, const struct stream_facts *s)
+{
+        field_known(w, "network.protocol.name", s->protocol);
+        field_known(w, "tls.client.server_name", s->sni);
+        field_address(w, "client.address", &s->client, false);
+        if (s->client.family)
+                json_field_unsigned(w, "client.port", s->client.port);
+        json_field_unsigned(w, "pingate.bytes_in", s->bytes_in);
+        json_field_unsigned(w, "pingate.bytes_out", s->bytes_out);
+        json_field_unsigned(w, "duration_us", s->duration_us);
+        field_address(w, "upstream.address", &s->upstream, true);
+        field_known(w, "pingate.client.name", s->client_name);
+        field_digest(w, "pingate.client.certificate_sha256", &s->certificate);
+        field_spki(w, "pingate.client.spki_sha256", &s->spki);
+        field_known(w, "pingate.gateway", s->gateway);
+        field_known(w, "pingate.listener", s->listener);
+        field_known(w, "pingate.route", s->route);
+        field_known(w, "pingate.request_id", s->request_id);
+        field_known(w, "pingate.why", s->why);
+        field_known(w, "error.type", s->fault);
+        json_field_unsigned(w, "pingate.generation", s->generation);
+        json_field_unsigned(w, "pingate.connection", s->connection);
+}
+
 static void generation(struct json_writer *w, const struct generation_facts *g)
 {
         json_field_unsigned(w, "generation", g->generation);
@@ -156,6 +180,9 @@ static void fields(struct json_writer *w, const struct event *event)
                 break;
         case EVENT_REQUEST:
                 request(w, &event->request);
+                break;
+        case EVENT_STREAM:
+                stream(w, &event->stream);
                 break;
         case EVENT_GENERATION_PUBLISHED:
                 generation(w, &event->generation);
