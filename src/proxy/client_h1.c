@@ -7,6 +7,7 @@
 #include "http/body.h"
 #include "http/h1_write.h"
 #include "proxy/client.h"
+#include "proxy/connection_io.h"
 #include "proxy/connection_state.h"
 
 enum {

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "http/h2.h"
 #include "proxy/client.h"
+#include "proxy/connection_io.h"
 #include "proxy/connection_leave.h"
 #include "proxy/connection_state.h"
 

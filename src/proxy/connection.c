@@ -9,9 +9,12 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/client.h"
+#include "proxy/connection_io.h"
 #include "proxy/connection_leave.h"
 #include "proxy/connection_recheck.h"
 #include "proxy/connection_state.h"
+#include "proxy/stream_gate.h"
+#include "proxy/tunnel.h"
 
 enum {
         IN_BYTES_SLACK = SCRATCH_BYTES,
@@ -161,6 +164,8 @@ void connection_end(struct connection *connection, const char *why)
                    0) { /* it has served: refusals have told theirs */
                 connection_report_end(connection);
         }
+        tunnel_free(connection->tunnel);
+        connection->tunnel = NULL;
         connection_move(connection, CONNECTION_CLOSED);
         SSL_free(connection->ssl);
         connection->ssl = NULL;
@@ -219,20 +224,16 @@ static void serve_turn(struct connection *connection)
                 client_h2_turn(connection->h2);
         else if (connection->h1)
                 client_h1_turn(connection->h1);
+        else if (connection->tunnel)
+                tunnel_turn(connection->tunnel);
 }
 
-static void serve_begin(struct connection *connection)
+static void http_begin(struct connection *connection)
 {
         const unsigned char *alpn = NULL;
         unsigned alpn_len = 0;
-        if (connection->ssl) {
+        if (connection->ssl)
                 SSL_get0_alpn_selected(connection->ssl, &alpn, &alpn_len);
-                connection_watch_records(connection);
-        }
-        connection_take_names(connection);
-        connection->judged = connection->worker->snapshot->generation;
-        connection_await_end(connection);
-        connection_move(connection, CONNECTION_SERVING);
         connection->client.protocol = "1.1";
         if (slice_is(slice_from(alpn, alpn_len), "h2")) {
                 connection->client.protocol = "2";
@@ -241,6 +242,23 @@ static void serve_begin(struct connection *connection)
                 connection->h1 = client_h1_new(connection);
         }
         connection_deadline(connection, connection->worker->limits->idle_ms);
+}
+
+static void serve_begin(struct connection *connection)
+{
+        if (connection->ssl)
+                connection_watch_records(connection);
+        connection_take_names(connection);
+        connection->judged = connection->worker->snapshot->generation;
+        connection_await_end(connection);
+        connection_move(connection, CONNECTION_SERVING);
+        if (connection->listener && listener_is_of_streams(connection->listener)) {
+                if (!tunnel_open(connection))
+                        return;
+                connection_deadline(connection, connection->worker->limits->tunnel_idle_ms);
+        } else {
+                http_begin(connection);
+        }
         if (connection->worker->draining)
                 connection_drain(connection);
 }
@@ -479,6 +497,8 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
                 return;
         }
         connection->poll.data = connection;
+        if (connection->port->protocol == PORT_TCP)
+                connection->listener = connection->port->listeners;
         if (connection->port->protocol != PORT_TLS) {
                 serve_begin(connection);
         } else if (!tls_begin(connection)) {
@@ -488,6 +508,8 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
         } else {
                 connection_deadline(connection, worker->limits->handshake_ms);
         }
+        if (!connection_is_open(connection)) /* there is nowhere for its bytes to go */
+                return;
         uv_poll_start(&connection->poll, UV_READABLE, on_poll);
         connection->poll_events = UV_READABLE;
         /* The first bytes are often there already. */
@@ -503,6 +525,8 @@ static void on_stalled(struct deadline *deadline)
 static void watch_stall(struct connection *connection)
 {
         struct worker *worker = connection->worker;
+        if (connection->tunnel) /* who says nothing may also wait to listen: its idle time tells */
+                return;
         if (connection->out.len == 0)
                 deadline_clear(&connection->stall);
         else if (connection->progressed || !deadline_is_set(&connection->stall))
@@ -519,7 +543,7 @@ void connection_watch(struct connection *connection)
                 return;
         watch_stall(connection);
         int events = connection->want_read ? UV_READABLE : 0;
-        if (connection->out.len > 0 ||
+        if (connection->out.len > 0 || connection->want_write ||
             (connection->state == CONNECTION_HANDSHAKING && !connection->want_read))
                 events |= UV_WRITABLE;
         bool writes_alike = ((events ^ connection->poll_events) & UV_WRITABLE) == 0;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/connection_io.h"
 #include "proxy/connection_state.h"
 
 /* Records without a byte of HTTP: KeyUpdate, and in TLS 1.2 renegotiation, which is refused by a
@@ -48,18 +49,16 @@ static long read_tls(struct connection *connection, char *into, size_t room)
                 connection->barren_records = 0;
                 return (long)got;
         }
-        switch (SSL_get_error(connection->ssl, status)) {
-        case SSL_ERROR_WANT_READ:
-        case SSL_ERROR_WANT_WRITE:
+        int error = SSL_get_error(connection->ssl, status);
+        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
                 return IO_MORE;
-        default:
-                ERR_clear_error();
-                if (is_barren(connection)) {
-                        connection->why = "barren_records";
-                        counter_add(&connection->worker->counters->limit_refusals, 1);
-                }
-                return IO_CLOSED;
+        ERR_clear_error();
+        if (is_barren(connection)) {
+                connection->why = "barren_records";
+                counter_add(&connection->worker->counters->limit_refusals, 1);
+                return IO_BROKEN;
         }
+        return error == SSL_ERROR_ZERO_RETURN ? IO_CLOSED : IO_BROKEN;
 }
 
 long connection_read(struct connection *connection, char *into, size_t room)
@@ -67,9 +66,9 @@ long connection_read(struct connection *connection, char *into, size_t room)
         if (connection->ssl)
                 return read_tls(connection, into, room);
         ssize_t got = recv(connection->fd, into, room, 0);
-        if (got > 0)
-                return got;
-        return got < 0 && (errno == EAGAIN || errno == EINTR) ? IO_MORE : IO_CLOSED;
+        if (got != 0)
+                return got > 0 ? got : errno == EAGAIN || errno == EINTR ? IO_MORE : IO_BROKEN;
+        return IO_CLOSED;
 }
 
 bool connection_has_input(struct connection *connection)
@@ -137,5 +136,19 @@ bool connection_write(struct connection *connection, struct slice bytes)
                 connection->broken = true;
                 return false;
         }
+        return true;
+}
+
+bool connection_say_end(struct connection *connection)
+{
+        if (connection->ssl) {
+                ERR_clear_error();
+                int status = SSL_shutdown(connection->ssl);
+                int error = status < 0 ? SSL_get_error(connection->ssl, status) : SSL_ERROR_NONE;
+                ERR_clear_error();
+                if (error == SSL_ERROR_WANT_WRITE)
+                        return false;
+        }
+        shutdown(connection->fd, SHUT_WR);
         return true;
 }

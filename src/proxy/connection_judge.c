@@ -8,6 +8,7 @@
 #include "proxy/client.h"
 #include "proxy/client_identity.h"
 #include "proxy/connection_state.h"
+#include "proxy/tunnel.h"
 
 /* Once for all requests that want nothing else. */
 static void identity_build(struct connection *connection)
@@ -145,6 +146,9 @@ bool connection_judge(struct connection *connection, struct removal *removal)
 void connection_report_end(const struct connection *connection)
 {
         static const struct digest none;
+        uint64_t bytes_in = 0, bytes_out = 0;
+        if (connection->tunnel)
+                tunnel_count(connection->tunnel, &bytes_in, &bytes_out);
         const struct standing *standing = connection->standing;
         struct closed_facts facts = {
                 .why = slice_of(connection->why),
@@ -159,6 +163,8 @@ void connection_report_end(const struct connection *connection)
                 .connection = connection->id,
                 .duration_us = (connection->worker->now_ms - connection->opened_ms) * 1000,
                 .requests = connection->requests,
+                .bytes_in = bytes_in,
+                .bytes_out = bytes_out,
         };
         event_connection_closed(connection->worker->sink, &facts);
 }

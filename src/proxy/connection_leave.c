@@ -1,6 +1,8 @@
 /* How connections leave that may not stay: told to go at a moment of their own within the grace, so
  * that ten thousand clients do not all come back at once, and closed when it is over. From the cut
- * on not one more request is taken; those in flight go on until the end of the grace. */
+ * on not one more request is taken; those in flight go on until the end of the grace. A tunnel
+ * can't be told anything: it is left alone until the last eighth of the grace, and ends at a moment
+ * of its own in that. */
 #include "proxy/connection_leave.h"
 
 #include "proxy/client.h"
@@ -33,9 +35,24 @@ void connection_leave(struct connection *connection)
         say_goodbye(connection);
 }
 
+static void tunnel_drain(struct connection *connection, uint32_t grace_ms)
+{
+        uint32_t last_ms = grace_ms / 8;
+        uint64_t in_ms = grace_ms - last_ms + moment_ms(connection->worker, last_ms);
+        bool drains = connection->state == CONNECTION_DRAINING;
+        if (!drains)
+                connection_move(connection, CONNECTION_DRAINING);
+        if (!drains || connection->deadline.at_ms > connection->worker->now_ms + in_ms)
+                connection_deadline(connection, in_ms);
+}
+
 static void cut_and_drain(struct connection *connection, uint32_t grace_ms)
 {
         struct worker *worker = connection->worker;
+        if (connection->tunnel) {
+                tunnel_drain(connection, grace_ms);
+                return;
+        }
         connection->ends_ms = worker->now_ms + grace_ms;
         if (connection->h1) /* the answer that it is giving is its last */
                 client_h1_drain(connection->h1);

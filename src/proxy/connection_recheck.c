@@ -85,9 +85,10 @@ static bool rebind(struct connection *connection)
         if (!port_find(worker->snapshot, &connection->place, &connection->port_index))
                 return false;
         connection->port = &worker->snapshot->ports[connection->port_index];
-        if (connection->ssl)
-                connection->listener = listener_find(connection->port, &connection->place);
-        return !connection->ssl || connection->listener != NULL;
+        if (connection->place.listener.len == 0) /* of an HTTP port: each request finds its own */
+                return true;
+        connection->listener = listener_find(connection->port, &connection->place);
+        return connection->listener != NULL;
 }
 
 static bool is_decided_otherwise(const struct connection *connection)

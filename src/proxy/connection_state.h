@@ -20,13 +20,9 @@ enum connection_state {
 };
 bool connection_may_move(enum connection_state from, enum connection_state to);
 
-enum io {
-        IO_MORE = -1,
-        IO_CLOSED = -2
-}; /* instead of a count of bytes */
-
 struct client_h1;
 struct client_h2;
+struct tunnel;
 
 struct connection {
         struct worker *worker;
@@ -47,7 +43,7 @@ struct connection {
         /* Where it belongs, in the worker's snapshot: refreshed when that changes. */
         size_t port_index;
         const struct port *port;
-        const struct listener *listener; /* that SNI chose; NULL on a plain port */
+        const struct listener *listener; /* that SNI chose, or the TCP port's; NULL on HTTP ports */
 
         /* The same by name, copied: what it is found by in a later generation. */
         struct place place;
@@ -76,9 +72,11 @@ struct connection {
         struct buffer in, out;
         unsigned barren_records;            /* TLS records since the last byte that was read */
         bool want_read, broken, progressed; /* the latter: took bytes since connection_watch */
+        bool want_write;                    /* though nothing waits in `out`: to say the end */
 
-        struct client_h1 *h1; /* one of the two while serving */
+        struct client_h1 *h1; /* one of the three while serving */
         struct client_h2 *h2;
+        struct tunnel *tunnel;
 };
 
 /* The one writer of state: counts, and a move that the table does not know is a bug. */
@@ -94,16 +92,6 @@ void connection_end(struct connection *connection, const char *why);
 void connection_linger(struct connection *connection, const char *why);
 bool connection_is_open(const struct connection *connection);
 
-/* connection_io.c. Bytes read into the worker's scratch buffer; a count, or IO_. */
-long connection_read(struct connection *connection, char *into, size_t room);
-/* Bytes, or the end, are there to be read; reads nothing. */
-bool connection_has_input(struct connection *connection);
-/* From the handshake on: a flood of TLS records without data ends the connection. */
-void connection_watch_records(struct connection *connection);
-/* Writes what waits in `out` as far as the peer takes it. False: broken. */
-bool connection_flush(struct connection *connection);
-/* Bytes at once, the rest into `out`. False: broken. */
-bool connection_write(struct connection *connection, struct slice bytes);
 /* Tells the loop what to wait for, from want_read and what waits in `out`. */
 void connection_watch(struct connection *connection);
 

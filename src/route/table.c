@@ -142,17 +142,23 @@ const struct route_rule *route_find(const struct route_table *table,
         return NULL;
 }
 
-const struct route_backend *route_pick(const struct route_rule *rule, uint64_t random)
+const struct route_backend *route_backend_pick(const struct route_backend *backends, size_t count,
+                                               uint64_t weight_sum, uint64_t random)
 {
-        if (rule->weight_sum == 0)
+        if (weight_sum == 0)
                 return NULL;
-        uint64_t left = random % rule->weight_sum;
-        for (size_t i = 0; i < rule->backend_count; i++) {
-                if (left < rule->backends[i].weight)
-                        return &rule->backends[i];
-                left -= rule->backends[i].weight;
+        uint64_t left = random % weight_sum;
+        for (size_t i = 0; i < count; i++) {
+                if (left < backends[i].weight)
+                        return &backends[i];
+                left -= backends[i].weight;
         }
         return NULL; /* weight_sum was more than the sum of the weights */
+}
+
+const struct route_backend *route_pick(const struct route_rule *rule, uint64_t random)
+{
+        return route_backend_pick(rule->backends, rule->backend_count, rule->weight_sum, random);
 }
 
 bool route_table_next(const struct route_table *table, size_t *at, struct route_line *out)

@@ -38,3 +38,5 @@ const struct route_rule *route_find(const struct route_table *table,
 bool route_table_next(const struct route_table *table, size_t *at, struct route_line *out);
 /* Picks by weight: `random` is any 64-bit number. NULL when there is nothing to pick. */
 const struct route_backend *route_pick(const struct route_rule *rule, uint64_t random);
+const struct route_backend *route_backend_pick(const struct route_backend *backends, size_t count,
+                                               uint64_t weight_sum, uint64_t random);

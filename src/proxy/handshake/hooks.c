@@ -62,7 +62,8 @@ enum reason handshake_select(const struct port *port, struct slice name,
         *listener = host_table_find(port->hosts, name);
         if (!*listener)
                 return REASON_UNKNOWN_SNI;
-        if ((*listener)->certificate_count == 0 || (*listener)->closed.len > 0)
+        if ((*listener)->certificate_count == 0 || (*listener)->closed.len > 0 ||
+            (*listener)->kind == LISTENER_TLS_PASSTHROUGH) /* no TLS of its ends here */
                 return REASON_PORT_NOT_USABLE;
         return port->client
                        ? client_policy_refuses_listener(port->client, (*listener)->index, &empty)
@@ -135,14 +136,17 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
         return 0;
 }
 
-/* Without ALPN it is HTTP/1.1; an offer of nothing that we speak is refused (I22). */
+/* Without ALPN it is HTTP/1.1; an offer of nothing that we speak is refused (I22). What is spoken
+ * within a stream is its backend's affair, which is not asked: nothing is agreed on. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *offered, unsigned offered_len, void *arg)
 {
         static const unsigned char spoken[] = "\x02h2\x08http/1.1";
+        const struct listener *listener = handshake_of(ssl)->listener;
         unsigned char *chosen;
-        (void)ssl;
         (void)arg;
+        if (listener && listener->kind != LISTENER_HTTPS)
+                return SSL_TLSEXT_ERR_NOACK;
         if (SSL_select_next_proto(&chosen, out_len, spoken, sizeof(spoken) - 1, offered,
                                   offered_len) != OPENSSL_NPN_NEGOTIATED)
                 return SSL_TLSEXT_ERR_ALERT_FATAL;

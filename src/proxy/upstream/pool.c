@@ -283,3 +283,24 @@ ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room)
 {
         return socket_receive(lease->socket, into, room);
 }
+
+bool upstream_end(struct upstream_lease *lease)
+{
+        shutdown(lease->socket->fd, SHUT_WR);
+        return true;
+}
+
+void upstream_detach(struct upstream_lease *lease)
+{
+        must(lease->socket);
+        lease->backend = NULL;
+        lease->endpoint = NULL;
+}
+
+void upstream_abort(struct upstream_lease *lease)
+{
+        const struct linger at_once = {.l_onoff = 1};
+        if (lease->socket)
+                setsockopt(lease->socket->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        upstream_release(lease, false);
+}

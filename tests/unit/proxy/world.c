@@ -210,6 +210,26 @@ static const struct route_table *routes_of(struct arena *arena)
         return route_table_build(route, 1, arena);
 }
 
+static const struct host_table *streams_of(struct arena *arena)
+{
+        struct stream_route *route = ARENA_NEW(arena, struct stream_route);
+        struct route_backend *backend = ARENA_NEW(arena, struct route_backend);
+        struct host_entry entry = {SLICE_NONE, route};
+        *backend = (struct route_backend){.weight = 1};
+        *route = (struct stream_route){.route = SLICE("test/stream"),
+                                       .backends = backend,
+                                       .backend_count = 1,
+                                       .weight_sum = 1};
+        return host_table_build(&entry, 1, arena);
+}
+
+static enum listener_kind kind_of(const struct world_config *config)
+{
+        if (config->streams)
+                return config->plain ? LISTENER_TCP : LISTENER_TLS_TERMINATE;
+        return config->plain ? LISTENER_HTTP : LISTENER_HTTPS;
+}
+
 static void listener_fill(struct world *world, struct snapshot *snapshot,
                           const struct world_config *config, struct listener *listener)
 {
@@ -222,14 +242,16 @@ static void listener_fill(struct world *world, struct snapshot *snapshot,
                 all[i] = certificate_of(arena, &servers[i]);
         snapshot->certificates = all;
         snapshot->certificate_count = count;
-        *listener = (struct listener){.kind = config->plain ? LISTENER_HTTP : LISTENER_HTTPS,
-                                      .gateway = SLICE("test/edge"),
-                                      .name = SLICE("https"),
-                                      .hostname = slice_of(config->hostname),
-                                      .certificates = all,
-                                      .certificate_count = config->plain ? 0 : count,
-                                      .routes = routes_of(arena),
-                                      .forward = config->forward ? config->forward : 1};
+        *listener = (struct listener){
+                .kind = kind_of(config),
+                .gateway = SLICE("test/edge"),
+                .name = SLICE("https"),
+                .hostname = slice_of(config->hostname),
+                .certificates = all,
+                .certificate_count = config->plain ? 0 : count,
+                .routes = config->streams ? NULL : routes_of(arena),
+                .streams = config->streams && !config->no_route ? streams_of(arena) : NULL,
+                .forward = config->forward ? config->forward : 1};
 }
 
 static void port_fill(struct world *world, struct snapshot *snapshot,
@@ -245,7 +267,7 @@ static void port_fill(struct world *world, struct snapshot *snapshot,
         memcpy(&port->address, &at, sizeof(at));
         port->text = arena_printf(arena, "127.0.0.1:%u", world->port);
         port->number = world->port;
-        port->protocol = config->plain ? PORT_HTTP : PORT_TLS;
+        port->protocol = !config->plain ? PORT_TLS : config->streams ? PORT_TCP : PORT_HTTP;
         port->gateway = SLICE("test/edge");
         port->listeners = listener;
         port->listener_count = 1;
@@ -253,15 +275,17 @@ static void port_fill(struct world *world, struct snapshot *snapshot,
         port->client = policy_of(world, arena, config);
 }
 
-static void backend_fill(struct world *world, struct snapshot *snapshot)
+static void backend_fill(struct world *world, struct snapshot *snapshot,
+                         const struct world_config *config)
 {
+        uint16_t at_port = config->backend_port ? config->backend_port : world->backend.port;
         struct backend *backend = ARENA_NEW(&snapshot->arena, struct backend);
         struct endpoint *endpoint = ARENA_NEW(&snapshot->arena, struct endpoint);
         struct sockaddr_in at = {.sin_family = AF_INET,
-                                 .sin_port = htons(world->backend.port),
+                                 .sin_port = htons(at_port),
                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
         memcpy(&endpoint->address, &at, sizeof(at));
-        endpoint->port = world->backend.port;
+        endpoint->port = at_port;
         endpoint->text = SLICE("backend");
         *backend = (struct backend){
                 .name = SLICE("test/backend:80"), .endpoints = endpoint, .endpoint_count = 1};
@@ -274,7 +298,7 @@ static struct snapshot *snapshot_make(struct world *world, const struct world_co
         struct snapshot *snapshot = snapshot_new();
         struct error err = {0};
         snapshot->generation = ++world->generation;
-        backend_fill(world, snapshot);
+        backend_fill(world, snapshot, config);
         if (!config->no_port) {
                 struct port *port = ARENA_NEW(&snapshot->arena, struct port);
                 port_fill(world, snapshot, config, port);
@@ -337,6 +361,10 @@ struct world *world_start(const struct world_config *config)
         world->limits.body_progress_ms = 500;
         if (config->handshakes)
                 world->limits.handshakes = config->handshakes;
+        if (config->tunnel_idle_ms)
+                world->limits.tunnel_idle_ms = config->tunnel_idle_ms;
+        if (config->drain_grace_ms)
+                world->limits.drain_grace_ms = config->drain_grace_ms;
         publisher_init(&world->publisher);
         world->library = tls_library_open(&err);
         must(world->library != NULL);

@@ -30,7 +30,11 @@ struct world_config {
         size_t server_count;
         unsigned forward; /* enum identity_forward */
         X509_CRL *crl;
-        uint16_t plain;         /* not 0: the port is HTTP */
+        uint16_t plain;        /* not 0: the port is HTTP */
+        bool streams;          /* the listener is TCP if plain, else TLS that ends here */
+        bool no_route;         /* of streams: it has none */
+        uint16_t backend_port; /* not 0: somebody else's than the world's backend */
+        uint64_t tunnel_idle_ms, drain_grace_ms; /* not 0: of the first configuration */
         size_t handshakes;      /* not 0: the cap on them; of the first configuration */
         struct removal removal; /* of who is not pinned any more; zero: drained at once */
 };

@@ -1,0 +1,25 @@
+/* A client connection whose bytes go to a backend as they are, and the backend's back: of TCP and
+ * TLS listeners, and of a WebSocket behind its 101. A third way to serve a connection beside h1 and
+ * h2: made when serving begins, freed with the connection, driven by its turns, so it is judged
+ * again like any other (connection_recheck.c) and cut where its pin is removed.
+ *
+ * At most TUNNEL_BYTES_MAX wait in each direction: a side that takes no more is not read for. Each
+ * side's end goes on to the other, which may still talk; a side that breaks off breaks the other.
+ * It holds a generation only until its backend is connected. One access record at its end. */
+#pragma once
+
+#include "proxy/connection_state.h"
+
+enum {
+        TUNNEL_BYTES_MAX = 64 * 1024,
+};
+
+struct tunnel;
+
+/* For the connection's listener, which is one of streams; `connection->in` are its first bytes.
+ * NULL: there is nowhere to go, and the connection has ended. */
+struct tunnel *tunnel_open(struct connection *connection);
+void tunnel_free(struct tunnel *tunnel);
+void tunnel_turn(struct tunnel *tunnel);
+/* Bytes of its client and of its backend so far. */
+void tunnel_count(const struct tunnel *tunnel, uint64_t *in, uint64_t *out);
