@@ -156,14 +156,10 @@ static bool backends_pass(struct walk *walk)
         bool all = true;
         for (size_t i = 0; i < rule->backend_count; i++) {
                 const struct backend *backend = NULL;
-                struct route_rule one = *rule;
-                one.backends = &rule->backends[i];
-                one.backend_count = 1;
-                one.weight_sum = rule->backends[i].weight;
-                if (one.weight_sum == 0)
+                if (rule->backends[i].weight == 0)
                         continue;
                 struct exchange_gate gate =
-                        exchange_gate_backend(walk->snapshot, &one, 0, &backend);
+                        exchange_gate_backend(walk->snapshot, &rule->backends[i], &backend);
                 list[story->backend_count++] = (struct explain_backend){
                         .name = backend ? backend->name : SLICE("not usable"),
                         .ready = backend ? backend->endpoint_count : 0,
@@ -196,15 +192,15 @@ static bool rule_passes(struct walk *walk)
 static bool request_passes(struct walk *walk)
 {
         struct explain_story *story = &walk->story;
-        const struct route_rule *rule = NULL;
+        struct route_found found = {NULL, NULL};
         story->asked = true;
         story->host = walk->head.host;
         struct exchange_gate gate = exchange_gate_route(story->port, story->listener, &walk->head,
-                                                        &story->host_listener, &rule);
+                                                        &story->host_listener, &found);
         if (gate.status)
                 return answered(story, story->host_listener ? "rule" : "host", gate.status,
                                 gate.fault);
-        story->rule = rule;
+        story->rule = found.rule;
         return rule_passes(walk) && backends_pass(walk);
 }
 

@@ -123,7 +123,7 @@ static void call_open(struct exchange *exchange, bool fresh)
         const struct backend_call_start start = {
                 .pool = exchange->start.env->pool,
                 .backend = exchange->backend,
-                .head = exchange->start.head,
+                .head = &exchange->filters.head,
                 .body = &exchange->out.body,
                 .limits = &exchange->limits,
                 .arena = exchange->start.arena,

@@ -23,6 +23,7 @@ static void answer_write(struct exchange *exchange, int status)
         if (exchange->answer.len > 0)
                 header_append(&response->headers, SLICE("content-type"),
                               SLICE("text/plain; charset=utf-8"));
+        exchange_answer_filter(exchange, &response->headers);
         if (head && slice_is(head->method, "HEAD")) {
                 response->framing = FRAMING_NONE;
                 exchange->answer = SLICE_NONE;

@@ -26,23 +26,22 @@ static struct exchange_gate listener_gate(const struct port *port, const struct 
  * its own to others. Which rule holds must not depend on who serves it, or a route's pins could be
  * walked around. False: the two readings meet different rules. */
 static bool rule_find(const struct route_table *routes, const struct request_head *head,
-                      const struct route_rule **rule)
+                      struct route_found *found)
 {
-        const struct route_rule *found = routes ? route_find(routes, head) : NULL;
-        if (routes && head->plain_path.len < head->path.len) {
-                struct request_head plain = *head;
-                plain.path = head->plain_path;
-                if (route_find(routes, &plain) != found)
-                        return false;
-        }
-        *rule = found;
-        return true;
+        if (!routes)
+                return true;
+        *found = route_find(routes, head);
+        if (head->plain_path.len == head->path.len)
+                return true;
+        struct request_head plain = *head;
+        plain.path = head->plain_path;
+        return route_find(routes, &plain).rule == found->rule;
 }
 
 struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
                                          const struct request_head *head,
                                          const struct listener **listener,
-                                         const struct route_rule **rule)
+                                         struct route_found *found)
 {
         struct exchange_gate gate = listener_gate(port, chosen, head->host, listener);
         if (gate.status != 0)
@@ -51,9 +50,10 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
          * we are the server, and it is answered as the ping that it is. */
         if (slice_is(head->path, "*"))
                 return (struct exchange_gate){200, NULL};
-        if (!rule_find((*listener)->routes, head, rule))
+        *found = (struct route_found){NULL, NULL};
+        if (!rule_find((*listener)->routes, head, found))
                 return (struct exchange_gate){400, "path_parameters"};
-        if (!*rule)
+        if (!found->rule)
                 return (struct exchange_gate){404, "no_route"};
         return pass;
 }
@@ -98,10 +98,9 @@ struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
 }
 
 struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
-                                           const struct route_rule *rule, uint64_t random,
+                                           const struct route_backend *picked,
                                            const struct backend **backend)
 {
-        const struct route_backend *picked = route_pick(rule, random);
         if (!picked || picked->backend >= snapshot->backend_count)
                 return (struct exchange_gate){500, picked ? "backend_invalid" : "no_backend"};
         *backend = &snapshot->backends[picked->backend];
@@ -110,19 +109,36 @@ struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
         return pass;
 }
 
+/* Its filters may answer in its place, but not where it is none at all. */
+static struct exchange_gate backend_pass(struct exchange *exchange)
+{
+        const struct exchange_start *start = &exchange->start;
+        exchange->filters.target =
+                route_pick(exchange->rule, random_next(start->env->random_state));
+        struct exchange_gate gate = exchange_gate_backend(start->snapshot, exchange->filters.target,
+                                                          &exchange->backend);
+        if (!exchange->backend)
+                return gate;
+        struct exchange_gate answer =
+                exchange_filters_pass(exchange, exchange->filters.target->filters);
+        return answer.status != 0 ? answer : gate;
+}
+
 struct exchange_gate exchange_gate_pass(struct exchange *exchange)
 {
         const struct exchange_start *start = &exchange->start;
+        struct route_found found = {NULL, NULL};
         struct exchange_gate gate = exchange_gate_route(start->port, start->listener, start->head,
-                                                        &exchange->listener, &exchange->rule);
+                                                        &exchange->listener, &found);
         if (gate.status != 0)
                 return gate;
+        exchange->rule = found.rule;
+        exchange->filters.match = found.match;
         /* A port that asks nobody any more vouches for nobody, whoever came in before. */
         const struct standing *standing = start->port->client ? start->client->standing : NULL;
         gate = exchange_gate_rule(start->snapshot, exchange->rule, standing,
                                   exchange->record.time_ms / 1000, &exchange->decision);
-        if (gate.status != 0)
-                return gate;
-        uint64_t random = random_next(start->env->random_state);
-        return exchange_gate_backend(start->snapshot, exchange->rule, random, &exchange->backend);
+        if (gate.status == 0)
+                gate = exchange_filters_pass(exchange, &exchange->rule->filters);
+        return gate.status != 0 ? gate : backend_pass(exchange);
 }

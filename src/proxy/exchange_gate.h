@@ -17,7 +17,7 @@ struct exchange_gate {
 struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
                                          const struct request_head *head,
                                          const struct listener **listener,
-                                         const struct route_rule **rule);
+                                         struct route_found *found);
 /* What its policies ask of a request of that rule; NULL: it has none. */
 const struct rule_policy *rule_policy_find(const struct snapshot *snapshot,
                                            const struct route_rule *rule);
@@ -29,7 +29,12 @@ struct exchange_gate exchange_gate_rule(const struct snapshot *snapshot,
                                         const struct route_rule *rule,
                                         const struct standing *standing, int64_t now,
                                         struct pin_decision *decision);
-/* `random` is any 64-bit number. */
+/* Whether what was picked of the rule's backends (NULL: there was nothing to pick) can be asked. */
 struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
-                                           const struct route_rule *rule, uint64_t random,
+                                           const struct route_backend *picked,
                                            const struct backend **backend);
+
+struct exchange;
+/* All of them, in their order, for a new exchange: which listener, rule and backend, and who may
+ * have it. */
+struct exchange_gate exchange_gate_pass(struct exchange *exchange);

@@ -60,8 +60,7 @@ static void headers_make(struct exchange *exchange)
         };
         request_headers_clean(headers, &forwarded);
         header_remove(headers, SLICE("expect"));
-        for (size_t i = 0; i < exchange->rule->filters.request_count; i++)
-                headers_filter(headers, &exchange->rule->filters.request[i]);
+        exchange_request_filter(exchange, headers);
         request_headers_finish(headers, identity_of(exchange), false);
 }
 
@@ -72,6 +71,7 @@ void exchange_request_start(struct exchange *exchange)
         if (exchange->start.end && head->framing == FRAMING_CHUNKED)
                 head->framing = FRAMING_NONE;
         exchange->out.replayable = true;
+        exchange_request_rewrite(exchange);
 }
 
 /* ---- the body ---- */

@@ -22,9 +22,7 @@ static void final_head(struct exchange *exchange, bool *end)
         exchange->record.status = head->status;
         exchange->record.answered_ns = uv_hrtime();
         response_headers_clean(&head->headers);
-        for (size_t i = 0; i < exchange->rule->filters.response_count; i++)
-                headers_filter(&head->headers, &exchange->rule->filters.response[i]);
-        response_headers_clean(&head->headers); /* a filter frames no message */
+        exchange_response_filter(exchange, &head->headers);
         if (head->framing == FRAMING_UNTIL_CLOSE || head->framing == FRAMING_CHUNKED)
                 head->framing = exchange->start.head->http_minor == 0 ? FRAMING_UNTIL_CLOSE
                                                                       : FRAMING_CHUNKED;

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "proxy/backend_call.h"
 #include "proxy/exchange.h"
+#include "proxy/exchange_filters.h"
 #include "proxy/exchange_gate.h"
 
 enum {
@@ -53,6 +54,7 @@ struct exchange {
         enum exchange_state state;
         const struct listener *listener; /* that the authority belongs to */
         const struct route_rule *rule;
+        struct exchange_filters filters;
         struct pin_decision decision; /* of the rule's and its route's scopes */
         const struct backend *backend;
         struct backend_call call;
@@ -82,9 +84,6 @@ void exchange_times_begin(struct exchange *exchange);
 void exchange_attempt_begin(struct exchange *exchange);
 /* Puts the deadline off, after anything moved. */
 void exchange_deadline_renew(struct exchange *exchange);
-
-/* ---- exchange_gate.c: which listener, rule and backend, and who may have it ---- */
-struct exchange_gate exchange_gate_pass(struct exchange *exchange);
 
 /* ---- exchange_answer.c: what pingate says itself ---- */
 /* Ends the backend side. A client without a head gets one of ours, later an ABORT. `fault` NULL:

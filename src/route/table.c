@@ -85,16 +85,16 @@ static bool queries_match(const struct route_match *match, const struct request_
         return true;
 }
 
-static const struct route_rule *group_find(const struct path_group *group,
-                                           const struct request_head *head)
+static struct route_found group_find(const struct path_group *group,
+                                     const struct request_head *head)
 {
         for (size_t i = 0; group && i < group->count; i++) {
                 const struct route_match *match = group->lines[i].match;
                 if ((match->method.len == 0 || slice_equal(match->method, head->method)) &&
                     headers_match(match, head) && queries_match(match, head))
-                        return group->lines[i].rule;
+                        return (struct route_found){group->lines[i].rule, match};
         }
-        return NULL;
+        return (struct route_found){NULL, NULL};
 }
 
 /* Where the path elements end, as far as any prefix of this host could reach: the longest piece of
@@ -112,34 +112,32 @@ static size_t prefix_start(const struct host_routes *host, struct slice path)
         return end;
 }
 
-static const struct route_rule *prefix_find(const struct host_routes *host,
-                                            const struct request_head *head)
+static struct route_found prefix_find(const struct host_routes *host,
+                                      const struct request_head *head)
 {
+        struct route_found found = {NULL, NULL};
         if (host->prefix.count == 0)
-                return NULL;
+                return found;
         for (size_t end = prefix_start(host, head->path);; end--) {
                 bool ends = end == head->path.len || head->path.data[end] == '/';
                 struct slice piece = slice_sub(head->path, 0, end);
-                const struct route_rule *rule =
-                        ends ? group_find(frozen_map_find(&host->prefix, piece), head) : NULL;
-                if (rule || end == 0)
-                        return rule;
+                if (ends)
+                        found = group_find(frozen_map_find(&host->prefix, piece), head);
+                if (found.rule || end == 0)
+                        return found;
         }
 }
 
-const struct route_rule *route_find(const struct route_table *table,
-                                    const struct request_head *head)
+struct route_found route_find(const struct route_table *table, const struct request_head *head)
 {
         const struct host_routes *host = host_table_find(table->hosts, head->host);
-        for (; host; host = host->wider) {
-                const struct route_rule *rule =
-                        group_find(frozen_map_find(&host->exact, head->path), head);
-                if (!rule)
-                        rule = prefix_find(host, head);
-                if (rule)
-                        return rule;
+        struct route_found found = {NULL, NULL};
+        for (; host && !found.rule; host = host->wider) {
+                found = group_find(frozen_map_find(&host->exact, head->path), head);
+                if (!found.rule)
+                        found = prefix_find(host, head);
         }
-        return NULL;
+        return found;
 }
 
 const struct route_backend *route_backend_pick(const struct route_backend *backends, size_t count,

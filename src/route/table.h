@@ -31,8 +31,11 @@ struct route_line {
 /* Rules are not copied: they live as long as the table. */
 struct route_table *route_table_build(const struct route *routes, size_t count,
                                       struct arena *arena);
-const struct route_rule *route_find(const struct route_table *table,
-                                    const struct request_head *head);
+struct route_found {
+        const struct route_rule *rule;   /* NULL: none */
+        const struct route_match *match; /* of the rule's, that held */
+};
+struct route_found route_find(const struct route_table *table, const struct request_head *head);
 /* All lines in an order of their own that keeps every precedence, for canonical prints. *at starts
  * at 0. */
 bool route_table_next(const struct route_table *table, size_t *at, struct route_line *out);

@@ -31,12 +31,17 @@ static void match_put(struct buffer *out, const struct route_line *line)
         must(buffer_printf(out, "%s\n", line->rule->filters.refuses ? " refuses" : ""));
 }
 
-static void filters_put(struct buffer *out, const char *which, const struct header_filter *filters,
-                        size_t count)
+struct header_filters {
+        const struct header_filter *items;
+        size_t count;
+};
+
+static void headers_put(struct buffer *out, const char *indent, const char *which,
+                        struct header_filters filters)
 {
-        for (size_t i = 0; i < count; i++) {
-                const struct header_filter *filter = &filters[i];
-                must(buffer_printf(out, "      %s headers", which));
+        for (size_t i = 0; i < filters.count; i++) {
+                const struct header_filter *filter = &filters.items[i];
+                must(buffer_printf(out, "%s%s headers", indent, which));
                 for (size_t n = 0; n < filter->set_count; n++)
                         pair_put(out, " set ", filter->set[n].name, filter->set[n].value);
                 for (size_t n = 0; n < filter->add_count; n++)
@@ -44,6 +49,52 @@ static void filters_put(struct buffer *out, const char *which, const struct head
                 for (size_t n = 0; n < filter->remove_count; n++)
                         label_put(out, " remove ", filter->remove[n]);
                 must(buffer_append(out, SLICE("\n")));
+        }
+}
+
+static void path_put(struct buffer *out, const struct path_modifier *path)
+{
+        if (path->change == PATH_REPLACE_FULL)
+                label_put(out, " path ", path->value);
+        else if (path->change == PATH_REPLACE_PREFIX)
+                label_put(out, " prefix ", path->value);
+}
+
+static void redirect_put(struct buffer *out, const struct route_redirect *redirect)
+{
+        must(buffer_printf(out, "redirect %u", redirect->status));
+        if (redirect->scheme.len > 0)
+                label_put(out, " scheme ", redirect->scheme);
+        if (redirect->hostname.len > 0)
+                label_put(out, " host ", redirect->hostname);
+        if (redirect->port > 0)
+                must(buffer_printf(out, " port %u", redirect->port));
+        path_put(out, &redirect->path);
+        must(buffer_append(out, SLICE("\n")));
+}
+
+static void rewrite_put(struct buffer *out, const struct route_rewrite *rewrite)
+{
+        must(buffer_append(out, SLICE("rewrite")));
+        if (rewrite->hostname.len > 0)
+                label_put(out, " host ", rewrite->hostname);
+        path_put(out, &rewrite->path);
+        must(buffer_append(out, SLICE("\n")));
+}
+
+static void filters_put(struct buffer *out, const char *indent, const struct route_filters *filters)
+{
+        headers_put(out, indent, "request",
+                    (struct header_filters){filters->request, filters->request_count});
+        headers_put(out, indent, "response",
+                    (struct header_filters){filters->response, filters->response_count});
+        if (filters->redirect) {
+                must(buffer_append(out, slice_of(indent)));
+                redirect_put(out, filters->redirect);
+        }
+        if (filters->rewrite) {
+                must(buffer_append(out, slice_of(indent)));
+                rewrite_put(out, filters->rewrite);
         }
 }
 
@@ -61,6 +112,8 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
                 if (!backend)
                         must(buffer_append(out, SLICE("      to nothing (500)")));
                 must(buffer_printf(out, " weight=%u\n", target->weight));
+                if (target->filters)
+                        filters_put(out, "        ", target->filters);
         }
 }
 
@@ -93,10 +146,7 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
         for (size_t at = 0; route_table_next(routes, &at, &line);) {
                 match_put(out, &line);
                 policy_put(out, snapshot, line.rule);
-                filters_put(out, "request", line.rule->filters.request,
-                            line.rule->filters.request_count);
-                filters_put(out, "response", line.rule->filters.response,
-                            line.rule->filters.response_count);
+                filters_put(out, "      ", &line.rule->filters);
                 timeouts_put(out, &line.rule->timeouts);
                 targets_put(out, snapshot, line.rule);
         }

@@ -143,7 +143,7 @@ static bool request_reaches(const struct world *w, const struct snapshot *snapsh
 {
         struct request_head head = {
                 .method = SLICE("GET"), .path = path, .host = listener->hostname};
-        const struct route_rule *rule = route_find(listener->routes, &head);
+        const struct route_rule *rule = route_find(listener->routes, &head).rule;
         struct pin_decision decision;
         if (!verdict->admitted)
                 return false;

@@ -87,71 +87,47 @@ static const struct field match_fields[] = {
 /* A condition that we do not know would be one that matches less. */
 static SHAPE(match_shape, struct http_match, match_fields, .rest = REST_FAILS);
 
-/* --- filters --- */
+/* --- rules --- */
 
-static const struct field header_value_fields[] = {
-        {"name", FIELD_TEXT, offsetof(struct header_value, name), true, .min = 1, .max = 256,
-         .rule = &rule_header_name},
-        {"value", FIELD_TEXT, offsetof(struct header_value, value), true, .min = 1, .max = 4096,
-         .rule = &rule_header_value},
-};
-static SHAPE(header_value_shape, struct header_value, header_value_fields);
-
-static const struct field modifier_fields[] = {
-        {"set", FIELD_OBJECTS, offsetof(struct header_modifier, set), .max = 16,
-         .shape = &header_value_shape, .unique = "name"},
-        {"add", FIELD_OBJECTS, offsetof(struct header_modifier, add), .max = 16,
-         .shape = &header_value_shape, .unique = "name"},
-        {"remove", FIELD_TEXTS, offsetof(struct header_modifier, remove), .max = 16,
-         .item_max = 256, .rule = &rule_header_name},
-};
-static SHAPE(modifier_shape, struct header_modifier, modifier_fields);
-
-static bool filter_check(struct decoder *d, void *value, struct error *err)
+/* HTTPRouteRule: "exactly one PathPrefix match must be specified"; what is not written is one, by
+ * the CRD's defaults. */
+static bool has_one_prefix(const struct http_rule *rule)
 {
-        const struct http_filter *filter = value;
-        bool request = slice_is(filter->type, "RequestHeaderModifier");
-        bool response = slice_is(filter->type, "ResponseHeaderModifier");
-        if (request != (filter->request != NULL) || response != (filter->response != NULL))
-                return decode_error(d, filter->node, err,
-                                    "type is %.*s, wants the field of that name and no other",
-                                    SLICE_ARG(filter->type));
-        return true;
+        const struct path_match *path = rule->matches.count ? rule->matches.items[0].path : NULL;
+        return rule->matches.count <= 1 && (!path || slice_is(path->type, "PathPrefix"));
 }
 
-static const struct field filter_fields[] = {
-        {"type", FIELD_TEXT, offsetof(struct http_filter, type), true, .min = 1, .max = 64},
-        {"requestHeaderModifier", FIELD_OBJECT, offsetof(struct http_filter, request),
-         .shape = &modifier_shape},
-        {"responseHeaderModifier", FIELD_OBJECT, offsetof(struct http_filter, response),
-         .shape = &modifier_shape},
-        {"requestMirror", FIELD_IGNORED},
-        {"requestRedirect", FIELD_IGNORED},
-        {"urlRewrite", FIELD_IGNORED},
-        {"extensionRef", FIELD_IGNORED},
-        {"cors", FIELD_IGNORED},
-        {"externalAuth", FIELD_IGNORED},
-};
-static SHAPE(filter_shape, struct http_filter, filter_fields, .check = filter_check);
+static bool redirects(const struct http_filters *filters)
+{
+        for (size_t i = 0; i < filters->count; i++)
+                if (filters->items[i].redirect)
+                        return true;
+        return false;
+}
 
-/* The CEL rules of spec.rules[].filters, for the filters that we read. */
-static bool filters_check(struct decoder *d, void *value, struct error *err)
+/* The CEL rules of spec.rules[]. */
+static bool rule_check(struct decoder *d, void *value, struct error *err)
 {
         const struct http_rule *rule = value;
-        for (size_t i = 0; i < rule->filters.count; i++)
-                for (size_t j = 0; j < i; j++) {
-                        const struct http_filter *a = &rule->filters.items[i];
-                        const struct http_filter *b = &rule->filters.items[j];
-                        if (slice_equal(a->type, b->type) && (a->request || a->response))
-                                return decode_error(d, a->node, err,
-                                                    "type %.*s is that of item %zu, wants it only "
-                                                    "once",
-                                                    SLICE_ARG(a->type), j);
-                }
+        bool replaces = http_filters_replace_prefix(&rule->filters);
+        if (!http_filters_check(d, &rule->filters, err))
+                return false;
+        for (size_t i = 0; i < rule->backends.count; i++) {
+                const struct http_filters *filters = &rule->backends.items[i].filters;
+                if (!http_filters_check(d, filters, err))
+                        return false;
+                replaces = replaces || http_filters_replace_prefix(filters);
+        }
+        if (replaces && !has_one_prefix(rule))
+                return decode_error(
+                        d, rule->node, err,
+                        "has a filter with replacePrefixMatch, wants exactly one match, "
+                        "of type PathPrefix");
+        if (rule->backends.count > 0 && redirects(&rule->filters))
+                return decode_error(d, rule->node, err,
+                                    "has a RequestRedirect and backendRefs, wants one of them");
         return true;
 }
-
-/* --- rules --- */
 
 static const struct field rule_fields[] = {
         {"name", FIELD_TEXT, offsetof(struct http_rule, name), .min = 1, .max = 253,
@@ -159,7 +135,7 @@ static const struct field rule_fields[] = {
         {"matches", FIELD_OBJECTS, offsetof(struct http_rule, matches), .max = 64,
          .shape = &match_shape},
         {"filters", FIELD_OBJECTS, offsetof(struct http_rule, filters), .max = 16,
-         .shape = &filter_shape},
+         .shape = &http_filter_shape},
         {"backendRefs", FIELD_OBJECTS, offsetof(struct http_rule, backends), .max = 16,
          .shape = &backend_ref_shape},
         {"timeouts", FIELD_OBJECT, offsetof(struct http_rule, timeouts),
@@ -167,9 +143,23 @@ static const struct field rule_fields[] = {
         {"retry", FIELD_NODE, offsetof(struct http_rule, retry)},
         {"sessionPersistence", FIELD_NODE, offsetof(struct http_rule, session_persistence)},
 };
-static SHAPE(rule_shape, struct http_rule, rule_fields, .check = filters_check);
+static SHAPE(rule_shape, struct http_rule, rule_fields, .check = rule_check);
 
 /* --- the route --- */
+
+static bool names_check(struct decoder *d, const struct http_route *route, struct error *err)
+{
+        for (size_t i = 0; i < route->rules.count; i++)
+                for (size_t j = 0; j < i; j++) {
+                        struct slice name = route->rules.items[i].name;
+                        if (name.len > 0 && slice_equal(name, route->rules.items[j].name))
+                                return decode_error(d, route->rules.items[i].node, err,
+                                                    "has the name of item %zu, wants one of its "
+                                                    "own",
+                                                    j);
+                }
+        return true;
+}
 
 static bool route_check(struct decoder *d, void *value, struct error *err)
 {
@@ -177,9 +167,11 @@ static bool route_check(struct decoder *d, void *value, struct error *err)
         size_t matches = 0;
         for (size_t i = 0; i < route->rules.count; i++)
                 matches += route->rules.items[i].matches.count;
-        if (matches >= 128)
+        if (matches > 128)
                 return decode_error(d, route->route.object.node, err,
-                                    "has %zu matches over all rules, wants less than 128", matches);
+                                    "has %zu matches over all rules, wants at most 128", matches);
+        if (!names_check(d, route, err))
+                return false;
         const struct node *spec = node_find(route->route.object.node, "spec");
         if (route->rules.count == 0) { /* the CRD's default: one rule that matches everything */
                 route->rules.items = ARENA_NEW(d->arena, struct http_rule);

@@ -23,29 +23,11 @@ struct http_match {
         LIST(struct value_match) queries;
 };
 
-struct header_value {
-        const struct node *node;
-        struct slice name, value;
-};
-
-struct header_modifier {
-        const struct node *node;
-        LIST(struct header_value) set;
-        LIST(struct header_value) add;
-        LIST(struct slice) remove;
-};
-
-struct http_filter {
-        const struct node *node;
-        struct slice type;
-        struct header_modifier *request, *response;
-};
-
 struct http_rule {
         const struct node *node;
         struct slice name;
         LIST(struct http_match) matches; /* none: every request */
-        LIST(struct http_filter) filters;
+        struct http_filters filters;
         LIST(struct backend_ref) backends;
         struct http_timeouts *timeouts; /* NULL: the gateway's own hold */
         const struct node *retry, *session_persistence;

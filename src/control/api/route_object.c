@@ -74,6 +74,7 @@ static const struct field backend_ref_fields[] = {
          .rule = &rule_label},
         {"port", FIELD_NUMBER, offsetof(struct backend_ref, port), .min = 1, .max = 65535},
         {"weight", FIELD_READ, offsetof(struct backend_ref, weight), .read = weight_read},
-        {"filters", FIELD_NODE, offsetof(struct backend_ref, filters)},
+        {"filters", FIELD_OBJECTS, offsetof(struct backend_ref, filters), .max = 16,
+         .shape = &http_filter_shape},
 };
 SHAPE(backend_ref_shape, struct backend_ref, backend_ref_fields, .check = weight_default);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/api/object.h"
+#include "control/api/route_filters.h"
 
 struct parent_ref {
         const struct node *node;
@@ -20,7 +21,7 @@ struct backend_ref {
         const struct node *node;
         struct slice group, kind, name, namespace;
         int64_t port, weight;
-        const struct node *filters;
+        struct http_filters filters; /* of HTTPRoutes and GRPCRoutes */
 };
 
 /* The rows that the spec of every route has, for a struct whose first member is a route_object. */

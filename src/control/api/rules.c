@@ -88,6 +88,54 @@ static bool header_value_holds(struct slice text)
         return text.len > 0 && text.len <= 4096;
 }
 
+/* CORSOrigin: "*", or http(s)://HOST[:PORT] where HOST is "*" or labels behind an optional "*." */
+static bool origin_host_holds(struct slice host)
+{
+        struct slice label;
+        if (slice_is(host, "*"))
+                return true;
+        if (slice_starts_with(host, SLICE("*.")))
+                host = slice_skip(host, 2);
+        if (host.len == 0 || host.data[host.len - 1] == '.')
+                return false;
+        while (slice_split(&host, '.', &label)) {
+                for (size_t i = 0; i < label.len; i++)
+                        if (!is_letter(label.data[i]) && !is_digit(label.data[i]) &&
+                            label.data[i] != '-')
+                                return false;
+                if (label.len == 0)
+                        return false;
+        }
+        return true;
+}
+
+static bool origin_holds(struct slice text)
+{
+        uint64_t port = 0;
+        if (slice_is(text, "*"))
+                return true;
+        bool https = slice_starts_with(text, SLICE("https://"));
+        if (!https && !slice_starts_with(text, SLICE("http://")))
+                return false;
+        struct slice rest = slice_skip(text, https ? 8 : 7);
+        size_t colon = slice_find(rest, ':');
+        if (colon < rest.len &&
+            (rest.len - colon > 6 || !slice_to_u64(slice_skip(rest, colon + 1), 65535, &port) ||
+             port == 0))
+                return false;
+        return origin_host_holds(slice_sub(rest, 0, colon));
+}
+
+static bool cors_method_holds(struct slice text)
+{
+        static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+                                              "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"};
+        for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+                if (slice_is(text, methods[i]))
+                        return true;
+        return false;
+}
+
 static bool relative_path_holds(struct slice text)
 {
         struct slice rest = text, part;
@@ -111,5 +159,9 @@ const struct text_rule rule_protocol = {protocol_holds, "a protocol, such as HTT
 const struct text_rule rule_header_name = {header_name_holds, "a header name"};
 const struct text_rule rule_header_value = {header_value_holds,
                                             "a header value without control characters"};
+const struct text_rule rule_origin = {
+        origin_holds, "\"*\" or an origin: http:// or https://, a host that may be \"*\" or start "
+                      "with \"*.\", perhaps a port"};
+const struct text_rule rule_cors_method = {cors_method_holds, "an HTTP method or \"*\""};
 const struct text_rule rule_relative_path = {
         relative_path_holds, "a path below the configuration file's folder, without \"..\""};

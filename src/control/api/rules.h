@@ -12,4 +12,6 @@ extern const struct text_rule rule_hostname; /* a subdomain, perhaps behind "*."
 extern const struct text_rule rule_protocol;
 extern const struct text_rule rule_header_name; /* a token, RFC 9110, 5.6.2 */
 extern const struct text_rule rule_header_value;
+extern const struct text_rule rule_origin; /* of CORS: scheme, host, perhaps a port; or "*" */
+extern const struct text_rule rule_cors_method;
 extern const struct text_rule rule_relative_path; /* below the configuration file's folder */

@@ -1,22 +1,6 @@
 /* HTTPRoute rules to the router's form. What the router can't do makes its rule refuse (500): a
  * rule that is passed over would hand its requests to a wider one. */
-#include "control/translate/stages.h"
-
-static void unsupported(struct work *w, struct route_work *route, struct route_rule *rule,
-                        size_t index, struct slice what)
-{
-        rule->filters.refuses = true;
-        if (route->unsupported.len == 0)
-                route->unsupported = tell(w, "rules[%zu]: %.*s", index, SLICE_ARG(what));
-}
-
-static struct slice freeze_lower(struct work *w, struct slice text)
-{
-        char *copy = arena_text(w->frozen, text);
-        for (size_t i = 0; i < text.len; i++)
-                copy[i] = ascii_lower(copy[i]);
-        return slice_from(copy, text.len);
-}
+#include "control/translate/filters.h"
 
 /* --- matches --- */
 
@@ -60,8 +44,8 @@ static struct route_match match_compile(struct work *w, const struct http_match 
         return match;
 }
 
-static void matches_compile(struct work *w, const struct http_rule *api, struct route_work *route,
-                            struct route_rule *rule, size_t index)
+static void matches_compile(struct work *w, const struct rule_place *place,
+                            const struct http_rule *api)
 {
         size_t count = api->matches.count ? api->matches.count : 1;
         struct route_match *matches = ARENA_ARRAY(w->frozen, struct route_match, count);
@@ -70,78 +54,48 @@ static void matches_compile(struct work *w, const struct http_rule *api, struct 
                 bool exact = true;
                 matches[i] = match_compile(w, &api->matches.items[i], &exact);
                 if (!exact)
-                        unsupported(w, route, rule, index,
-                                    tell(w,
-                                         "matches[%zu] has a type that is not supported, wants "
-                                         "Exact (or PathPrefix for a path)",
-                                         i));
+                        rule_unsupported(w, place,
+                                         tell(w,
+                                              "matches[%zu]: has a type that is not supported, "
+                                              "wants Exact (or PathPrefix for a path)",
+                                              i));
         }
-        rule->matches = matches;
-        rule->match_count = count;
+        place->rule->matches = matches;
+        place->rule->match_count = count;
 }
 
-/* --- filters --- */
-
-static size_t headers_compile(struct work *w, const struct header_value *values, size_t count,
-                              const struct header **out)
+static void rest_compile(struct work *w, const struct rule_place *place,
+                         const struct http_rule *api)
 {
-        struct header *headers = ARENA_ARRAY(w->frozen, struct header, count);
-        for (size_t i = 0; i < count; i++)
-                headers[i] = (struct header){freeze_lower(w, values[i].name),
-                                             slice_trim(freeze(w, values[i].value))};
-        *out = headers;
-        return count;
-}
-
-static struct header_filter modifier_compile(struct work *w, const struct header_modifier *api)
-{
-        struct header_filter filter = {.remove_count = api->remove.count};
-        filter.set_count = headers_compile(w, api->set.items, api->set.count, &filter.set);
-        filter.add_count = headers_compile(w, api->add.items, api->add.count, &filter.add);
-        struct slice *remove = ARENA_ARRAY(w->frozen, struct slice, api->remove.count);
-        for (size_t i = 0; i < api->remove.count; i++)
-                remove[i] = freeze_lower(w, api->remove.items[i]);
-        filter.remove = remove;
-        return filter;
-}
-
-static void filters_compile(struct work *w, const struct http_rule *api, struct route_work *route,
-                            struct route_rule *rule, size_t index)
-{
-        struct header_filter *request =
-                ARENA_ARRAY(w->frozen, struct header_filter, api->filters.count);
-        struct header_filter *response =
-                ARENA_ARRAY(w->frozen, struct header_filter, api->filters.count);
-        for (size_t i = 0; i < api->filters.count; i++) {
-                const struct http_filter *filter = &api->filters.items[i];
-                if (filter->request)
-                        request[rule->filters.request_count++] =
-                                modifier_compile(w, filter->request);
-                else if (filter->response)
-                        response[rule->filters.response_count++] =
-                                modifier_compile(w, filter->response);
-                else
-                        unsupported(w, route, rule, index,
-                                    tell(w, "filters[%zu]: type %.*s is not supported", i,
-                                         SLICE_ARG(filter->type)));
-        }
-        rule->filters.request = request;
-        rule->filters.response = response;
         const struct {
                 const struct node *node;
                 const char *name;
         } rest[] = {{api->retry, "retry"}, {api->session_persistence, "sessionPersistence"}};
         for (size_t i = 0; i < COUNT_OF(rest); i++)
                 if (rest[i].node)
-                        unsupported(w, route, rule, index,
-                                    tell(w, "%s is not supported", rest[i].name));
+                        rule_unsupported(w, place, tell(w, "%s is not supported", rest[i].name));
 }
 
 /* --- backends --- */
 
-static void backends_compile(struct work *w, const struct http_rule *api, struct route_work *route,
-                             struct route_rule *rule, size_t index)
+static void backend_filters_compile(struct work *w, const struct rule_place *place,
+                                    const struct backend_ref *ref, size_t index,
+                                    struct route_backend *backend)
 {
+        if (ref->filters.count == 0)
+                return;
+        struct route_filters *filters = ARENA_NEW(w->frozen, struct route_filters);
+        struct rule_place within = *place;
+        within.within = tell(w, "backendRefs[%zu].", index);
+        filters_compile(w, &within, &ref->filters, filters);
+        backend->filters = filters;
+}
+
+static void backends_compile(struct work *w, const struct rule_place *place,
+                             const struct http_rule *api)
+{
+        struct route_rule *rule = place->rule;
+        struct route_work *route = place->route;
         struct route_backend *backends =
                 ARENA_ARRAY(w->frozen, struct route_backend, api->backends.count);
         for (size_t i = 0; i < api->backends.count; i++) {
@@ -153,11 +107,10 @@ static void backends_compile(struct work *w, const struct http_rule *api, struct
                 rule->weight_sum += (uint64_t)ref->weight;
                 if (reason && !route->ref_reason) {
                         route->ref_reason = reason;
-                        route->ref_message = tell(w, "rules[%zu].%.*s", index, SLICE_ARG(message));
+                        route->ref_message =
+                                tell(w, "rules[%zu].%.*s", place->index, SLICE_ARG(message));
                 }
-                if (ref->filters && ref->filters->child_count)
-                        unsupported(w, route, rule, index,
-                                    tell(w, "backendRefs[%zu].filters is not supported", i));
+                backend_filters_compile(w, place, ref, i, &backends[i]);
         }
         rule->backends = backends;
         rule->backend_count = api->backends.count;
@@ -181,9 +134,11 @@ void route_compile(struct work *w, struct route_work *route)
                 rule->route = name;
                 rule->name = freeze(w, from->name);
                 names[i] = from->name;
-                matches_compile(w, from, route, rule, i);
-                filters_compile(w, from, route, rule, i);
-                backends_compile(w, from, route, rule, i);
+                const struct rule_place place = {.route = route, .index = i, .rule = rule};
+                matches_compile(w, &place, from);
+                filters_compile(w, &place, &from->filters, &rule->filters);
+                rest_compile(w, &place, from);
+                backends_compile(w, &place, from);
                 resilience_compile(from, rule);
                 refusing += rule->filters.refuses;
         }

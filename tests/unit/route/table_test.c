@@ -67,7 +67,8 @@ static int find(const struct row *rows, size_t count, const struct request_head 
         int found = -1;
         arena_init(&arena, 4096);
         struct route *routes = routes_of(rows, count, &arena);
-        const struct route_rule *rule = route_find(route_table_build(routes, count, &arena), head);
+        const struct route_rule *rule =
+                route_find(route_table_build(routes, count, &arena), head).rule;
         for (size_t i = 0; rule && i < count; i++)
                 if (routes[i].rules == rule)
                         found = (int)i;
@@ -169,7 +170,7 @@ static void the_first_of_a_matchs_repeated_names_counts(void **state)
         arena_init(&arena, 1024);
         header_list_init(&head.headers, &arena);
         header_append(&head.headers, SLICE("h"), SLICE("1"));
-        assert_ptr_equal(route_find(route_table_build(&route, 1, &arena), &head), &rule);
+        assert_ptr_equal(route_find(route_table_build(&route, 1, &arena), &head).rule, &rule);
         arena_done(&arena);
 }
 
@@ -290,7 +291,7 @@ static void table_agrees_with_a_naive_matcher(void **state)
                                 header_append(&head.headers, SLICE("x"),
                                               random() % 2 ? SLICE("1") : SLICE("2"));
                         int best = naive_find(rows, routes, count, &head);
-                        const struct route_rule *rule = route_find(table, &head);
+                        const struct route_rule *rule = route_find(table, &head).rule;
                         assert_ptr_equal(rule, best < 0 ? NULL : routes[best].rules);
                         hits += rule != NULL;
                 }

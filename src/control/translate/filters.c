@@ -1,0 +1,192 @@
+#include "control/translate/filters.h"
+
+#include "http/target.h"
+
+/* What is being compiled, and what is wrong with it. */
+struct filter_work {
+        struct work *w;
+        struct slice fault; /* empty: nothing */
+};
+
+static void fault_tell(struct filter_work *f, struct slice fault)
+{
+        if (f->fault.len == 0)
+                f->fault = fault;
+}
+
+/* --- header modifiers --- */
+
+/* Identity is the gateway's to make (I23), framing and hops are the protocol's, and the host is
+ * rewritten by URLRewrite; what a filter said of them would be undone silently later. */
+static bool header_is_ours(struct slice name, const char **whose)
+{
+        static const char *const framing[] = {"host", "content-length", "trailer"};
+        *whose = "is for pingate alone to set: it says who the client is";
+        if (header_is_identity(name))
+                return true;
+        *whose = "belongs to the connection, not to the request";
+        if (header_is_hop_by_hop(name))
+                return true;
+        *whose = slice_equal_nocase(name, SLICE("host")) ? "is changed by URLRewrite.hostname only"
+                                                         : "frames the message";
+        for (size_t i = 0; i < COUNT_OF(framing); i++)
+                if (slice_equal_nocase(name, slice_of(framing[i])))
+                        return true;
+        return false;
+}
+
+static void name_check(struct filter_work *f, struct slice name)
+{
+        const char *whose;
+        if (header_is_ours(name, &whose))
+                fault_tell(f, tell(f->w, "header %.*s %s", SLICE_ARG(name), whose));
+}
+
+static size_t headers_compile(struct filter_work *f, const struct header_value *values,
+                              size_t count, const struct header **out)
+{
+        struct header *headers = ARENA_ARRAY(f->w->frozen, struct header, count);
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++) {
+                struct slice name = freeze_lower(f->w, values[i].name);
+                bool repeated = false; /* names that differ in case only: the first counts */
+                for (size_t j = 0; j < kept; j++)
+                        repeated |= slice_equal(headers[j].name, name);
+                name_check(f, name);
+                if (!repeated)
+                        headers[kept++] =
+                                (struct header){name, slice_trim(freeze(f->w, values[i].value))};
+        }
+        *out = headers;
+        return kept;
+}
+
+static struct header_filter modifier_compile(struct filter_work *f,
+                                             const struct header_modifier *api)
+{
+        struct header_filter filter = {.remove_count = api->remove.count};
+        filter.set_count = headers_compile(f, api->set.items, api->set.count, &filter.set);
+        filter.add_count = headers_compile(f, api->add.items, api->add.count, &filter.add);
+        struct slice *remove = ARENA_ARRAY(f->w->frozen, struct slice, api->remove.count);
+        for (size_t i = 0; i < api->remove.count; i++) {
+                remove[i] = freeze_lower(f->w, api->remove.items[i]);
+                name_check(f, remove[i]);
+        }
+        filter.remove = remove;
+        return filter;
+}
+
+/* --- redirect and rewrite --- */
+
+/* Held to the rules of a request's own path, by the same reader: what comes out of a rewrite is
+ * then a path that could have come in. */
+static struct slice path_freeze(struct filter_work *f, struct slice value)
+{
+        const struct http_limits limits = http_limits_default();
+        struct request_head head = {0};
+        struct http_fault fault = {0, "path_form"};
+        if (value.len == 0)
+                return SLICE_NONE;
+        if (slice_find(value, '?') < value.len ||
+            !target_parse(value, &limits, f->w->frozen, &head, &fault)) {
+                fault_tell(f, tell(f->w, "path %.*s is none that a request may have (%s)",
+                                   SLICE_ARG(value), fault.token));
+                return SLICE("/");
+        }
+        return head.path;
+}
+
+static struct path_modifier path_compile(struct filter_work *f,
+                                         const struct http_path_modifier *api)
+{
+        struct path_modifier path = {PATH_KEEP, SLICE_NONE};
+        if (!api)
+                return path;
+        if (slice_is(api->type, "ReplaceFullPath")) {
+                path.change = PATH_REPLACE_FULL;
+                path.value = path_freeze(f, api->full);
+        } else if (slice_is(api->type, "ReplacePrefixMatch")) {
+                path.change = PATH_REPLACE_PREFIX;
+                path.value = path_freeze(f, api->prefix);
+        } else {
+                fault_tell(f, tell(f->w, "path.type %.*s is not supported", SLICE_ARG(api->type)));
+        }
+        return path;
+}
+
+static const struct route_redirect *redirect_compile(struct filter_work *f,
+                                                     const struct http_redirect *api)
+{
+        static const uint16_t statuses[] = {301, 302, 303, 307, 308};
+        struct route_redirect *redirect = ARENA_NEW(f->w->frozen, struct route_redirect);
+        for (size_t i = 0; i < COUNT_OF(statuses); i++)
+                if (api->status == statuses[i])
+                        redirect->status = statuses[i];
+        if (redirect->status == 0)
+                fault_tell(f,
+                           tell(f->w, "statusCode %lld is not supported", (long long)api->status));
+        if (api->scheme.len > 0 && !slice_is(api->scheme, "http") &&
+            !slice_is(api->scheme, "https"))
+                fault_tell(f, tell(f->w, "scheme %.*s is not supported", SLICE_ARG(api->scheme)));
+        redirect->scheme = freeze(f->w, api->scheme);
+        redirect->hostname = freeze(f->w, api->hostname);
+        redirect->path = path_compile(f, api->path);
+        redirect->port = (uint16_t)api->port;
+        return redirect;
+}
+
+static const struct route_rewrite *rewrite_compile(struct filter_work *f,
+                                                   const struct http_rewrite *api)
+{
+        struct route_rewrite *rewrite = ARENA_NEW(f->w->frozen, struct route_rewrite);
+        rewrite->hostname = freeze(f->w, api->hostname);
+        rewrite->path = path_compile(f, api->path);
+        return rewrite;
+}
+
+/* --- all of them --- */
+
+void rule_unsupported(struct work *w, const struct rule_place *place, struct slice what)
+{
+        place->rule->filters.refuses = true;
+        if (place->route->unsupported.len == 0)
+                place->route->unsupported = tell(w, "rules[%zu].%.*s%.*s", place->index,
+                                                 SLICE_ARG(place->within), SLICE_ARG(what));
+}
+
+struct slice freeze_lower(struct work *w, struct slice text)
+{
+        char *copy = arena_text(w->frozen, text);
+        for (size_t i = 0; i < text.len; i++)
+                copy[i] = ascii_lower(copy[i]);
+        return slice_from(copy, text.len);
+}
+
+void filters_compile(struct work *w, const struct rule_place *place,
+                     const struct http_filters *filters, struct route_filters *out)
+{
+        struct header_filter *request =
+                ARENA_ARRAY(w->frozen, struct header_filter, filters->count);
+        struct header_filter *response =
+                ARENA_ARRAY(w->frozen, struct header_filter, filters->count);
+        for (size_t i = 0; i < filters->count; i++) {
+                const struct http_filter *filter = &filters->items[i];
+                struct filter_work f = {w, SLICE_NONE};
+                if (filter->request)
+                        request[out->request_count++] = modifier_compile(&f, filter->request);
+                else if (filter->response)
+                        response[out->response_count++] = modifier_compile(&f, filter->response);
+                else if (filter->redirect)
+                        out->redirect = redirect_compile(&f, filter->redirect);
+                else if (filter->rewrite)
+                        out->rewrite = rewrite_compile(&f, filter->rewrite);
+                else
+                        fault_tell(&f,
+                                   tell(w, "type %.*s is not supported", SLICE_ARG(filter->type)));
+                if (f.fault.len > 0)
+                        rule_unsupported(w, place,
+                                         tell(w, "filters[%zu]: %.*s", i, SLICE_ARG(f.fault)));
+        }
+        out->request = request;
+        out->response = response;
+}
