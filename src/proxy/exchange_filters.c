@@ -1,12 +1,15 @@
 #include "proxy/exchange_filters.h"
 
 #include "proxy/exchange_state.h"
+#include "route/cors.h"
 
 struct filter_answer filters_answer(const struct route_filters *filters,
                                     const struct redirect_request *request, struct arena *arena)
 {
+        if (filters && filters->cors && cors_is_preflight(request->head))
+                return (struct filter_answer){.status = 200, .preflight = true};
         if (!filters || !filters->redirect)
-                return (struct filter_answer){0, SLICE_NONE};
+                return (struct filter_answer){0};
         return (struct filter_answer){
                 .status = filters->redirect->status,
                 .location = redirect_location(filters->redirect, request, arena),
@@ -50,6 +53,8 @@ struct exchange_gate exchange_filters_pass(struct exchange *exchange,
                 .scheme = start->client->scheme,
                 .listener_port = start->port->number,
         };
+        exchange->filters.asked = true;
+        exchange->filters.origin = cors_origin_of(start->head);
         exchange->filters.answer = filters_answer(filters, &request, start->arena);
         return (struct exchange_gate){exchange->filters.answer.status, NULL};
 }
@@ -70,6 +75,12 @@ void exchange_request_filter(const struct exchange *exchange, struct header_list
                 list_filter(headers, backend->request, backend->request_count);
 }
 
+static const struct route_cors *cors_of(const struct exchange *exchange)
+{
+        const struct route_filters *backend = backend_filters(exchange);
+        return backend && backend->cors ? backend->cors : exchange->rule->filters.cors;
+}
+
 void exchange_response_filter(const struct exchange *exchange, struct header_list *headers)
 {
         const struct route_filters *rule = &exchange->rule->filters;
@@ -78,6 +89,8 @@ void exchange_response_filter(const struct exchange *exchange, struct header_lis
         if (backend)
                 list_filter(headers, backend->response, backend->response_count);
         response_headers_clean(headers); /* a filter frames no message */
+        if (cors_of(exchange))
+                cors_answer(cors_of(exchange), exchange->filters.origin, headers);
 }
 
 void exchange_request_rewrite(struct exchange *exchange)
@@ -88,10 +101,17 @@ void exchange_request_rewrite(struct exchange *exchange)
                         &filters->head, exchange->start.arena);
 }
 
+/* A page may read the faults of a backend that it may read, and nothing of who may not come in. */
 void exchange_answer_filter(const struct exchange *exchange, struct header_list *headers)
 {
-        if (exchange->filters.answer.status == 0)
-                return;
-        header_append(headers, SLICE("location"), exchange->filters.answer.location);
-        exchange_response_filter(exchange, headers);
+        const struct filter_answer *answer = &exchange->filters.answer;
+        const struct route_cors *cors = exchange->filters.asked ? cors_of(exchange) : NULL;
+        if (answer->location.len > 0) {
+                header_append(headers, SLICE("location"), answer->location);
+                exchange_response_filter(exchange, headers);
+        } else if (cors && answer->preflight) {
+                cors_answer_preflight(cors, exchange->start.head, headers);
+        } else if (cors) {
+                cors_answer(cors, exchange->filters.origin, headers);
+        }
 }

@@ -8,8 +8,9 @@
 #include "snapshot/snapshot.h"
 
 struct filter_answer {
-        int status; /* 0: no filter answers, the request goes on */
-        struct slice location;
+        int status;            /* 0: no filter answers, the request goes on */
+        struct slice location; /* of a redirect; else empty */
+        bool preflight;        /* of CORS */
 };
 
 /* `filters` NULL: none. */
@@ -29,6 +30,8 @@ struct exchange_filters {
         const struct route_match *match;    /* of the rule's, that held */
         const struct route_backend *target; /* of the rule's, that was picked; NULL: none yet */
         struct filter_answer answer;        /* in the place of a backend */
+        bool asked;                         /* the gates in front of them were passed */
+        struct slice origin;                /* as the client said it, before any filter */
         struct request_head head;           /* as the backend is to have it */
 };
 

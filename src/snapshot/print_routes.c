@@ -82,6 +82,21 @@ static void rewrite_put(struct buffer *out, const struct route_rewrite *rewrite)
         must(buffer_append(out, SLICE("\n")));
 }
 
+static void cors_put(struct buffer *out, const struct route_cors *cors)
+{
+        must(buffer_printf(out, "cors%s max-age=%u", cors->credentials ? " credentials" : "",
+                           cors->max_age));
+        for (size_t i = 0; i < cors->origin_count; i++)
+                label_put(out, " origin ", cors->origins[i]);
+        if (cors->methods.len > 0)
+                label_put(out, " methods ", cors->methods);
+        if (cors->headers.len > 0)
+                label_put(out, " headers ", cors->headers);
+        if (cors->exposed.len > 0)
+                label_put(out, " exposed ", cors->exposed);
+        must(buffer_append(out, SLICE("\n")));
+}
+
 static void filters_put(struct buffer *out, const char *indent, const struct route_filters *filters)
 {
         headers_put(out, indent, "request",
@@ -95,6 +110,10 @@ static void filters_put(struct buffer *out, const char *indent, const struct rou
         if (filters->rewrite) {
                 must(buffer_append(out, slice_of(indent)));
                 rewrite_put(out, filters->rewrite);
+        }
+        if (filters->cors) {
+                must(buffer_append(out, slice_of(indent)));
+                cors_put(out, filters->cors);
         }
 }
 

@@ -144,6 +144,36 @@ static const struct route_rewrite *rewrite_compile(struct filter_work *f,
         return rewrite;
 }
 
+/* --- CORS --- */
+
+static struct slice list_join(struct filter_work *f, const struct slice *items, size_t count,
+                              bool wildcards)
+{
+        struct slice list = SLICE_NONE;
+        for (size_t i = 0; i < count; i++)
+                if (wildcards || !slice_is(items[i], "*"))
+                        list = arena_printf(f->w->frozen, "%.*s%s%.*s", SLICE_ARG(list),
+                                            list.len ? ", " : "", SLICE_ARG(items[i]));
+        return list;
+}
+
+static const struct route_cors *cors_compile(struct filter_work *f, const struct http_cors *api)
+{
+        struct route_cors *cors = ARENA_NEW(f->w->frozen, struct route_cors);
+        struct slice *origins = ARENA_ARRAY(f->w->frozen, struct slice, api->origins.count);
+        for (size_t i = 0; i < api->origins.count; i++)
+                origins[i] = freeze(f->w, api->origins.items[i]);
+        cors->origins = origins;
+        cors->origin_count = api->origins.count;
+        cors->credentials = api->credentials;
+        cors->methods = list_join(f, api->methods.items, api->methods.count, true);
+        cors->headers = list_join(f, api->headers.items, api->headers.count, true);
+        /* With credentials no "*" is sent, and nothing was asked that could be echoed. */
+        cors->exposed = list_join(f, api->exposed.items, api->exposed.count, !api->credentials);
+        cors->max_age = (uint32_t)api->max_age;
+        return cors;
+}
+
 /* --- all of them --- */
 
 void rule_unsupported(struct work *w, const struct rule_place *place, struct slice what)
@@ -180,6 +210,8 @@ void filters_compile(struct work *w, const struct rule_place *place,
                         out->redirect = redirect_compile(&f, filter->redirect);
                 else if (filter->rewrite)
                         out->rewrite = rewrite_compile(&f, filter->rewrite);
+                else if (filter->cors)
+                        out->cors = cors_compile(&f, filter->cors);
                 else
                         fault_tell(&f,
                                    tell(w, "type %.*s is not supported", SLICE_ARG(filter->type)));
