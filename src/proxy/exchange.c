@@ -3,13 +3,14 @@
 #include <time.h>
 
 #include "base/must.h"
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_try.h"
 
 /* The story of one request:
  *   exchange_open           takes the head, passes the gates (exchange_gate.c), makes the request
  *                           for the backend (exchange_request.c) and opens a call to it
  *   on_ready, on_moved      bytes go and come (backend_call.h)
  *   on_turn                 tells the connection what is new: credit, 100, heads, data
+ *   exchange_try_failed     asks for another connection, now or later (exchange_retry.c)
  *   exchange_pull           the connection takes body bytes (exchange_response.c)
  *   exchange_close          the backend's connection is kept or ended, the record is written */
 
@@ -79,7 +80,8 @@ static void on_ready(void *self)
         exchange->record.asked_ns = uv_hrtime();
         exchange->record.upstream = event_address_of((const void *)&exchange->call.lease.address);
         if (exchange->start.head->expect_continue && exchange->start.head->http_minor > 0 &&
-            exchange->out.body_bytes == 0 && !exchange->out.body.ended) {
+            exchange->out.body_bytes == 0 && !exchange->out.body.ended &&
+            exchange->record.retries == 0) {
                 exchange->news.proceed = true;
                 exchange_turn_later(exchange);
         }
@@ -94,14 +96,14 @@ static void on_ready(void *self)
 
 static void on_failed(enum upstream_failure failure, void *self)
 {
-        static const struct exchange_gate answers[] = {
-                [UPSTREAM_NO_ENDPOINT] = {503, "no_endpoints"},
-                [UPSTREAM_NO_ADDRESS] = {503, "backend_name_unresolved"},
-                [UPSTREAM_CONNECT_FAILED] = {502, "backend_connect_failed"},
-                [UPSTREAM_CONNECT_TIMEOUT] = {504, "backend_connect_timeout"},
-                [UPSTREAM_TLS_FAILED] = {502, "backend_tls_failed"},
+        static const struct try_fault faults[] = {
+                [UPSTREAM_NO_ENDPOINT] = {TRY_HOPELESS, 503, "no_endpoints"},
+                [UPSTREAM_NO_ADDRESS] = {TRY_CONNECTION, 503, "backend_name_unresolved"},
+                [UPSTREAM_CONNECT_FAILED] = {TRY_CONNECTION, 502, "backend_connect_failed"},
+                [UPSTREAM_CONNECT_TIMEOUT] = {TRY_TIMEOUT, 504, "backend_connect_timeout"},
+                [UPSTREAM_TLS_FAILED] = {TRY_CONNECTION, 502, "backend_tls_failed"},
         };
-        exchange_fail(self, answers[failure].status, answers[failure].fault);
+        exchange_try_failed(self, &faults[failure]);
 }
 
 static void on_moved(unsigned moved, void *self)
@@ -118,7 +120,7 @@ static void on_moved(unsigned moved, void *self)
 
 static const struct backend_call_callbacks backend_side = {on_ready, on_failed, on_moved};
 
-static void call_open(struct exchange *exchange, bool fresh)
+void exchange_call_open(struct exchange *exchange, bool fresh)
 {
         const struct backend_call_start start = {
                 .pool = exchange->start.env->pool,
@@ -135,25 +137,6 @@ static void call_open(struct exchange *exchange, bool fresh)
         exchange->state = EXCHANGE_CONNECTING;
         exchange_attempt_begin(exchange);
         backend_call_open(&exchange->call, &start);
-}
-
-bool exchange_request_retry(struct exchange *exchange)
-{
-        static const char *const idempotent[] = {"GET",   "HEAD", "OPTIONS",
-                                                 "TRACE", "PUT",  "DELETE"};
-        struct exchange_out *out = &exchange->out;
-        /* RFC 9110, 9.2.2: else only what may be done twice. */
-        bool may = backend_call_is_unsent(&exchange->call);
-        for (size_t i = 0; i < COUNT_OF(idempotent); i++)
-                may = may || slice_is(exchange->start.head->method, idempotent[i]);
-        if (!may || !exchange->call.lease.reused || exchange->call.any || !out->replayable)
-                return false;
-        backend_call_close(&exchange->call, false);
-        out->body.sent = 0;
-        out->dead = false;
-        exchange->record.retries++;
-        call_open(exchange, true);
-        return true;
 }
 
 /* ---- the connection's side ---- */
@@ -201,7 +184,7 @@ struct exchange *exchange_open(const struct exchange_start *start)
         }
         exchange_times_begin(exchange);
         exchange_request_start(exchange);
-        call_open(exchange, false);
+        exchange_call_open(exchange, false);
         return exchange;
 }
 
@@ -220,6 +203,7 @@ enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
         *len = 0;
         switch (exchange->state) {
         case EXCHANGE_CONNECTING:
+        case EXCHANGE_RESTING:
         case EXCHANGE_WAITING:
                 exchange->pull_waits = true;
                 return H2_PULL_LATER;

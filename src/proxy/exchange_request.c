@@ -1,6 +1,6 @@
 #include "base/must.h"
 #include "proxy/client_identity.h"
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_try.h"
 
 enum {
         OUT_KEPT_BYTES_MAX = EXCHANGE_WINDOW_BYTES, /* for a second try */
@@ -120,7 +120,7 @@ static void forget_sent(struct exchange_out *out)
 void exchange_request_sent(struct exchange *exchange)
 {
         struct exchange_out *out = &exchange->out;
-        if (exchange->call.any)
+        if (exchange->head_told || (exchange->call.any && !exchange->rule->retry))
                 out->replayable = false;
         if (exchange->call.deaf) {
                 if (!out->replayable && !out->dead)

@@ -1,5 +1,5 @@
 #include "base/must.h"
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_try.h"
 
 enum {
         INFORMATIONAL_MAX = 16, /* 1xx heads before the final one */
@@ -19,6 +19,7 @@ static void final_head(struct exchange *exchange, bool *end)
 {
         struct response_head *head = &exchange->response;
         exchange->head_told = true;
+        exchange_request_sent(exchange); /* of which nothing need be kept any more */
         exchange->record.status = head->status;
         exchange->record.answered_ns = uv_hrtime();
         response_headers_clean(&head->headers);
@@ -45,29 +46,35 @@ static bool informational_head(struct exchange *exchange)
                 return false;
         }
         response_headers_clean(&exchange->response.headers);
+        exchange->informational_told |=
+                exchange->response.status != 100 && exchange->start.head->http_minor > 0;
         return exchange->response.status != 100 && exchange->start.head->http_minor > 0;
 }
 
 bool exchange_response_head(struct exchange *exchange, bool *end)
 {
         struct backend_call *call = &exchange->call;
+        struct try_fault fault;
         while (exchange->state == EXCHANGE_WAITING) {
                 switch (backend_call_head(call, &exchange->response)) {
                 case CALL_HEAD_LATER:
                         backend_call_watch(call);
                         return false;
                 case CALL_HEAD_BAD:
-                        exchange_fail(exchange, 502, call->fault.token);
+                        fault = (struct try_fault){TRY_ANSWER, 502, call->fault.token};
+                        exchange_try_failed(exchange, &fault);
                         return false;
                 case CALL_HEAD_CLOSED:
-                        if (!exchange_request_retry(exchange))
-                                exchange_fail(exchange, 502,
-                                              call->any ? "backend_head_cut_off"
-                                                        : "backend_closed");
+                        fault = (struct try_fault){TRY_CONNECTION, 502,
+                                                   call->any ? "backend_head_cut_off"
+                                                             : "backend_closed"};
+                        exchange_try_failed(exchange, &fault);
                         return false;
                 case CALL_HEAD_DONE:
                         break;
                 }
+                if (!exchange->response.informational && exchange_retry_answer(exchange))
+                        return false;
                 if (!exchange->response.informational) {
                         final_head(exchange, end);
                         return true;

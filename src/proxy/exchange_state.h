@@ -14,6 +14,7 @@ enum {
 
 enum exchange_state {
         EXCHANGE_CONNECTING, /* decided for a backend; a connection to it is on its way */
+        EXCHANGE_RESTING,    /* a try failed; the next one waits for its moment */
         EXCHANGE_WAITING,    /* the request goes out; the final head has not come in */
         EXCHANGE_RELAYING,   /* the client has the head; the body passes through */
         EXCHANGE_ANSWERING,  /* what the client gets is an answer of our own */
@@ -63,7 +64,7 @@ struct exchange {
         struct response_head response;
         unsigned informational; /* 1xx heads so far */
         struct slice answer;    /* what is left of our own */
-        bool head_told;
+        bool informational_told, head_told;
         bool pull_waits; /* the last pull found nothing */
         struct exchange_news news;
         struct exchange_record record;
@@ -71,19 +72,14 @@ struct exchange {
         uint64_t ends_ms;         /* whatever moves */
         uint64_t attempt_ends_ms; /* this try at a backend, whatever moves */
         struct deadline deadline;
+        struct {
+                uint64_t at_ms; /* of RESTING: then the next try begins */
+                bool fresh;     /* on a connection of its own */
+        } retry;
         bool *gone; /* set by exchange_close while a turn calls back; else NULL */
 };
 
 void exchange_turn_later(struct exchange *exchange);
-
-/* ---- exchange_time.c: what is late ---- */
-#define EXCHANGE_NEVER_MS (UINT64_MAX / 4) /* far, and safe to add to */
-/* The rule is known: what it says of the whole request holds from here on. */
-void exchange_times_begin(struct exchange *exchange);
-/* A connection is asked for, for the first time or again. */
-void exchange_attempt_begin(struct exchange *exchange);
-/* Puts the deadline off, after anything moved. */
-void exchange_deadline_renew(struct exchange *exchange);
 
 /* ---- exchange_answer.c: what pingate says itself ---- */
 /* Ends the backend side. A client without a head gets one of ours, later an ABORT. `fault` NULL:
@@ -97,8 +93,6 @@ struct slice exchange_client_name(const struct exchange *exchange);
 void exchange_request_send(struct exchange *exchange);
 /* Behind every sending: credit for what went, and what need not be kept any more. */
 void exchange_request_sent(struct exchange *exchange);
-/* Another try on a fresh connection, if the request allows it. */
-bool exchange_request_retry(struct exchange *exchange);
 /* Acknowledges and drops whatever of the request was not sent. */
 void exchange_request_drop(struct exchange *exchange);
 bool exchange_request_is_sent(const struct exchange *exchange);

@@ -1,7 +1,7 @@
 /* When an exchange, or one try of it at a backend, is late. What a rule says about time stands in
  * the place of the worker's limits for whatever the backend does; a client whose body does not come
  * is held to ours in any case (I34). */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_try.h"
 
 enum {
         ANSWER_SLACK_MS = 5000, /* the 504 is to reach the client before its connection ends */
@@ -36,21 +36,31 @@ static bool waits_for_body(const struct exchange *exchange)
 /* Who is late, the client with its body or the backend? */
 static void late(struct exchange *exchange, const char *fault)
 {
+        const struct try_fault timeout = {TRY_TIMEOUT, 504, fault};
+        bool whole = *exchange->start.env->now_ms >= exchange->ends_ms;
         if (waits_for_body(exchange))
                 exchange_fail(exchange, 408, "request_body_timeout");
+        else if (whole || exchange->head_told)
+                exchange_fail(exchange, timeout.status, timeout.fault);
         else
-                exchange_fail(exchange, 504, fault);
+                exchange_try_failed(exchange, &timeout);
 }
 
 /* A client that does not pull is its connection's affair, as long as the whole is in time. */
+static bool is_clients_affair(const struct exchange *exchange)
+{
+        return exchange->state == EXCHANGE_RELAYING && backend_call_has_input(&exchange->call) &&
+               *exchange->start.env->now_ms < exchange->attempt_ends_ms;
+}
+
 static void on_late(struct deadline *deadline)
 {
         struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
-        uint64_t now_ms = *exchange->start.env->now_ms;
-        if (now_ms >= exchange->ends_ms)
+        if (*exchange->start.env->now_ms >= exchange->ends_ms)
                 late(exchange, "request_timeout");
-        else if (now_ms < exchange->attempt_ends_ms && exchange->state == EXCHANGE_RELAYING &&
-                 backend_call_has_input(&exchange->call))
+        else if (exchange->state == EXCHANGE_RESTING)
+                exchange_retry_now(exchange);
+        else if (is_clients_affair(exchange))
                 exchange_deadline_renew(exchange);
         else
                 late(exchange, "backend_timeout");
@@ -71,8 +81,9 @@ static uint64_t quiet_ms(const struct exchange *exchange)
 
 void exchange_deadline_renew(struct exchange *exchange)
 {
-        uint64_t at_ms = moment(exchange, quiet_ms(exchange));
-        if (at_ms > exchange->attempt_ends_ms)
+        bool rests = exchange->state == EXCHANGE_RESTING;
+        uint64_t at_ms = rests ? exchange->retry.at_ms : moment(exchange, quiet_ms(exchange));
+        if (!rests && at_ms > exchange->attempt_ends_ms)
                 at_ms = exchange->attempt_ends_ms;
         if (at_ms > exchange->ends_ms)
                 at_ms = exchange->ends_ms;

@@ -158,6 +158,17 @@ static void timeouts_put(struct buffer *out, const struct route_timeouts *timeou
                                    timeouts->backend_request_ms));
 }
 
+static void retry_put(struct buffer *out, const struct route_retry *retry)
+{
+        if (!retry)
+                return;
+        must(buffer_printf(out, "      retry attempts=%u backoff=%ums", retry->attempts,
+                           retry->backoff_ms));
+        for (size_t i = 0; i < retry->code_count; i++)
+                must(buffer_printf(out, "%s%u", i ? "," : " codes=", retry->codes[i]));
+        must(buffer_append(out, SLICE("\n")));
+}
+
 void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
                        struct buffer *out)
 {
@@ -167,6 +178,7 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
                 policy_put(out, snapshot, line.rule);
                 filters_put(out, "      ", &line.rule->filters);
                 timeouts_put(out, &line.rule->timeouts);
+                retry_put(out, line.rule->retry);
                 targets_put(out, snapshot, line.rule);
         }
 }

@@ -87,6 +87,64 @@ def test_a_body_is_complete_with_its_last_byte(serve, backend):
         assert post_on(client, b"/late?delay=9").startswith(b"HTTP/1.1 504 ")
 
 
+# ---- retry ----
+
+RETRY = """- timeouts: {request: 5s, backendRequest: 500ms}
+  retry: {codes: [500, 503], attempts: 2, backoff: 1ms}
+  backendRefs: [{name: app, port: 80}]"""
+
+
+@pytest.mark.parametrize("http", ("1.1", "2"))
+@pytest.mark.parametrize("how,last", (("503", 503), ("500", 500), ("502", 502), ("rst", 503), ("close", 503), ("hang", 504)))
+def test_a_failing_backend_is_asked_as_often_as_the_rule_says(start, people, backend, http, how, last):
+    port = free_port()
+    start({"edge.yaml": gw.secret_tls("server", people.server) + gw.gateway([gw.https_listener("https", port)])
+           + gw.backend(backend.port) + gw.route(rules=RETRY)})
+
+    def tries(fails):
+        path = f"/{how}/{fails}?fail={fails}&how={how}"
+        status = curl(port, people.server_ca, path=path, http=http).status
+        return status, len(backend.asked(path))
+    listed = how != "502"
+    assert tries(0) == (200, 1)
+    assert tries(1) == ((200, 2) if listed else (502, 1))
+    assert tries(2) == ((200, 3) if listed else (502, 1))
+    assert tries(3) == ((last, 3) if listed else (502, 1))
+
+
+@pytest.mark.parametrize("method", ("POST", "PATCH", "PUT", "DELETE"))
+def test_a_body_goes_with_each_try_whatever_the_method(serve, backend, method, tmp_path):
+    gateway = serve(RETRY)
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 600000)
+    reply = ask(gateway, "/twice?fail=1&how=rst", "-X", method, "--data-binary", "x" * 60000)
+    assert reply.status == 200 and reply.body.endswith(" 60000\n"), reply
+    assert [len(r.body) for r in backend.asked("/twice")] == [60000, 60000]
+    eventually(lambda: [r.get("http.request.resend_count") for r in gateway.access()] == [1], gateway.access)
+    reply = ask(gateway, "/big?fail=1&how=503", "-X", method, "-H", "Expect:", "--data-binary", f"@{big}")
+    assert reply.status == 503 and len(backend.asked("/big")) == 1, reply
+
+
+def test_a_backend_that_is_down_is_503_when_retries_are_spent_and_502_without(serve, backend):
+    gateway = serve("- matches: [{path: {value: /retry}}]\n" + RETRY.replace("- ", "  ", 1)
+                    + "\n- backendRefs: [{name: app, port: 80}]")
+    backend.kill()
+    assert ask(gateway, "/retry").status == 503
+    assert ask(gateway, "/none").status == 502
+    backend.revive()
+    assert ask(gateway, "/retry").status == 200
+
+
+def test_explain_tells_the_retry(serve):
+    gateway = serve(RETRY)
+    command = [gw.BINARY, "explain", "-c", str(gateway.config), "--gateway", "edge/edge", "--port", str(gateway.port),
+               "--request", "GET http://a/"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    assert "retry: up to 2 more tries, after 1ms, on connection errors, timeouts, 500, 503" in said
+    told = json.loads(subprocess.run(command + ["-o", "json"], capture_output=True, text=True, timeout=30).stdout)
+    assert told["request"]["retry"] == {"attempts": 2, "backoff": "1ms", "codes": [500, 503]}
+
+
 def test_explain_tells_the_timeouts(serve):
     gateway = serve("- timeouts: {request: 10s, backendRequest: 0s}\n  backendRefs: [{name: app, port: 80}]")
     command = [gw.BINARY, "explain", "-c", str(gateway.config), "--gateway", "edge/edge", "--port", str(gateway.port),

@@ -140,7 +140,7 @@ static const struct field rule_fields[] = {
          .shape = &backend_ref_shape},
         {"timeouts", FIELD_OBJECT, offsetof(struct http_rule, timeouts),
          .shape = &http_timeouts_shape},
-        {"retry", FIELD_NODE, offsetof(struct http_rule, retry)},
+        {"retry", FIELD_OBJECT, offsetof(struct http_rule, retry), .shape = &http_retry_shape},
         {"sessionPersistence", FIELD_NODE, offsetof(struct http_rule, session_persistence)},
 };
 static SHAPE(rule_shape, struct http_rule, rule_fields, .check = rule_check);

@@ -30,7 +30,8 @@ struct http_rule {
         struct http_filters filters;
         LIST(struct backend_ref) backends;
         struct http_timeouts *timeouts; /* NULL: the gateway's own hold */
-        const struct node *retry, *session_persistence;
+        struct http_retry *retry;       /* NULL: only what is safe by itself */
+        const struct node *session_persistence;
 };
 
 struct http_route {

@@ -2,6 +2,8 @@
 
 #include "text/duration.h"
 
+/* --- timeouts --- */
+
 /* What is longer than our clocks count (49 days) is the longest that they can. */
 static bool duration_given_read(struct decoder *d, const struct node *node, void *out,
                                 struct error *err)
@@ -38,3 +40,49 @@ static const struct field timeouts_fields[] = {
          .read = duration_given_read},
 };
 SHAPE(http_timeouts_shape, struct http_timeouts, timeouts_fields, .check = timeouts_check);
+
+/* --- retry --- */
+
+enum {
+        CODE_MIN = 400,
+        CODE_MAX = 599,
+        ATTEMPTS_MAX = INT32_MAX
+};
+
+static bool code_read(struct decoder *d, const struct node *node, struct http_retry *retry,
+                      struct error *err)
+{
+        if (node->kind != NODE_INTEGER || node->integer < CODE_MIN || node->integer > CODE_MAX)
+                return decode_error(d, node, err, "is no status code to retry, wants %d to %d",
+                                    CODE_MIN, CODE_MAX);
+        for (size_t i = 0; i < retry->codes.count; i++)
+                if (retry->codes.items[i] == node->integer)
+                        return decode_error(d, node, err, "is %lld again, wants each code once",
+                                            (long long)node->integer);
+        retry->codes.items[retry->codes.count++] = node->integer;
+        return true;
+}
+
+static bool codes_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        struct http_retry *retry = out;
+        if (node->kind != NODE_LIST)
+                return decode_error(d, node, err, "is %s, wants a list of status codes",
+                                    node_kind_name(node->kind));
+        if (node->child_count > CODE_MAX - CODE_MIN + 1)
+                return decode_error(d, node, err, "has %zu codes, of which there are but %d",
+                                    node->child_count, CODE_MAX - CODE_MIN + 1);
+        retry->codes.items = ARENA_ARRAY(d->arena, int64_t, node->child_count);
+        for (size_t i = 0; i < node->child_count; i++)
+                if (!code_read(d, node->children[i], retry, err))
+                        return false;
+        return true;
+}
+
+static const struct field retry_fields[] = {
+        {"codes", FIELD_READ, 0, .read = codes_read},
+        {"attempts", FIELD_NUMBER, offsetof(struct http_retry, attempts), .min = 1,
+         .max = ATTEMPTS_MAX},
+        {"backoff", FIELD_READ, offsetof(struct http_retry, backoff), .read = duration_given_read},
+};
+SHAPE(http_retry_shape, struct http_retry, retry_fields);

@@ -1,5 +1,5 @@
-/* What a rule of an HTTPRoute asks for when backends fail or are slow (HTTPRouteTimeouts). Decoded
- * here, compiled by translate/resilience.c. */
+/* What a rule of an HTTPRoute asks for when backends fail or are slow (HTTPRouteTimeouts,
+ * HTTPRouteRetry of the experimental channel). Decoded here, compiled by translate/resilience.c. */
 #pragma once
 
 #include "control/api/decode.h"
@@ -14,4 +14,11 @@ struct http_timeouts {
         struct route_duration request, backend_request;
 };
 
-extern const struct shape http_timeouts_shape;
+struct http_retry {
+        const struct node *node;
+        LIST(int64_t) codes; /* of 400 to 599, each once */
+        int64_t attempts;    /* 0: not given */
+        struct route_duration backoff;
+};
+
+extern const struct shape http_timeouts_shape, http_retry_shape;

@@ -67,13 +67,8 @@ static void matches_compile(struct work *w, const struct rule_place *place,
 static void rest_compile(struct work *w, const struct rule_place *place,
                          const struct http_rule *api)
 {
-        const struct {
-                const struct node *node;
-                const char *name;
-        } rest[] = {{api->retry, "retry"}, {api->session_persistence, "sessionPersistence"}};
-        for (size_t i = 0; i < COUNT_OF(rest); i++)
-                if (rest[i].node)
-                        rule_unsupported(w, place, tell(w, "%s is not supported", rest[i].name));
+        if (api->session_persistence)
+                rule_unsupported(w, place, SLICE("sessionPersistence is not supported"));
 }
 
 /* --- backends --- */
@@ -139,7 +134,7 @@ void route_compile(struct work *w, struct route_work *route)
                 filters_compile(w, &place, &from->filters, &rule->filters);
                 rest_compile(w, &place, from);
                 backends_compile(w, &place, from);
-                resilience_compile(from, rule);
+                resilience_compile(w, from, rule);
                 refusing += rule->filters.refuses;
         }
         route->all_unsupported = refusing == api->rules.count;

@@ -39,7 +39,7 @@ bool listener_is_served(const struct listener_work *listener);
 /* rules.c */
 void route_compile(struct work *w, struct route_work *route);
 /* resilience.c: what the rule does about slow and failing backends */
-void resilience_compile(const struct http_rule *api, struct route_rule *rule);
+void resilience_compile(struct work *w, const struct http_rule *api, struct route_rule *rule);
 /* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
  */
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
