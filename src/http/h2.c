@@ -206,7 +206,9 @@ bool h2_respond(struct h2_session *session, int32_t id, const struct response_he
         nghttp2_nv *fields = memory_new((head->headers.count + 2) * sizeof(*fields));
         size_t count = 0;
         fields[count++] = h2_field(SLICE(":status"), status);
-        if (head->framing == FRAMING_LENGTH ||
+        /* Not known, a body of no bytes is one whose end the head marks: gRPC answers so. */
+        bool unsaid = end && head->content_length == 0 && !head->content_length_known;
+        if ((head->framing == FRAMING_LENGTH && !unsaid) ||
             (head->framing == FRAMING_NONE && head->content_length_known))
                 fields[count++] = h2_field(SLICE("content-length"),
                                            arena_decimal(stream->arena, head->content_length));

@@ -62,7 +62,8 @@ struct response_head {
         uint16_t status; /* 100..599 */
         struct header_list headers;
         enum framing framing;
-        bool content_length_known; /* also says the length of what HEAD or 304 would have had */
+        bool content_length_known; /* also says the length of what HEAD or 304 would have had;
+                                    * false with FRAMING_LENGTH 0: the end was marked instead */
         uint64_t content_length;
         bool keep_alive;      /* reading: the backend connection may be reused; writing to an h1
                                * client: false writes Connection: close */

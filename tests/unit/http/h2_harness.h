@@ -77,7 +77,8 @@ static inline void app_on_request(int32_t id, struct request_head *head, bool en
         seen_of(app, id)->head = head;
         if (app->respond_status != 0) {
                 struct response_head answer = {.status = (uint16_t)app->respond_status,
-                                               .framing = FRAMING_LENGTH};
+                                               .framing = FRAMING_LENGTH,
+                                               .content_length_known = true};
                 assert_true(h2_respond(app->session, id, &answer, true));
         }
 }
@@ -86,7 +87,8 @@ static inline void app_on_bad_request(int32_t id, const struct http_fault *fault
 {
         struct app *app = self;
         struct response_head answer = {.status = (uint16_t)fault->status,
-                                       .framing = FRAMING_LENGTH};
+                                       .framing = FRAMING_LENGTH,
+                                       .content_length_known = true};
         seen_of(app, id)->fault = *fault;
         assert_null(seen_of(app, id)->head);
         assert_true(h2_respond(app->session, id, &answer, true));
