@@ -76,18 +76,28 @@ static void add_chunk(struct arena *arena, size_t at_least)
         arena->left = size;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static size_t aligned(size_t size)
 {
         const size_t align = alignof(max_align_t);
         must(size < SIZE_MAX / 2);
-        size = (size + align - 1) & ~(align - 1);
+        return (size + align - 1) & ~(align - 1);
+}
+
+static void *claim(struct arena *arena, size_t size)
+{
+        size = aligned(size);
         if (size > arena->left || !arena->next)
                 add_chunk(arena, size);
         void *block = arena->next;
         arena->next += size;
         arena->left -= size;
         arena->total_bytes += size;
-        return memset(block, 0, size);
+        return block;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+        return memset(claim(arena, size), 0, aligned(size));
 }
 
 struct slice arena_slice(struct arena *arena, struct slice s)
@@ -117,14 +127,17 @@ struct slice arena_decimal(struct arena *arena, uint64_t number)
         return arena_slice(arena, slice_from(digits + at, sizeof(digits) - at));
 }
 
+/* Into what is free of the chunk, where it mostly fits: formatting is too dear to be done twice. */
 struct slice arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
         va_list again;
         va_copy(again, args);
-        int len = vsnprintf(NULL, 0, format, args);
+        int len = vsnprintf(arena->next, arena->left, format, args);
         must(len >= 0);
-        char *text = arena_alloc(arena, (size_t)len + 1);
-        vsnprintf(text, (size_t)len + 1, format, again);
+        bool fits = aligned((size_t)len + 1) <= arena->left;
+        char *text = claim(arena, (size_t)len + 1);
+        if (!fits)
+                vsnprintf(text, (size_t)len + 1, format, again);
         va_end(again);
         return slice_from(text, (size_t)len);
 }

@@ -58,19 +58,22 @@ bool buffer_append(struct buffer *buffer, struct slice s)
         return true;
 }
 
+/* Into what is free, where it mostly fits: formatting is too dear to be done twice. */
 bool buffer_printf(struct buffer *buffer, const char *format, ...)
 {
         va_list args, again;
         va_start(args, format);
         va_copy(again, args);
-        int len = vsnprintf(NULL, 0, format, args);
+        size_t left = buffer->capacity - buffer->len; /* and a byte for the NUL */
+        int len = vsnprintf(left ? buffer->data + buffer->len : NULL, left ? left + 1 : 0, format,
+                            args);
         va_end(args);
         must(len >= 0);
         char *room = buffer_reserve(buffer, (size_t)len);
-        if (room) {
+        if (room && (left == 0 || (size_t)len > left))
                 vsnprintf(room, (size_t)len + 1, format, again);
+        if (room)
                 buffer->len += (size_t)len;
-        }
         va_end(again);
         return room != NULL;
 }

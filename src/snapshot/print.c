@@ -2,17 +2,25 @@
 
 #include "base/must.h"
 
+static bool is_plain(char c)
+{
+        return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 void text_print_into(struct buffer *out, struct slice text)
 {
         bool fits = buffer_append(out, SLICE("\""));
-        for (size_t i = 0; i < text.len; i++) {
-                unsigned char c = (unsigned char)text.data[i];
-                if (c < ' ' || c >= 0x7f)
-                        fits = fits && buffer_printf(out, "\\x%02x", c);
-                else if (c == '"' || c == '\\')
-                        fits = fits && buffer_printf(out, "\\%c", c);
-                else
-                        fits = fits && buffer_append(out, slice_from(text.data + i, 1));
+        while (text.len > 0) {
+                size_t plain = 0;
+                while (plain < text.len && is_plain(text.data[plain]))
+                        plain++;
+                fits = fits && buffer_append(out, slice_sub(text, 0, plain));
+                text = slice_skip(text, plain);
+                if (text.len == 0)
+                        break;
+                unsigned char c = (unsigned char)text.data[0];
+                fits = fits && buffer_printf(out, c == '"' || c == '\\' ? "\\%c" : "\\x%02x", c);
+                text = slice_skip(text, 1);
         }
         must(fits && buffer_append(out, SLICE("\"")));
 }

@@ -1,6 +1,5 @@
 #include "control/api/object.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/must.h"
@@ -264,17 +263,29 @@ bool objects_add(struct objects *objects, const struct node *document, struct er
         return kind_unknown(objects, document, group, err);
 }
 
+static bool id_put(char **at, const char *end, struct slice text)
+{
+        if (text.len > (size_t)(end - *at))
+                return false;
+        if (text.len > 0)
+                memcpy(*at, text.data, text.len);
+        *at += text.len;
+        return true;
+}
+
 const struct object *objects_find(const struct objects *objects, enum object_kind kind,
                                   struct slice namespace, struct slice name)
 {
         const struct kind_row *row = &kind_rows[kind];
-        char id[512];
-        int len = row->cluster ? snprintf(id, sizeof(id), "%s %.*s", row->name, SLICE_ARG(name))
-                               : snprintf(id, sizeof(id), "%s %.*s/%.*s", row->name,
-                                          SLICE_ARG(namespace), SLICE_ARG(name));
-        if (len < 0 || (size_t)len >= sizeof(id))
+        char id[512], *at = id;
+        const char *end = id + sizeof(id);
+        if (!id_put(&at, end, slice_of(row->name)) || !id_put(&at, end, SLICE(" ")))
+                return NULL;
+        if (!row->cluster && (!id_put(&at, end, namespace) || !id_put(&at, end, SLICE("/"))))
+                return NULL;
+        if (!id_put(&at, end, name))
                 return NULL; /* longer than any name that was let in */
-        return map_find(&objects->by_id, slice_from(id, (size_t)len));
+        return map_find(&objects->by_id, slice_from(id, (size_t)(at - id)));
 }
 
 const char *object_kind_name(enum object_kind kind)
