@@ -32,6 +32,7 @@ struct worker_counters {
         /* By reason; and what ReportOnly policies would have refused. */
         struct counter refused[REASON_COUNT], would_refuse[REASON_COUNT];
         struct counter requests_refused[REASON_COUNT], requests_would_refuse[REASON_COUNT];
+        struct counter backend_tls_refused[REASON_COUNT]; /* backends, by us */
         struct histogram handshake_us, request_us, upstream_us;
 };
 

@@ -108,7 +108,10 @@ static bool print_refusals(const struct event_hub *hub, struct buffer *out)
                              "pingate_requests_would_refuse_total",
                              "Requests that a ReportOnly policy of a route or rule would have "
                              "refused, by reason.",
-                             out);
+                             out) &&
+               print_reasons(hub, offsetof(struct worker_counters, backend_tls_refused),
+                             "pingate_backend_handshakes_refused_total",
+                             "TLS handshakes with backends that failed, by reason.", out);
 }
 
 static bool print_histogram(const struct event_hub *hub, size_t offset, const char *metric,

@@ -101,9 +101,13 @@ static void on_failed(enum upstream_failure failure, void *self)
                 [UPSTREAM_NO_ADDRESS] = {TRY_CONNECTION, 503, "backend_name_unresolved"},
                 [UPSTREAM_CONNECT_FAILED] = {TRY_CONNECTION, 502, "backend_connect_failed"},
                 [UPSTREAM_CONNECT_TIMEOUT] = {TRY_TIMEOUT, 504, "backend_connect_timeout"},
-                [UPSTREAM_TLS_FAILED] = {TRY_CONNECTION, 502, "backend_tls_failed"},
+                [UPSTREAM_TLS_FAILED] = {TRY_CONNECTION, 502, NULL}, /* by its reason */
         };
-        exchange_try_failed(self, &faults[failure]);
+        struct exchange *exchange = self;
+        struct try_fault fault = faults[failure];
+        if (failure == UPSTREAM_TLS_FAILED)
+                fault.fault = upstream_tls_fault(exchange->call.lease.tls_reason);
+        exchange_try_failed(exchange, &fault);
 }
 
 static void on_moved(unsigned moved, void *self)

@@ -221,6 +221,8 @@ static void init_pool(struct worker *worker, bool local_names)
         options.random_state = &worker->random_state;
         options.connect_ms_max = worker->limits->connect_ms;
         options.local_names = local_names;
+        options.worker = worker->index;
+        options.path_cache = worker->cache;
         worker->pool = upstream_pool_open(&options);
 }
 

@@ -6,22 +6,9 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-#include "tls/certificate.h"
+#include "tls/contexts.h"
 #include "trust/hash.h"
 #include "trust/policy.h"
-
-struct tls_context { /* of one worker and port */
-        SSL_CTX *ssl;
-        struct digest inputs;
-        struct trust_store *store; /* NULL: no certificates are asked for, or no usable CA */
-};
-
-struct tls_contexts {
-        size_t workers, ports;
-        struct tls_context *contexts;         /* [worker * ports + port] */
-        struct tls_certificate *certificates; /* as snapshot->certificates */
-        size_t certificate_count;
-};
 
 static void contexts_free(void *self)
 {
@@ -32,13 +19,14 @@ static void contexts_free(void *self)
         }
         for (size_t i = 0; i < all->certificate_count; i++)
                 tls_certificate_done(&all->certificates[i]);
+        tls_backends_free(all);
         free(all->contexts);
         free(all->certificates);
         free(all);
 }
 
-static const struct tls_certificate *certificate_find(const struct snapshot *snapshot,
-                                                      const struct server_certificate *wanted)
+const struct tls_certificate *tls_certificate_find(const struct snapshot *snapshot,
+                                                   const struct server_certificate *wanted)
 {
         const struct tls_contexts *all = snapshot->tls;
         for (size_t i = 0; i < all->certificate_count; i++) {
@@ -59,13 +47,13 @@ static const struct listener *first_served(const struct port *port)
 
 static int key_type(const struct snapshot *snapshot, const struct server_certificate *source)
 {
-        return EVP_PKEY_get_base_id(certificate_find(snapshot, source)->key);
+        return EVP_PKEY_get_base_id(tls_certificate_find(snapshot, source)->key);
 }
 
 static bool is_named(const struct snapshot *snapshot, const struct server_certificate *source,
                      const char *server_name)
 {
-        X509 *leaf = certificate_find(snapshot, source)->leaf;
+        X509 *leaf = tls_certificate_find(snapshot, source)->leaf;
         return server_name && X509_check_host(leaf, server_name, 0, 0, NULL) == 1;
 }
 
@@ -96,15 +84,12 @@ static bool has_choice(const struct snapshot *snapshot, const struct listener *l
         return false;
 }
 
-/* Everything that I14, I15 and I18 forbid, off; buffers only while bytes wait. */
-static void set_options(SSL_CTX *ctx)
+void tls_context_restrict(SSL_CTX *ctx)
 {
         SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION); /* whatever openssl.cnf says */
-        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-                                         SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                         SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
-        SSL_CTX_set_num_tickets(ctx, 0);
+        SSL_CTX_set_options(ctx,
+                            SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_max_early_data(ctx, 0);
         SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
@@ -115,7 +100,7 @@ static void set_options(SSL_CTX *ctx)
         SSL_CTX_set_security_level(ctx, 2);
 }
 
-static bool set_algorithms(SSL_CTX *ctx)
+bool tls_context_set_algorithms(SSL_CTX *ctx)
 {
         /* No SHA-1 and no DSA: what the judge refuses is not asked for (I9). */
         static const char signatures[] =
@@ -148,9 +133,12 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         const struct tls_hooks *hooks = options->hooks;
         SSL_CTX *ctx = out->ssl =
                 SSL_CTX_new_ex(tls_library_context(options->library), NULL, TLS_server_method());
-        if (!ctx || !set_algorithms(ctx))
+        if (!ctx || !tls_context_set_algorithms(ctx))
                 return error_set(err, ERROR_SYSTEM, "OpenSSL gives no server context");
-        set_options(ctx);
+        tls_context_restrict(ctx);
+        SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                         SSL_OP_IGNORE_UNEXPECTED_EOF);
+        SSL_CTX_set_num_tickets(ctx, 0);
         /* Even with resumption off: OpenSSL refuses a session of another context only if both have
          * an id (nginx CVE-2025-23419). */
         SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"pingate", 7);
@@ -163,7 +151,7 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
                 const struct server_certificate *wanted = first->certificates[i];
                 if (!is_chosen(snapshot, first, i, NULL))
                         continue;
-                if (!tls_certificate_load(certificate_find(snapshot, wanted), ctx, NULL, err))
+                if (!tls_certificate_load(tls_certificate_find(snapshot, wanted), ctx, NULL, err))
                         return error_wrap(err, "%.*s", SLICE_ARG(wanted->source));
         }
         return true;
@@ -262,7 +250,7 @@ bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *sn
                 if (!context_make(snapshot, former, options, i, err))
                         return false;
         }
-        return true;
+        return tls_backends_build(former, snapshot, options, err);
 }
 
 bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
@@ -301,7 +289,7 @@ bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct po
                 if (!is_chosen(snapshot, listener, i, server_name))
                         continue;
                 const struct tls_certificate *certificate =
-                        certificate_find(snapshot, listener->certificates[i]);
+                        tls_certificate_find(snapshot, listener->certificates[i]);
                 if (!tls_certificate_load(certificate, NULL, ssl, NULL)) {
                         ERR_clear_error();
                         return false;

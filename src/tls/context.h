@@ -1,6 +1,7 @@
 /* The TLS side of a snapshot: for every worker and port one SSL_CTX with its own store of the
- * port's CAs, so that workers share no lock. Built on the control thread before a snapshot is
- * published, stored in snapshot->tls, let go with it; an SSL keeps its context alive by itself.
+ * port's CAs, so that workers share no lock, and the same for backends (backend.h). Built on the
+ * control thread before a snapshot is published, stored in snapshot->tls, let go with it; an SSL
+ * keeps its context alive by itself.
  *
  * A context holds everything that decides how a client is judged (I19); the server name chooses a
  * certificate and a listener, and no callback ever exchanges the context (design: a context without

@@ -85,7 +85,8 @@ void upstream_pool_close(struct upstream_pool *pool, on_pool_closed_fn on_closed
 static size_t load_of(const struct upstream_lease *lease, size_t index)
 {
         const struct endpoint *endpoint = &lease->backend->endpoints[index];
-        struct upstream_target *target = target_find(lease->pool, &endpoint->address);
+        struct upstream_target *target =
+                target_find(lease->pool, lease->backend, &endpoint->address);
         return target ? target->leased : 0;
 }
 
@@ -124,7 +125,7 @@ static void lease_fail(struct upstream_lease *lease, enum upstream_failure failu
 {
         const struct upstream_callbacks *callbacks = lease->callbacks;
         void *self = lease->self;
-        *lease = (struct upstream_lease){0};
+        *lease = (struct upstream_lease){.tls_reason = lease->tls_reason};
         callbacks->on_failed(failure, self);
 }
 
@@ -221,14 +222,31 @@ void lease_connect_failed(struct upstream_lease *lease, enum upstream_failure fa
         try_other(lease, failure);
 }
 
+void lease_tls_failed(struct upstream_lease *lease, enum reason reason)
+{
+        counter_add(&lease->pool->options.counters->backend_tls_refused[reason], 1);
+        lease->tls_reason = reason;
+        if (reason == REASON_PORT_NOT_USABLE)
+                fail_later(lease, UPSTREAM_TLS_FAILED);
+        else
+                try_other(lease, UPSTREAM_TLS_FAILED);
+}
+
+/* Nobody can be whom the policy asks for: not even asked, and never in the clear. */
+static bool tls_is_closed(const struct backend *backend)
+{
+        struct slice why;
+        return backend->tls && client_policy_is_closed(backend->tls->peer, &why);
+}
+
 static void lease_start(struct upstream_lease *lease, struct upstream_lease wanted)
 {
         must(lease->pool == NULL && wanted.pool->on_closed == NULL);
         *lease = wanted;
         if (lease->backend->endpoint_count == 0)
                 fail_later(lease, UPSTREAM_NO_ENDPOINT);
-        else if (lease->backend->tls)
-                fail_later(lease, UPSTREAM_TLS_FAILED); /* never in the clear */
+        else if (tls_is_closed(lease->backend))
+                lease_tls_failed(lease, REASON_PORT_NOT_USABLE);
         else
                 lease_try(lease);
 }

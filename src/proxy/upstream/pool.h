@@ -1,7 +1,8 @@
-/* Connections to backends: one pool a worker, keyed by address, HTTP/1.1 in the clear for now. An
- * exchange leases a connection for one request and its response and gives it back; it is kept for
- * reuse only if both messages ended cleanly (I30), and any byte or event on a kept one ends it.
- * Bounded in all: connections kept, names remembered, time to connect, time kept idle.
+/* Connections to backends: one pool a worker, keyed by address and by what a BackendTLSPolicy says
+ * (the digest of it), so that none that was made under one policy serves under another. An exchange
+ * leases a connection for one request and its response and gives it back; it is kept for reuse only
+ * if both messages ended cleanly (I30), and any byte or event on a kept one ends it. Bounded in
+ * all: connections kept, names remembered, time to connect, time kept idle.
  *
  * Of a backend's endpoints two are drawn at random and the one with fewer requests under way is
  * taken. When connecting fails, one other endpoint is tried. Endpoints with a dns_name are resolved
@@ -10,11 +11,13 @@
 
 #include <sys/types.h>
 
+#include "base/reason.h"
 #include "base/wheel.h"
 #include "event/counters.h"
 #include "proxy/upstream/tasks.h"
 #include "snapshot/snapshot.h"
 
+struct path_cache;
 struct upstream_pool;
 struct upstream_socket;
 
@@ -25,8 +28,10 @@ struct upstream_options { /* what it points to outlives the pool */
         struct worker_counters *counters;
         uint64_t *random_state;
         uint64_t connect_ms_max, idle_ms_max, dns_ttl_ms;
-        size_t idle_max;          /* kept in all */
-        size_t idle_endpoint_max; /* of them, to one address */
+        size_t worker;                 /* whose pool it is: TLS contexts are a worker's own */
+        struct path_cache *path_cache; /* that worker's; may be NULL */
+        size_t idle_max;               /* kept in all */
+        size_t idle_endpoint_max;      /* of them, to one address */
         /* Names that resolve to loopback or link-local addresses: a name must not reach what
          * listens only for us, but in files mode, where whoever wrote the file may. */
         bool local_names;
@@ -47,6 +52,8 @@ enum upstream_failure {
         UPSTREAM_CONNECT_TIMEOUT, /* 504 */
         UPSTREAM_TLS_FAILED,      /* 502: the backend is not who it must be, or speaks no TLS */
 };
+/* The fault of an UPSTREAM_TLS_FAILED, for the access log: "backend_untrusted". */
+const char *upstream_tls_fault(enum reason reason);
 
 /* None runs before upstream_lease has returned. Each may give the lease back. */
 struct upstream_callbacks {
@@ -73,6 +80,7 @@ struct upstream_lease {
         bool reused;
         bool fresh; /* asked for: take no kept connection */
         enum upstream_failure failure;
+        enum reason tls_reason; /* of UPSTREAM_TLS_FAILED; told when the lease is over, too */
         struct task task;
         struct dns_wait wait;
 };
@@ -104,6 +112,8 @@ void upstream_detach(struct upstream_lease *lease);
 void upstream_abort(struct upstream_lease *lease);
 /* What on_event is wanted for. It also runs when the connection breaks. */
 void upstream_want(struct upstream_lease *lease, bool read, bool write);
+/* ALPN chose HTTP/2. False in the clear. */
+bool upstream_is_h2(const struct upstream_lease *lease);
 
 /* The worker's fast generator (splitmix64): for balance and for names of requests, not secrets. */
 uint64_t random_next(uint64_t *state);

@@ -18,21 +18,34 @@ static socklen_t address_len(const struct sockaddr_storage *address)
                                               : sizeof(struct sockaddr_in);
 }
 
-struct upstream_target *target_find(struct upstream_pool *pool,
-                                    const struct sockaddr_storage *address)
+static struct slice key_make(const struct backend *backend, const struct sockaddr_storage *address,
+                             char into[static TARGET_KEY_MAX])
 {
-        return map_find(&pool->targets, slice_from(address, address_len(address)));
+        size_t len = address_len(address);
+        memcpy(into, address, len);
+        if (backend->tls) {
+                memcpy(into + len, backend->tls->digest.bytes, DIGEST_BYTES);
+                len += DIGEST_BYTES;
+                into[len++] = (char)backend->protocol;
+        }
+        return slice_from(into, len);
 }
 
-static struct upstream_target *target_of(struct upstream_pool *pool,
+struct upstream_target *target_find(struct upstream_pool *pool, const struct backend *backend,
+                                    const struct sockaddr_storage *address)
+{
+        char key[TARGET_KEY_MAX];
+        return map_find(&pool->targets, key_make(backend, address, key));
+}
+
+static struct upstream_target *target_of(struct upstream_pool *pool, const struct backend *backend,
                                          const struct sockaddr_storage *address)
 {
-        struct upstream_target *target = target_find(pool, address);
+        struct upstream_target *target = target_find(pool, backend, address);
         if (target)
                 return target;
         target = NEW(struct upstream_target);
-        memcpy(&target->address, address, address_len(address));
-        target->key = slice_from(&target->address, address_len(address));
+        target->key = key_make(backend, address, target->key_bytes);
         map_set(&pool->targets, target->key, target);
         return target;
 }
@@ -72,7 +85,9 @@ void socket_keep(struct upstream_socket *socket)
         struct upstream_pool *pool = socket->pool;
         struct upstream_target *target = socket->target;
         must(socket->state == SOCKET_LEASED);
-        if (pool->on_closed || pool->idle_count >= pool->options.idle_max ||
+        task_cancel(&pool->tasks, &socket->task);
+        if ((socket->tls && !socket_tls_is_reusable(socket->tls)) || pool->on_closed ||
+            pool->idle_count >= pool->options.idle_max ||
             target->idle_count >= pool->options.idle_endpoint_max) {
                 socket_close(socket);
                 return;
@@ -98,12 +113,14 @@ static bool is_quiet(const struct upstream_socket *socket)
 {
         char byte;
         ssize_t n = recv(socket->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (socket->tls && !socket_tls_is_reusable(socket->tls))
+                return false;
         return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 struct upstream_socket *socket_reuse(struct upstream_lease *lease)
 {
-        struct upstream_target *target = target_find(lease->pool, &lease->address);
+        struct upstream_target *target = target_find(lease->pool, lease->backend, &lease->address);
         while (target && target->idle) {
                 struct upstream_socket *socket = target->idle;
                 if (!is_quiet(socket)) {
@@ -127,6 +144,7 @@ static void on_handle_closed(uv_handle_t *handle)
         struct upstream_socket *socket = handle->data;
         struct upstream_pool *pool = socket->pool;
         close(socket->fd);
+        must(!socket->tls);
         socket->target->closing--;
         target_drop_unused(pool, socket->target);
         free(socket);
@@ -137,6 +155,9 @@ void socket_close(struct upstream_socket *socket)
 {
         must(socket->state != SOCKET_CLOSED);
         deadline_clear(&socket->deadline);
+        task_cancel(&socket->pool->tasks, &socket->task);
+        socket_tls_close(socket->tls);
+        socket->tls = NULL;
         if (socket->state == SOCKET_IDLE)
                 idle_unlink(socket);
         else
@@ -145,6 +166,51 @@ void socket_close(struct upstream_socket *socket)
         socket->state = SOCKET_CLOSED;
         socket->lease = NULL;
         uv_close((uv_handle_t *)&socket->poll, on_handle_closed);
+}
+
+static void socket_ready(struct upstream_socket *socket)
+{
+        deadline_clear(&socket->deadline);
+        socket->state = SOCKET_LEASED;
+        poll_for(socket, UV_READABLE);
+        lease_connected(socket->lease);
+}
+
+static void handshake_failed(struct upstream_socket *socket, enum reason reason)
+{
+        struct upstream_lease *lease = socket->lease;
+        socket_close(socket);
+        lease_tls_failed(lease, reason);
+}
+
+static void handshake_go_on(struct upstream_socket *socket)
+{
+        enum reason reason = REASON_INTERNAL;
+        switch (socket_tls_handshake(socket->tls, &reason)) {
+        case TLS_STEP_DONE:
+                socket_ready(socket);
+                break;
+        case TLS_STEP_READ:
+                poll_for(socket, UV_READABLE);
+                break;
+        case TLS_STEP_WRITE:
+                poll_for(socket, UV_WRITABLE);
+                break;
+        case TLS_STEP_FAILED:
+                handshake_failed(socket, reason);
+                break;
+        }
+}
+
+/* The deadline of connecting goes on. */
+static void handshake_begin(struct upstream_socket *socket)
+{
+        socket->state = SOCKET_HANDSHAKING;
+        socket->tls = socket_tls_open(socket->lease, socket->fd);
+        if (socket->tls)
+                handshake_go_on(socket);
+        else
+                handshake_failed(socket, REASON_INTERNAL);
 }
 
 static void connect_done(struct upstream_socket *socket)
@@ -157,10 +223,10 @@ static void connect_done(struct upstream_socket *socket)
                 lease_connect_failed(lease, UPSTREAM_CONNECT_FAILED);
                 return;
         }
-        deadline_clear(&socket->deadline);
-        socket->state = SOCKET_LEASED;
-        poll_for(socket, UV_READABLE);
-        lease_connected(lease);
+        if (lease->backend->tls)
+                handshake_begin(socket);
+        else
+                socket_ready(socket);
 }
 
 static void on_connect_expired(struct deadline *deadline)
@@ -195,6 +261,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         case SOCKET_CONNECTING:
                 connect_done(socket);
                 break;
+        case SOCKET_HANDSHAKING:
+                handshake_go_on(socket);
+                break;
         case SOCKET_LEASED:
                 socket->lease->callbacks->on_event(socket->lease->self);
                 break;
@@ -217,12 +286,36 @@ static void poll_for(struct upstream_socket *socket, int events)
         poll_set(socket, events);
 }
 
+static void on_buffered(struct task *task)
+{
+        struct upstream_socket *socket = CONTAINER_OF(task, struct upstream_socket, task);
+        must(socket->state == SOCKET_LEASED);
+        socket->lease->callbacks->on_event(socket->lease->self);
+}
+
+void socket_want(struct upstream_socket *socket, int events)
+{
+        must(socket->state == SOCKET_LEASED);
+        task_cancel(&socket->pool->tasks, &socket->task);
+        if (socket->tls && (events & UV_READABLE)) {
+                events |= socket->tls->blocked ? UV_WRITABLE : 0;
+                if (socket_tls_has_input(socket->tls))
+                        task_queue_put(&socket->pool->tasks, &socket->task, on_buffered);
+        }
+        poll_for(socket, events);
+}
+
 void upstream_want(struct upstream_lease *lease, bool read, bool write)
 {
         /* While neither is wanted a break goes unseen: it is found when there is room again. */
         int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
-        must(lease->socket && lease->socket->state == SOCKET_LEASED);
-        poll_for(lease->socket, events);
+        must(lease->socket);
+        socket_want(lease->socket, events);
+}
+
+bool upstream_is_h2(const struct upstream_lease *lease)
+{
+        return lease->socket->tls && lease->socket->tls->h2;
 }
 
 static int socket_open(const struct sockaddr_storage *address)
@@ -255,7 +348,7 @@ struct upstream_socket *socket_connect(struct upstream_lease *lease)
                 return NULL;
         }
         socket->poll.data = socket;
-        socket->target = target_of(pool, &lease->address);
+        socket->target = target_of(pool, lease->backend, &lease->address);
         socket->target->leased++;
         socket->state = SOCKET_CONNECTING;
         pool->open_handles++;
@@ -277,10 +370,14 @@ static ssize_t result_of(ssize_t n)
 
 ssize_t socket_send(struct upstream_socket *socket, struct slice bytes)
 {
+        if (socket->tls)
+                return socket_tls_send(socket->tls, bytes);
         return result_of(send(socket->fd, bytes.data, bytes.len, MSG_NOSIGNAL));
 }
 
 ssize_t socket_receive(struct upstream_socket *socket, char *into, size_t room)
 {
+        if (socket->tls)
+                return socket_tls_receive(socket->tls, into, room);
         return result_of(recv(socket->fd, into, room, 0));
 }

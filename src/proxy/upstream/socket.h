@@ -2,14 +2,23 @@
  * proxy/upstream. */
 #pragma once
 
+#include <netinet/in.h>
+
+#include "base/digest.h"
 #include "base/map.h"
 #include "proxy/upstream/dns.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/socket_tls.h"
 
-/* All connections to one address; goes when the last of them does. */
+enum {
+        TARGET_KEY_MAX = sizeof(struct sockaddr_in6) + DIGEST_BYTES + 1
+};
+
+/* All connections to one address that may stand for each other: of one BackendTLSPolicy and what
+ * was offered by ALPN, or in the clear. Goes when the last of them does. */
 struct upstream_target {
-        struct slice key; /* the bytes of `address` that tell it from others */
-        struct sockaddr_storage address;
+        struct slice key; /* key_bytes */
+        char key_bytes[TARGET_KEY_MAX];
         struct upstream_socket *idle; /* the last one used first */
         size_t idle_count;
         size_t leased; /* and connecting */
@@ -18,6 +27,7 @@ struct upstream_target {
 
 enum socket_state {
         SOCKET_CONNECTING,
+        SOCKET_HANDSHAKING, /* connected; TLS is not */
         SOCKET_LEASED,
         SOCKET_IDLE,
         SOCKET_CLOSED, /* waits for libuv to let go */
@@ -26,12 +36,14 @@ enum socket_state {
 struct upstream_socket {
         struct upstream_pool *pool;
         struct upstream_target *target;
-        struct upstream_lease *lease;         /* of CONNECTING and LEASED */
+        struct upstream_lease *lease;         /* of all but IDLE and CLOSED */
         struct upstream_socket *next, **link; /* of IDLE, in the target's list */
         enum socket_state state;
         int fd;
-        int events; /* that are polled for */
-        int wanted; /* that matter: a part of them */
+        struct socket_tls *tls; /* NULL: in the clear */
+        struct task task;       /* what TLS has already read is looked at in the next turn */
+        int events;             /* that are polled for */
+        int wanted;             /* that matter: a part of them */
         uv_poll_t poll;
         struct deadline deadline; /* to connect, or to be used again */
 };
@@ -47,7 +59,7 @@ struct upstream_pool {
         void *self;
 };
 
-struct upstream_target *target_find(struct upstream_pool *pool,
+struct upstream_target *target_find(struct upstream_pool *pool, const struct backend *backend,
                                     const struct sockaddr_storage *address);
 /* Starts connecting. NULL: the machine said no at once. */
 struct upstream_socket *socket_connect(struct upstream_lease *lease);
@@ -60,6 +72,9 @@ void socket_keep(struct upstream_socket *socket);
 void socket_close(struct upstream_socket *socket);
 void pool_handle_closed(struct upstream_pool *pool);
 
+void socket_want(struct upstream_socket *socket, int events);
+
 /* In pool.c: what became of connecting. */
 void lease_connected(struct upstream_lease *lease);
 void lease_connect_failed(struct upstream_lease *lease, enum upstream_failure failure);
+void lease_tls_failed(struct upstream_lease *lease, enum reason reason);

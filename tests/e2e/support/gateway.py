@@ -79,7 +79,7 @@ def http_listener(name, port, hostname=None):
 
 
 def gateway(listeners, default=None, per_port=None, name="edge", annotations="", namespace="edge",
-            address="127.0.0.1"):
+            address="127.0.0.1", client_certificate=None):
     tls = ""
     if default is not None or per_port:
         tls = "  tls:\n    frontend:\n      default:" + (" {}\n" if not default else "\n" + indent(default, 8) + "\n")
@@ -87,6 +87,9 @@ def gateway(listeners, default=None, per_port=None, name="edge", annotations="",
             tls += "      perPort:\n"
             for port, config in per_port.items():
                 tls += f"      - port: {port}\n        tls:" + (" {}\n" if not config else "\n" + indent(config, 10) + "\n")
+    if client_certificate:
+        tls = tls or "  tls:\n"
+        tls += f"    backend: {{clientCertificateRef: {{name: {client_certificate}}}}}\n"
     return f"""---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -131,6 +134,23 @@ spec:
 {hosts}  rules:
 {indent(rules, 2)}
 """
+
+
+def backend_tls(hostname, name="app", service="app", cas=("backend-ca",), alt_names=(), options=None, created=None,
+                namespace="edge"):
+    refs = ", ".join(f'{{group: "", kind: ConfigMap, name: {ca}}}' for ca in cas)
+    alt = "".join(f'    - {{type: {kind}, {kind.lower()}: "{value}"}}\n' for kind, value in alt_names)
+    options = "".join(f'    {key}: "{value}"\n' for key, value in (options or {}).items())
+    return f"""---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {{name: {name}, namespace: {namespace}{f', creationTimestamp: "{created}"' if created else ''}}}
+spec:
+  targetRefs: [{{group: "", kind: Service, name: {service}}}]
+  validation:
+    caCertificateRefs: [{refs}]
+    hostname: {hostname}
+{'    subjectAltNames:' + chr(10) + alt if alt else ''}{'  options:' + chr(10) + options if options else ''}"""
 
 
 class Gateway:
