@@ -116,22 +116,45 @@ bool host_intersect(struct slice a, struct slice b, struct slice *out)
 struct host_table {
         struct frozen_map names;
         void *any; /* of the empty pattern */
+        struct host_entry *kept;
+        size_t kept_count;
 };
+
+/* False: the pattern is there already. */
+static bool pattern_put(struct host_table *table, struct slice pattern, void *value)
+{
+        if (pattern.len == 0 && table->any)
+                return false;
+        if (pattern.len == 0) {
+                table->any = value;
+                return true;
+        }
+        size_t before = table->names.count;
+        frozen_map_put(&table->names, slice_skip(pattern, is_wildcard(pattern)), value);
+        return table->names.count > before;
+}
 
 struct host_table *host_table_build(const struct host_entry *entries, size_t count,
                                     struct arena *arena)
 {
         struct host_table *table = ARENA_NEW(arena, struct host_table);
         frozen_map_init(&table->names, count, arena);
+        table->kept = ARENA_ARRAY(arena, struct host_entry, count);
         for (size_t i = 0; i < count; i++) {
                 struct slice pattern = host_normalize(entries[i].pattern, arena);
-                if (pattern.len == 0)
-                        table->any = table->any ? table->any : entries[i].value;
-                else
-                        frozen_map_put(&table->names, slice_skip(pattern, is_wildcard(pattern)),
-                                       entries[i].value);
+                if (pattern_put(table, pattern, entries[i].value))
+                        table->kept[table->kept_count++] =
+                                (struct host_entry){pattern, entries[i].value};
         }
         return table;
+}
+
+bool host_table_next(const struct host_table *table, size_t *at, struct host_entry *out)
+{
+        if (*at == table->kept_count)
+                return false;
+        *out = table->kept[(*at)++];
+        return true;
 }
 
 void *host_table_find(const struct host_table *table, struct slice host)

@@ -31,3 +31,5 @@ struct host_table *host_table_build(const struct host_entry *entries, size_t cou
 /* The value of the most specific pattern that matches; NULL: none does. A host that is empty (no
  * SNI) matches only the empty pattern. */
 void *host_table_find(const struct host_table *table, struct slice host);
+/* The patterns that the table keeps, as they were given. *at starts at 0. */
+bool host_table_next(const struct host_table *table, size_t *at, struct host_entry *out);

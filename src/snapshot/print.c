@@ -131,10 +131,18 @@ static void certificate_put(struct buffer *out, const struct server_certificate 
         must(buffer_append(out, SLICE("\n")));
 }
 
+static const char *const listener_names[] = {
+        [LISTENER_HTTP] = "",
+        [LISTENER_HTTPS] = "",
+        [LISTENER_TLS_TERMINATE] = "tls ",
+        [LISTENER_TLS_PASSTHROUGH] = "passthrough ",
+        [LISTENER_TCP] = "tcp ",
+};
+
 static void listener_put(struct buffer *out, const struct snapshot *snapshot,
                          const struct listener *listener)
 {
-        must(buffer_append(out, SLICE("  listener ")));
+        must(buffer_printf(out, "  listener %s", listener_names[listener->kind]));
         text_print_into(out, listener->gateway);
         must(buffer_append(out, SLICE(" ")));
         text_print_into(out, listener->name);
@@ -150,13 +158,26 @@ static void listener_put(struct buffer *out, const struct snapshot *snapshot,
                 certificate_put(out, listener->certificates[i]);
         if (listener->routes)
                 routes_print_into(snapshot, listener->routes, out);
+        if (listener->streams)
+                streams_print_into(snapshot, listener->streams, out);
+}
+
+/* A PORT_TLS with HTTPS listeners is what people call https. */
+static const char *protocol_name(const struct port *port)
+{
+        if (port->protocol != PORT_TLS)
+                return port->protocol == PORT_HTTP ? "http" : "tcp";
+        for (size_t i = 0; i < port->listener_count; i++)
+                if (port->listeners[i].kind == LISTENER_HTTPS)
+                        return "https";
+        return "tls";
 }
 
 static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port)
 {
         must(buffer_append(out, SLICE("port ")));
         text_print_into(out, port->text);
-        must(buffer_printf(out, " %s gateway=", port->protocol == PORT_TLS ? "https" : "http"));
+        must(buffer_printf(out, " %s gateway=", protocol_name(port)));
         text_print_into(out, port->gateway);
         must(buffer_append(out, SLICE("\n")));
         if (port->client)
@@ -180,9 +201,11 @@ static void backend_tls_put(struct buffer *out, const struct backend_tls *tls)
 
 static void backend_put(struct buffer *out, const struct backend *backend)
 {
+        static const char *const protocols[] = {
+                [BACKEND_HTTP] = "", [BACKEND_HTTP2] = " http2", [BACKEND_TCP] = " tcp"};
         must(buffer_append(out, SLICE("backend ")));
         text_print_into(out, backend->name);
-        must(buffer_append(out, SLICE("\n")));
+        must(buffer_printf(out, "%s\n", protocols[backend->protocol]));
         if (backend->tls)
                 backend_tls_put(out, backend->tls);
         for (size_t i = 0; i < backend->endpoint_count; i++) {

@@ -118,10 +118,10 @@ static void filters_put(struct buffer *out, const char *indent, const struct rou
 }
 
 static void targets_put(struct buffer *out, const struct snapshot *snapshot,
-                        const struct route_rule *rule)
+                        const struct route_backend *targets, size_t count)
 {
-        for (size_t i = 0; i < rule->backend_count; i++) {
-                const struct route_backend *target = &rule->backends[i];
+        for (size_t i = 0; i < count; i++) {
+                const struct route_backend *target = &targets[i];
                 bool valid = target->backend < snapshot->backend_count;
                 const struct backend *backend = valid ? &snapshot->backends[target->backend] : NULL;
                 if (backend)
@@ -179,6 +179,19 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
                 filters_put(out, "      ", &line.rule->filters);
                 timeouts_put(out, &line.rule->timeouts);
                 retry_put(out, line.rule->retry);
-                targets_put(out, snapshot, line.rule);
+                targets_put(out, snapshot, line.rule->backends, line.rule->backend_count);
+        }
+}
+
+void streams_print_into(const struct snapshot *snapshot, const struct host_table *streams,
+                        struct buffer *out)
+{
+        struct host_entry entry;
+        for (size_t at = 0; host_table_next(streams, &at, &entry);) {
+                const struct stream_route *stream = entry.value;
+                label_put(out, "    stream host=", entry.pattern);
+                label_put(out, " to ", stream->route);
+                must(buffer_append(out, SLICE("\n")));
+                targets_put(out, snapshot, stream->backends, stream->backend_count);
         }
 }

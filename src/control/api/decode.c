@@ -232,6 +232,21 @@ bool text_map_read(struct decoder *d, const struct node *node, void *out, struct
         return true;
 }
 
+/* max: of its keys; item_max: of each value's length. */
+static bool map_check(struct decoder *d, const struct field *field, const struct text_map *map,
+                      const struct node *node, struct error *err)
+{
+        if (field->max && map->count > (size_t)field->max)
+                return decode_error(d, node, err, "has %zu keys, wants at most %" PRId64,
+                                    map->count, field->max);
+        for (size_t i = 0; field->item_max && i < map->count; i++)
+                if (map->items[i].value.len > (size_t)field->item_max)
+                        return decode_error(d, node->children[i], err,
+                                            "has %zu characters, wants at most %" PRId64,
+                                            map->items[i].value.len, field->item_max);
+        return true;
+}
+
 const struct slice *text_map_find(const struct text_map *map, struct slice key)
 {
         for (size_t i = 0; i < map->count; i++)
@@ -278,7 +293,7 @@ static bool field_decode(struct decoder *d, const struct field *field, const str
         case FIELD_TEXTS:
                 return texts_read(d, field, node, at, err);
         case FIELD_MAP:
-                return text_map_read(d, node, at, err);
+                return text_map_read(d, node, at, err) && map_check(d, field, at, node, err);
         case FIELD_OBJECT:
                 return object_read(d, field, node, at, err);
         case FIELD_OBJECTS:

@@ -41,7 +41,7 @@ enum field_kind {
         FIELD_MOMENT,   /* int64_t, Unix seconds; written as RFC 3339 has it */
         FIELD_DURATION, /* uint32_t, milliseconds; written as GEP-2257 has it */
         FIELD_TEXTS,    /* LIST(struct slice); each of 1 to item_max characters */
-        FIELD_MAP,      /* struct text_map */
+        FIELD_MAP,      /* struct text_map; max is of keys, item_max of each value's length */
         FIELD_OBJECT,   /* pointer to a struct of `shape`; NULL: absent */
         FIELD_OBJECTS,  /* LIST(struct of `shape`) */
         FIELD_INLINE,   /* a map whose fields belong to the same struct */

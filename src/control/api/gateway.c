@@ -20,27 +20,6 @@ SHAPE(gateway_class_shape, struct gateway_class, class_fields);
 
 /* --- spec.tls: strict, as design.md 1.7 b says --- */
 
-#define REF_FIELDS(group_needed, group_default, kind_needed, kind_default)                           \
-        {"group",    FIELD_TEXT,          offsetof(struct object_ref, group), group_needed,          \
-         .max = 253, .rule = &rule_group, .default_text = group_default},                            \
-                {"kind",                                                                             \
-                 FIELD_TEXT,                                                                         \
-                 offsetof(struct object_ref, kind),                                                  \
-                 kind_needed,                                                                        \
-                 .min = 1,                                                                           \
-                 .max = 63,                                                                          \
-                 .rule = &rule_kind,                                                                 \
-                 .default_text = kind_default},                                                      \
-                {"name", FIELD_TEXT, offsetof(struct object_ref, name), true, .min = 1, .max = 253}, \
-                {"namespace", FIELD_TEXT, offsetof(struct object_ref, namespace),                    \
-                 .min = 1,    .max = 63,  .rule = &rule_label},
-
-static const struct field object_ref_fields[] = {REF_FIELDS(true, NULL, true, NULL)};
-SHAPE(object_ref_shape, struct object_ref, object_ref_fields, .rest = REST_FAILS);
-
-static const struct field secret_ref_fields[] = {REF_FIELDS(false, "", false, "Secret")};
-static SHAPE(secret_ref_shape, struct object_ref, secret_ref_fields, .rest = REST_FAILS);
-
 static bool pins_read(struct decoder *d, const struct node *node, enum pin_kind kind,
                       struct pin_list *out, struct error *err)
 {
@@ -153,124 +132,7 @@ static const struct field gateway_tls_fields[] = {
 };
 static SHAPE(gateway_tls_shape, struct gateway_tls, gateway_tls_fields, .rest = REST_FAILS);
 
-/* --- listeners --- */
-
-static const char *const operators[] = {"In", "NotIn", "Exists", "DoesNotExist", NULL};
-static const struct field requirement_fields[] = {
-        {"key", FIELD_TEXT, offsetof(struct label_requirement, key), true, .min = 1},
-        {"operator", FIELD_TEXT, offsetof(struct label_requirement, operator), true,
-         .values = operators},
-        {"values", FIELD_TEXTS, offsetof(struct label_requirement, values)},
-};
-static SHAPE(requirement_shape, struct label_requirement, requirement_fields, .rest = REST_FAILS);
-
-static const struct field selector_fields[] = {
-        {"matchLabels", FIELD_MAP, offsetof(struct label_selector, match_labels)},
-        {"matchExpressions", FIELD_OBJECTS, offsetof(struct label_selector, match_expressions),
-         .shape = &requirement_shape},
-};
-/* A part that we do not know would be one that selects less. */
-static SHAPE(selector_shape, struct label_selector, selector_fields, .rest = REST_FAILS);
-
-static const char *const from_values[] = {"All", "Selector", "Same", NULL};
-static const struct field namespaces_fields[] = {
-        {"from", FIELD_TEXT, offsetof(struct route_namespaces, from), .values = from_values,
-         .default_text = "Same"},
-        {"selector", FIELD_OBJECT, offsetof(struct route_namespaces, selector),
-         .shape = &selector_shape},
-};
-static SHAPE(namespaces_shape, struct route_namespaces, namespaces_fields, .rest = REST_FAILS);
-
-static const struct field route_kind_fields[] = {
-        {"group", FIELD_TEXT, offsetof(struct route_kind, group), .max = 253, .rule = &rule_group,
-         .default_text = GROUP_GATEWAY},
-        {"kind", FIELD_TEXT, offsetof(struct route_kind, kind), true, .min = 1, .max = 63,
-         .rule = &rule_kind},
-};
-static SHAPE(route_kind_shape, struct route_kind, route_kind_fields);
-
-static const struct field allowed_routes_fields[] = {
-        {"namespaces", FIELD_OBJECT, offsetof(struct allowed_routes, namespaces),
-         .shape = &namespaces_shape},
-        {"kinds", FIELD_OBJECTS, offsetof(struct allowed_routes, kinds), .max = 8,
-         .shape = &route_kind_shape},
-};
-static SHAPE(allowed_routes_shape, struct allowed_routes, allowed_routes_fields,
-             .rest = REST_FAILS);
-
-static const char *const tls_modes[] = {"Terminate", "Passthrough", NULL};
-static bool listener_tls_check(struct decoder *d, void *value, struct error *err)
-{
-        const struct listener_tls *tls = value;
-        if (slice_is(tls->mode, "Terminate") && tls->certificate_refs.count == 0 &&
-            tls->options.count == 0)
-                return decode_error(d, tls->node, err,
-                                    "has neither certificateRefs nor options, wants one of them "
-                                    "when mode is Terminate");
-        return true;
-}
-
-static const struct field listener_tls_fields[] = {
-        {"mode", FIELD_TEXT, offsetof(struct listener_tls, mode), .values = tls_modes,
-         .default_text = "Terminate"},
-        {"certificateRefs", FIELD_OBJECTS, offsetof(struct listener_tls, certificate_refs),
-         .max = 64, .shape = &secret_ref_shape},
-        {"options", FIELD_MAP, offsetof(struct listener_tls, options)},
-};
-static SHAPE(listener_tls_shape, struct listener_tls, listener_tls_fields, .rest = REST_FAILS,
-             .check = listener_tls_check);
-
-static bool listener_check(struct decoder *d, void *value, struct error *err)
-{
-        const struct gateway_listener *l = value;
-        bool tcp = slice_is(l->protocol, "TCP") || slice_is(l->protocol, "UDP");
-        if (l->tls && (tcp || slice_is(l->protocol, "HTTP")))
-                return decode_error(d, l->tls->node, err,
-                                    "stands on a %.*s listener, wants protocol HTTPS or TLS",
-                                    SLICE_ARG(l->protocol));
-        if (l->tls && slice_is(l->protocol, "HTTPS") && !slice_is(l->tls->mode, "Terminate"))
-                return decode_error(d, l->tls->node, err,
-                                    "has mode %.*s, wants Terminate for protocol HTTPS",
-                                    SLICE_ARG(l->tls->mode));
-        if (tcp && l->hostname.len)
-                return decode_error(d, l->node, err, "has a hostname, wants none for protocol %.*s",
-                                    SLICE_ARG(l->protocol));
-        return true;
-}
-
-static const struct field listener_fields[] = {
-        {"name", FIELD_TEXT, offsetof(struct gateway_listener, name), true, .min = 1, .max = 253,
-         .rule = &rule_subdomain},
-        {"hostname", FIELD_TEXT, offsetof(struct gateway_listener, hostname), .min = 1, .max = 253,
-         .rule = &rule_hostname},
-        {"port", FIELD_NUMBER, offsetof(struct gateway_listener, port), true, .min = 1,
-         .max = 65535},
-        {"protocol", FIELD_TEXT, offsetof(struct gateway_listener, protocol), true, .min = 1,
-         .max = 255, .rule = &rule_protocol},
-        {"tls", FIELD_OBJECT, offsetof(struct gateway_listener, tls), .shape = &listener_tls_shape},
-        {"allowedRoutes", FIELD_OBJECT, offsetof(struct gateway_listener, allowed_routes),
-         .shape = &allowed_routes_shape},
-};
-static SHAPE(listener_shape, struct gateway_listener, listener_fields, .check = listener_check);
-
 /* --- Gateway --- */
-
-static bool listeners_check(struct decoder *d, const struct gateway *gateway, struct error *err)
-{
-        for (size_t i = 0; i < gateway->listeners.count; i++) {
-                const struct gateway_listener *a = &gateway->listeners.items[i];
-                for (size_t j = 0; j < i; j++) {
-                        const struct gateway_listener *b = &gateway->listeners.items[j];
-                        if (a->port == b->port && slice_equal(a->protocol, b->protocol) &&
-                            slice_equal(a->hostname, b->hostname))
-                                return decode_error(d, a->node, err,
-                                                    "has port, protocol and hostname of listener "
-                                                    "%.*s, wants one of them different",
-                                                    SLICE_ARG(b->name));
-                }
-        }
-        return true;
-}
 
 static bool gateway_check(struct decoder *d, void *value, struct error *err)
 {
@@ -292,7 +154,7 @@ static bool gateway_check(struct decoder *d, void *value, struct error *err)
                                                     "is the same as item %zu, wants it only once",
                                                     j);
                 }
-        return listeners_check(d, gateway, err);
+        return listeners_distinct(d, &gateway->listeners, err);
 }
 
 static const struct field address_fields[] = {
@@ -302,16 +164,70 @@ static const struct field address_fields[] = {
 };
 static SHAPE(address_shape, struct gateway_address, address_fields);
 
+/* --- infrastructure --- */
+
+/* "example.com/team", or "team": a label's or an annotation's key. */
+static bool is_key(struct slice key)
+{
+        struct slice name = key, prefix = SLICE_NONE;
+        size_t slash = slice_find(key, '/');
+        if (slash < key.len) {
+                prefix = slice_sub(key, 0, slash);
+                name = slice_skip(key, slash + 1);
+        }
+        return (slash == key.len || (prefix.len < 253 && rule_subdomain.holds(prefix))) &&
+               rule_label_name.holds(name);
+}
+
+static bool keys_check(struct decoder *d, const struct text_map *map, const struct node *node,
+                       struct error *err)
+{
+        for (size_t i = 0; i < map->count; i++)
+                if (!is_key(map->items[i].key))
+                        return decode_error(d, node->children[i], err,
+                                            "is no key, wants a name of up to 63 letters, digits, "
+                                            "\"-\", \"_\" and \".\", perhaps behind a DNS name and "
+                                            "\"/\"");
+        return true;
+}
+
+static bool infrastructure_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct infrastructure *i = value;
+        for (size_t l = 0; l < i->labels.count; l++) {
+                struct slice text = i->labels.items[l].value;
+                if (text.len && !rule_label_name.holds(text))
+                        return decode_error(d, node_find(i->node, "labels")->children[l], err,
+                                            "wants %s", rule_label_name.wants);
+        }
+        return keys_check(d, &i->labels, node_find(i->node, "labels"), err) &&
+               keys_check(d, &i->annotations, node_find(i->node, "annotations"), err);
+}
+
+static const struct field infrastructure_fields[] = {
+        {"labels", FIELD_MAP, offsetof(struct infrastructure, labels), .max = 8, .item_max = 63},
+        {"annotations", FIELD_MAP, offsetof(struct infrastructure, annotations), .max = 16,
+         .item_max = 4096},
+        {"parametersRef", FIELD_NODE, offsetof(struct infrastructure, parameters)},
+};
+static SHAPE(infrastructure_shape, struct infrastructure, infrastructure_fields,
+             .check = infrastructure_check);
+
+/* --- all of it --- */
+
 static const struct field gateway_spec_fields[] = {
         {"gatewayClassName", FIELD_TEXT, offsetof(struct gateway, class_name), true, .min = 1,
          .max = 253},
-        {"listeners", FIELD_OBJECTS, offsetof(struct gateway, listeners), true, .min = 1, .max = 64,
-         .shape = &listener_shape, .unique = "name"},
+        {"listeners", FIELD_OBJECTS, offsetof(struct gateway, listeners), true, .min = 1,
+         .max = LISTENERS_PER_OBJECT_MAX, .shape = &listener_shape, .unique = "name"},
         {"addresses", FIELD_OBJECTS, offsetof(struct gateway, addresses), .max = 16,
          .shape = &address_shape},
         {"tls", FIELD_OBJECT, offsetof(struct gateway, tls), .shape = &gateway_tls_shape},
-        {"infrastructure", FIELD_NODE, offsetof(struct gateway, infrastructure)},
-        {"allowedListeners", FIELD_NODE, offsetof(struct gateway, allowed_listeners)},
+        {"infrastructure", FIELD_OBJECT, offsetof(struct gateway, infrastructure),
+         .shape = &infrastructure_shape},
+        {"allowedListeners", FIELD_OBJECT, offsetof(struct gateway, allowed_listeners),
+         .shape = &allowed_listeners_shape},
+        {"defaultScope", FIELD_IGNORED},
 };
 static SHAPE(gateway_spec_shape, struct gateway, gateway_spec_fields);
 

@@ -1,20 +1,13 @@
-/* GatewayClass and Gateway, as far as HTTP and HTTPS listeners go. */
+/* GatewayClass and Gateway. */
 #pragma once
 
-#include "control/api/allowed_routes.h"
+#include "control/api/listener.h"
 #include "control/api/object.h"
 #include "trust/pin.h"
 
 struct gateway_class {
         struct object object;
         struct slice controller_name;
-};
-
-/* SecretObjectReference, ObjectReference: defaults are filled in. An empty namespace is the
- * referrer's own. */
-struct object_ref {
-        const struct node *node;
-        struct slice group, kind, name, namespace;
 };
 
 struct pin_list { /* spkiHashes or certificateHashes: at least one when there */
@@ -64,36 +57,29 @@ struct gateway_tls {
         struct frontend *frontend;
 };
 
-struct listener_tls {
-        const struct node *node;
-        struct slice mode; /* Terminate, Passthrough */
-        LIST(struct object_ref) certificate_refs;
-        struct text_map options;
-};
-
-struct gateway_listener {
-        const struct node *node;
-        struct slice name, hostname, protocol;
-        int64_t port;
-        struct listener_tls *tls;
-        struct allowed_routes *allowed_routes; /* NULL: Same */
-};
-
 struct gateway_address {
         const struct node *node;
         struct slice type, value;
 };
 
+/* What whoever makes objects for a Gateway gives them; here none are made, and nothing comes of it
+ * but that what is wrong is told. */
+struct infrastructure {
+        const struct node *node;
+        struct text_map labels, annotations;
+        const struct node *parameters; /* parametersRef; NULL: none */
+};
+
 struct gateway {
         struct object object;
         struct slice class_name;
-        LIST(struct gateway_listener) listeners;
+        struct listener_list listeners;
         LIST(struct gateway_address) addresses;
         struct gateway_tls *tls;
-        const struct node *infrastructure, *allowed_listeners;
-        bool requires_pinning; /* pingate.dev/require-pinning: "true" */
+        struct infrastructure *infrastructure;       /* NULL: none */
+        struct allowed_listeners *allowed_listeners; /* NULL: no ListenerSet may attach */
+        bool requires_pinning;                       /* pingate.dev/require-pinning: "true" */
 };
 
 /* What holds for clients of an HTTPS listener of that port; NULL: no certificate is asked for. */
 const struct frontend_validation *gateway_validation(const struct gateway *gateway, int64_t port);
-extern const struct shape object_ref_shape; /* group and kind demanded */

@@ -24,13 +24,18 @@ struct kind_row {
 
 static const char *const v1[] = {"v1", NULL};
 static const char *const v1_and_beta[] = {"v1", "v1beta1", NULL};
+static const char *const v1_and_alphas[] = {"v1", "v1alpha3", "v1alpha2", NULL};
 static const char *const v1alpha1[] = {"v1alpha1", NULL};
 
 static const struct kind_row kind_rows[KIND_COUNT] = {
         [KIND_GATEWAY_CLASS] = {GROUP_GATEWAY, "GatewayClass", v1_and_beta, &gateway_class_shape,
                                 true},
         [KIND_GATEWAY] = {GROUP_GATEWAY, "Gateway", v1_and_beta, &gateway_shape},
+        [KIND_LISTENER_SET] = {GROUP_GATEWAY, "ListenerSet", v1, &listener_set_shape},
         [KIND_HTTP_ROUTE] = {GROUP_GATEWAY, "HTTPRoute", v1_and_beta, &http_route_shape},
+        [KIND_GRPC_ROUTE] = {GROUP_GATEWAY, "GRPCRoute", v1, &grpc_route_shape},
+        [KIND_TLS_ROUTE] = {GROUP_GATEWAY, "TLSRoute", v1_and_alphas, &tls_route_shape},
+        [KIND_TCP_ROUTE] = {GROUP_GATEWAY, "TCPRoute", v1_and_alphas, &tcp_route_shape},
         [KIND_REFERENCE_GRANT] = {GROUP_GATEWAY, "ReferenceGrant", v1_and_beta,
                                   &reference_grant_shape},
         [KIND_POLICY] = {GROUP_PINGATE, "ClientCertificatePolicy", v1alpha1, &policy_shape},
@@ -305,7 +310,11 @@ const char *object_api_version(enum object_kind kind)
         static const char *const written[KIND_COUNT] = {
                 [KIND_GATEWAY_CLASS] = GROUP_GATEWAY "/v1",
                 [KIND_GATEWAY] = GROUP_GATEWAY "/v1",
+                [KIND_LISTENER_SET] = GROUP_GATEWAY "/v1",
                 [KIND_HTTP_ROUTE] = GROUP_GATEWAY "/v1",
+                [KIND_GRPC_ROUTE] = GROUP_GATEWAY "/v1",
+                [KIND_TLS_ROUTE] = GROUP_GATEWAY "/v1",
+                [KIND_TCP_ROUTE] = GROUP_GATEWAY "/v1",
                 [KIND_REFERENCE_GRANT] = GROUP_GATEWAY "/v1",
                 [KIND_POLICY] = GROUP_PINGATE "/v1alpha1",
                 [KIND_BACKEND_TLS_POLICY] = GROUP_GATEWAY "/v1",

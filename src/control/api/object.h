@@ -15,7 +15,11 @@
 enum object_kind {
         KIND_GATEWAY_CLASS,
         KIND_GATEWAY,
+        KIND_LISTENER_SET,
         KIND_HTTP_ROUTE,
+        KIND_GRPC_ROUTE,
+        KIND_TLS_ROUTE,
+        KIND_TCP_ROUTE,
         KIND_REFERENCE_GRANT,
         KIND_POLICY, /* ClientCertificatePolicy */
         KIND_BACKEND_TLS_POLICY,

@@ -70,7 +70,7 @@ static SHAPE(path_shape, struct path_match, path_fields, .rest = REST_FAILS, .ch
                  true,    .min = 1,   .max = value_max},
 
 static const struct field header_match_fields[] = {VALUE_MATCH_FIELDS(4096)};
-static SHAPE(header_match_shape, struct value_match, header_match_fields, .rest = REST_FAILS);
+SHAPE(header_match_shape, struct value_match, header_match_fields, .rest = REST_FAILS);
 static const struct field query_match_fields[] = {VALUE_MATCH_FIELDS(1024)};
 static SHAPE(query_match_shape, struct value_match, query_match_fields, .rest = REST_FAILS);
 

@@ -38,3 +38,5 @@ struct http_route {
         struct route_object route;
         LIST(struct http_rule) rules; /* at least one once read */
 };
+
+extern const struct shape header_match_shape; /* GRPCRoutes have it too */

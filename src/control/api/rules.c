@@ -27,6 +27,17 @@ static bool label_holds(struct slice text)
         return true;
 }
 
+static bool label_name_holds(struct slice text)
+{
+        for (size_t i = 0; i < text.len; i++) {
+                bool end = i == 0 || i == text.len - 1;
+                if (!is_letter(text.data[i]) && !is_digit(text.data[i]) &&
+                    (end || text.data[i] == '\0' || !strchr("-_.", text.data[i])))
+                        return false;
+        }
+        return text.len > 0 && text.len <= 63;
+}
+
 static bool subdomain_holds(struct slice text)
 {
         struct slice rest = text, label;
@@ -149,6 +160,9 @@ static bool relative_path_holds(struct slice text)
 
 const struct text_rule rule_label = {
         label_holds, "a DNS label: up to 63 of a-z, 0-9 and \"-\", not at its ends"};
+const struct text_rule rule_label_name = {
+        label_name_holds, "up to 63 letters, digits, \"-\", \"_\" and \".\", a letter or digit at "
+                          "its ends"};
 const struct text_rule rule_subdomain = {
         subdomain_holds, "a DNS name: labels of a-z, 0-9 and \"-\", with dots between"};
 const struct text_rule rule_group = {group_holds, "an API group or \"\""};

@@ -4,9 +4,10 @@
 
 #include "control/api/decode.h"
 
-extern const struct text_rule rule_label;     /* a namespace: DNS label, RFC 1123 */
-extern const struct text_rule rule_subdomain; /* most names */
-extern const struct text_rule rule_group;     /* empty or a subdomain */
+extern const struct text_rule rule_label;      /* a namespace: DNS label, RFC 1123 */
+extern const struct text_rule rule_label_name; /* the name in a label's key, or its value */
+extern const struct text_rule rule_subdomain;  /* most names */
+extern const struct text_rule rule_group;      /* empty or a subdomain */
 extern const struct text_rule rule_kind;
 extern const struct text_rule rule_hostname; /* a subdomain, perhaps behind "*." */
 extern const struct text_rule rule_protocol;

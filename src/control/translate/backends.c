@@ -121,36 +121,52 @@ static const struct service_port *service_port_find(const struct service *servic
 }
 
 /* Plain HTTP/1.1 is what goes to backends; sending it where something else is spoken is a fault. */
-static bool protocol_supported(const struct service_port *port, const struct backend_tls *tls)
+static bool protocol_supported(enum backend_protocol protocol, const struct service_port *port,
+                               const struct backend_tls *tls)
 {
         static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
                                              "tls", "grpc"};
         if (tls && slice_is(port->app_protocol, "https"))
                 return true; /* a BackendTLSPolicy says whom to trust there */
-        for (size_t i = 0; i < COUNT_OF(others); i++)
+        for (size_t i = 0; protocol != BACKEND_TCP && i < COUNT_OF(others); i++)
                 if (slice_is(port->app_protocol, others[i]))
                         return false;
         return true;
 }
 
-static uint32_t backend_add(struct work *w, struct slice name, const struct service *service,
-                            const struct service_port *port, int64_t number)
+/* Where a Service's port is spoken to by requests and by plain bytes, these are two backends. */
+static struct slice backend_key(struct work *w, enum backend_protocol protocol, struct slice name)
 {
-        struct backend backend = {.name = freeze(w, name),
-                                  .tls = backend_tls_find(w, service, port)};
+        return tell(w, "%d %.*s", (int)protocol, SLICE_ARG(name));
+}
+
+static uint32_t backend_add(struct work *w, const struct backend *made,
+                            const struct service *service, const struct service_port *port,
+                            int64_t number)
+{
+        struct backend backend = *made;
+        backend.tls = backend_tls_find(w, service, port);
         if (slice_is(service->type, "ExternalName"))
                 external_name_take(w, service, port, number, &backend);
         else
                 endpoints_collect(w, service, port, &backend);
         vec_push(&w->backends, backend);
-        map_set(&w->backend_index, backend.name, (void *)(uintptr_t)w->backends.count);
+        map_set(&w->backend_index, backend_key(w, backend.protocol, backend.name),
+                (void *)(uintptr_t)w->backends.count);
         return (uint32_t)(w->backends.count - 1);
+}
+
+static enum backend_protocol protocol_of(const struct route_object *route)
+{
+        bool stream = route->object.kind == KIND_TLS_ROUTE || route->object.kind == KIND_TCP_ROUTE;
+        return stream ? BACKEND_TCP : BACKEND_HTTP;
 }
 
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message)
 {
         struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;
+        enum backend_protocol protocol = protocol_of(route);
         if (ref->group.len || !slice_is(ref->kind, "Service")) {
                 *reason = "InvalidKind";
                 *message = tell(w, "backendRefs: %.*s%s%.*s is not supported, wants a Service",
@@ -176,7 +192,7 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                                    : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;
         }
-        if (port && !protocol_supported(port, backend_tls_find(w, service, port))) {
+        if (port && !protocol_supported(protocol, port, backend_tls_find(w, service, port))) {
                 *reason = "UnsupportedProtocol";
                 *message = tell(w, "backendRefs: %.*s: appProtocol %.*s is not supported",
                                 SLICE_ARG(id), SLICE_ARG(port->app_protocol));
@@ -184,6 +200,10 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
         }
         struct slice name = tell(w, "%.*s/%.*s:%lld", SLICE_ARG(namespace), SLICE_ARG(ref->name),
                                  (long long)ref->port);
-        uintptr_t known = (uintptr_t)map_find(&w->backend_index, name);
-        return known ? (uint32_t)(known - 1) : backend_add(w, name, service, port, ref->port);
+        uintptr_t known = (uintptr_t)map_find(&w->backend_index, backend_key(w, protocol, name));
+        struct backend backend = {.protocol = protocol};
+        if (known)
+                return (uint32_t)(known - 1);
+        backend.name = freeze(w, name);
+        return backend_add(w, &backend, service, port, ref->port);
 }

@@ -197,7 +197,7 @@ static const struct policy_target *section_policy(const struct listener_work *li
 static void scopes_build(struct work *w, const struct gateway_work *gateway,
                          struct client_work *client, struct client_policy *policy)
 {
-        size_t listeners = gateway->api->listeners.count;
+        size_t listeners = gateway->listener_count;
         struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, listeners + 2);
         if (client->validation && client->validation->pinning)
                 inline_scope_add(w, gateway, client, policy, &scopes[0]);
@@ -214,7 +214,7 @@ static void scopes_build(struct work *w, const struct gateway_work *gateway,
                 struct pin_scope *scope = &scopes[policy->scope_count++];
                 uint32_t *index = ARENA_NEW(w->frozen, uint32_t);
                 *scope = policy_scope(w, target, SCOPE_LISTENER);
-                *index = listener_index(gateway, listener);
+                *index = listener->index;
                 scope->listeners = index;
                 scope->listener_count = 1;
         }
@@ -234,7 +234,7 @@ static bool any_in_force(const struct client_policy *policy)
 static void close_unvalidated(struct work *w, struct gateway_work *gateway,
                               const struct client_work *client)
 {
-        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+        for (size_t i = 0; i < gateway->listener_count; i++) {
                 struct listener_work *listener = &gateway->listeners[i];
                 if (policy_enforces(section_policy(listener, client)))
                         listener->closed = freeze(
@@ -242,9 +242,23 @@ static void close_unvalidated(struct work *w, struct gateway_work *gateway,
         }
 }
 
+/* spec.tls.frontend is for HTTPS. Where only TLS listeners stand, it holds once a policy demands
+ * pins there. */
+static bool client_is_asked(const struct gateway_work *gateway, const struct client_work *client)
+{
+        for (size_t i = 0; i < gateway->listener_count; i++) {
+                const struct listener_work *listener = &gateway->listeners[i];
+                if (listener->client == client &&
+                    (listener->kind == LISTENER_HTTPS || listener->policy || gateway->policy))
+                        return true;
+        }
+        return false;
+}
+
 static void client_build(struct work *w, struct gateway_work *gateway, struct client_work *client)
 {
-        client->validation = gateway_validation(gateway->api, client->port);
+        if (client_is_asked(gateway, client))
+                client->validation = gateway_validation(gateway->api, client->port);
         if (!client->validation)
                 close_unvalidated(w, gateway, client);
         if (!client->validation && !policy_enforces(gateway->policy))
@@ -278,13 +292,13 @@ static struct client_work *client_of_port(struct gateway_work *gateway, int64_t 
 
 void clients_build(struct work *w, struct gateway_work *gateway)
 {
-        size_t listeners = gateway->api->listeners.count;
+        size_t listeners = gateway->listener_count;
         gateway->clients = ARENA_ARRAY(&w->out->arena, struct client_work, listeners);
         for (size_t i = 0; i < listeners; i++) {
                 struct listener_work *l = &gateway->listeners[i];
                 if (!listener_is_served(l))
                         continue;
-                if (l->kind == LISTENER_HTTPS)
+                if (l->kind == LISTENER_HTTPS || l->kind == LISTENER_TLS_TERMINATE)
                         l->client = client_of_port(gateway, l->api->port);
                 else if (policy_enforces(l->policy))
                         l->closed = freeze(w, SLICE("a policy demands pins of a listener that "

@@ -24,7 +24,7 @@ static void usable_decide(struct work *w, const struct gateway_work *gateway,
                           struct listener_work *listener)
 {
         const struct client_policy *policy = listener->client->policy;
-        uint32_t index = listener_index(gateway, listener);
+        uint32_t index = listener->index;
         const struct pin_scope *empty = NULL;
         struct slice why;
         size_t pins = client_policy_pin_count(policy, index);
@@ -77,6 +77,6 @@ void pinning_decide(struct work *w, struct gateway_work *gateway, struct listene
                                            "no client on this port, so nobody is admitted")
                                    : SLICE("a policy would report on pins, but spec.tls.frontend "
                                            "validates no client on this port"));
-        } else if (policy->pins_required || scope_holds(policy, listener_index(gateway, listener)))
+        } else if (policy->pins_required || scope_holds(policy, listener->index))
                 usable_decide(w, gateway, listener);
 }

@@ -6,31 +6,12 @@
 
 /* --- finding --- */
 
-static struct gateway_work *gateway_find(struct work *w, struct slice namespace, struct slice name)
-{
-        for (size_t i = 0; i < w->gateway_count; i++)
-                if (slice_equal(w->gateways[i].api->object.name, name) &&
-                    slice_equal(w->gateways[i].api->object.namespace, namespace))
-                        return &w->gateways[i];
-        return NULL;
-}
-
-static struct route_work *route_find_by_name(struct work *w, struct slice namespace,
-                                             struct slice name)
-{
-        for (size_t i = 0; i < w->route_count; i++)
-                if (slice_equal(w->routes[i].api->object.name, name) &&
-                    slice_equal(w->routes[i].api->object.namespace, namespace))
-                        return &w->routes[i];
-        return NULL;
-}
-
 /* The listener of that name. False: none has it. */
 static bool listener_section_find(struct policy_target *target)
 {
-        const struct gateway *gateway = target->gateway->api;
-        for (size_t i = 0; i < gateway->listeners.count; i++)
-                if (slice_equal(gateway->listeners.items[i].name, target->api->section_name)) {
+        const struct gateway_work *gateway = target->gateway;
+        for (size_t i = 0; i < gateway->listener_count; i++)
+                if (slice_equal(gateway->listeners[i].api->name, target->api->section_name)) {
                         target->section = i;
                         return true;
                 }
@@ -55,19 +36,22 @@ static enum target_outcome target_find(struct work *w, struct policy_target *tar
         bool whole = target->api->section_name.len == 0;
         switch (target->api->kind) {
         case TARGET_GATEWAY:
-                target->gateway = gateway_find(w, namespace, name);
+                target->gateway = work_find(w, KIND_GATEWAY, namespace, name);
                 if (!target->gateway)
                         return objects_find(w->objects, KIND_GATEWAY, namespace, name)
                                        ? TARGET_FOREIGN
                                        : TARGET_MISSING;
                 return whole || listener_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
         case TARGET_HTTP_ROUTE:
-                target->route = route_find_by_name(w, namespace, name);
+        case TARGET_GRPC_ROUTE:
+                target->route = work_find(w,
+                                          target->api->kind == TARGET_HTTP_ROUTE ? KIND_HTTP_ROUTE
+                                                                                 : KIND_GRPC_ROUTE,
+                                          namespace, name);
                 if (!target->route)
                         return TARGET_MISSING;
                 return whole || rule_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
         case TARGET_LISTENER_SET: /* none is served, so no door is open where one is named */
-        case TARGET_GRPC_ROUTE:
                 break;
         }
         return TARGET_MISSING;
@@ -90,7 +74,7 @@ static const struct policy_target **target_slot(const struct policy_target *targ
 static bool terminates_alone(const struct gateway_work *gateway, size_t section)
 {
         size_t sharing = 0;
-        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+        for (size_t i = 0; i < gateway->listener_count; i++)
                 sharing += gateway->listeners[i].api->port == gateway->listeners[section].api->port;
         return sharing == 1;
 }

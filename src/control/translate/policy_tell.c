@@ -33,7 +33,7 @@ static void gateway_enforced_tell(struct work *w, const struct policy_target *ta
 {
         const struct gateway_work *gateway = target->gateway;
         size_t asked = 0;
-        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
+        for (size_t i = 0; i < gateway->listener_count; i++) {
                 const struct listener_work *listener = &gateway->listeners[i];
                 if (!listener->client || (target->section != WHOLE_TARGET && target->section != i))
                         continue;
@@ -59,17 +59,11 @@ static void gateway_enforced_tell(struct work *w, const struct policy_target *ta
                 enforced_set(w, target, conditions);
 }
 
-static bool route_is_validated(const struct work *w, const struct route_work *route)
+static bool route_is_validated(const struct route_work *route)
 {
-        for (size_t g = 0; g < w->gateway_count; g++)
-                for (size_t i = 0; i < w->gateways[g].api->listeners.count; i++) {
-                        const struct listener_work *listener = &w->gateways[g].listeners[i];
-                        if (!listener->client || !listener->client->policy)
-                                continue;
-                        vec_each (attachment, &listener->routes)
-                                if (attachment->route == route)
-                                        return true;
-                }
+        vec_each (listener, &route->listeners)
+                if ((*listener)->client && (*listener)->client->policy)
+                        return true;
         return false;
 }
 
@@ -82,7 +76,7 @@ static void route_enforced_tell(struct work *w, const struct policy_target *targ
                 condition_set(
                         conditions, CONDITION_PINNING, false, "NoUsablePin",
                         tell(w, "%.*s; every request gets 403", SLICE_ARG(policy->ref_message)));
-        else if (!route_is_validated(w, target->route))
+        else if (!route_is_validated(target->route))
                 condition_set(conditions, CONDITION_PINNING, false, "NoClientCertificateValidation",
                               tell(w,
                                    "no listener that serves %.*s validates clients, so every "

@@ -123,21 +123,7 @@ static unsigned forward_of(const struct gateway_work *gateway, const struct list
         return given ? forward : IDENTITY_CLIENT_CERT;
 }
 
-bool listener_is_served(const struct listener_work *listener)
-{
-        return listener->protocol_known && !listener->conflicted;
-}
-
-uint32_t listener_index(const struct gateway_work *gateway, const struct listener_work *listener)
-{
-        uint32_t index = 0;
-        for (const struct listener_work *at = gateway->listeners; at < listener; at++)
-                index += listener_is_served(at) && at->api->port == listener->api->port;
-        return index;
-}
-
-static const struct route_table *routes_build(struct work *w, struct gateway_work *gateway,
-                                              const struct listener_work *work)
+static const struct route_table *routes_build(struct work *w, const struct listener_work *work)
 {
         if (work->routes.count == 0)
                 return NULL;
@@ -145,37 +131,43 @@ static const struct route_table *routes_build(struct work *w, struct gateway_wor
         for (size_t i = 0; i < work->routes.count; i++) {
                 const struct attachment *a = &work->routes.items[i];
                 routes[i] = (struct route){a->hostnames, a->hostname_count,
-                                           route_rules_of_gateway(w, gateway, a->route),
+                                           route_rules_of_gateway(w, work->gateway, a->route),
                                            a->route->rule_count};
         }
         return route_table_build(routes, work->routes.count, w->frozen);
 }
 
-static void listeners_build(struct work *w, struct gateway_work *gateway, int64_t number,
+static struct listener listener_build(struct work *w, const struct listener_work *work)
+{
+        bool http = work->kind == LISTENER_HTTP || work->kind == LISTENER_HTTPS;
+        return (struct listener){.kind = work->kind,
+                                 .gateway = work->gateway->name,
+                                 .name = work->name,
+                                 .hostname = host_normalize(work->api->hostname, w->frozen),
+                                 .index = work->index,
+                                 .certificates = work->certificates,
+                                 .certificate_count = work->certificate_count,
+                                 .routes = http ? routes_build(w, work) : NULL,
+                                 .streams = http ? NULL : streams_build(w, work),
+                                 .forward = forward_of(work->gateway, work),
+                                 .closed = work->closed};
+}
+
+static void listeners_build(struct work *w, struct listener_work *const *group, size_t count,
                             struct port *port)
 {
-        size_t max = gateway->api->listeners.count;
-        struct listener *listeners = ARENA_ARRAY(w->frozen, struct listener, max);
-        struct host_entry *hosts = memory_new(sizeof(*hosts) * max);
-        for (size_t i = 0; i < max; i++) {
-                const struct listener_work *work = &gateway->listeners[i];
-                if (work->api->port != number || !listener_is_served(work))
+        struct listener *listeners = ARENA_ARRAY(w->frozen, struct listener, count);
+        struct host_entry *hosts = memory_new(sizeof(*hosts) * count);
+        for (size_t i = 0; i < count; i++) {
+                const struct listener_work *work = group[i];
+                if (!listener_is_served(work))
                         continue;
                 size_t index = port->listener_count++;
-                must(index == listener_index(gateway, work));
-                port->protocol = work->kind == LISTENER_HTTP ? PORT_HTTP : PORT_TLS;
-                port->client = work->client ? work->client->policy : NULL;
-                listeners[index] = (struct listener){
-                        .kind = work->kind,
-                        .gateway = gateway->name,
-                        .name = freeze(w, work->api->name),
-                        .hostname = host_normalize(work->api->hostname, w->frozen),
-                        .index = (uint32_t)index,
-                        .certificates = work->certificates,
-                        .certificate_count = work->certificate_count,
-                        .routes = routes_build(w, gateway, work),
-                        .forward = forward_of(gateway, work),
-                        .closed = work->closed};
+                must(index == work->index);
+                port->protocol = listener_protocol(work->kind);
+                if (work->client)
+                        port->client = work->client->policy;
+                listeners[index] = listener_build(w, work);
                 hosts[index] = (struct host_entry){listeners[index].hostname, &listeners[index]};
         }
         port->listeners = listeners;
@@ -204,30 +196,22 @@ static void port_bind(struct work *w, struct gateway_work *gateway, const struct
         gateway->address_unusable = true;
         gateway->address_message = tell(w, "%.*s is held by Gateway %.*s, which is older",
                                         SLICE_ARG(port.text), SLICE_ARG(holder->gateway));
-        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+        for (size_t i = 0; i < gateway->listener_count; i++)
                 if (gateway->listeners[i].api->port == port.number)
                         gateway->listeners[i].unbound = gateway->address_message;
 }
 
 static void unbound_all(struct gateway_work *gateway, struct slice why)
 {
-        for (size_t i = 0; i < gateway->api->listeners.count; i++)
+        for (size_t i = 0; i < gateway->listener_count; i++)
                 gateway->listeners[i].unbound = why;
-}
-
-static bool port_is_first(const struct gateway_work *gateway, size_t index)
-{
-        for (size_t i = 0; i < index; i++)
-                if (gateway->listeners[i].api->port == gateway->listeners[index].api->port)
-                        return false;
-        return true;
 }
 
 static void gateway_bind(struct work *w, struct gateway_work *gateway)
 {
         struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
         size_t count = 0;
-        if (node_find(gateway->api->infrastructure, "parametersRef")) {
+        if (gateway->api->infrastructure && gateway->api->infrastructure->parameters) {
                 unbound_all(gateway, SLICE("the Gateway is not accepted, so nothing is bound"));
                 return;
         }
@@ -235,12 +219,12 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
                 unbound_all(gateway, gateway->address_message);
                 return;
         }
-        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
-                if (!port_is_first(gateway, i))
-                        continue;
-                int64_t number = gateway->listeners[i].api->port;
-                struct port port = {.number = (uint16_t)number, .gateway = gateway->name};
-                listeners_build(w, gateway, number, &port);
+        for (size_t start = 0, end; start < gateway->listener_count; start = end) {
+                struct listener_work *const *group = gateway->by_port + start;
+                struct port port = {.number = (uint16_t)group[0]->api->port,
+                                    .gateway = gateway->name};
+                end = port_group_end(gateway, start);
+                listeners_build(w, group, end - start, &port);
                 for (size_t a = 0; port.listener_count && a < count; a++)
                         port_bind(w, gateway, &port, &addresses[a]);
         }

@@ -15,122 +15,101 @@ enum attach_step {
 static int by_age(const void *a, const void *b)
 {
         const struct route_work *left = a, *right = b;
-        return object_age_compare(&left->api->object, &right->api->object);
+        int age = object_age_compare(&left->api->object, &right->api->object);
+        return age ? age : (int)left->api->object.kind - (int)right->api->object.kind;
+}
+
+static void route_compile(struct work *w, struct route_work *route)
+{
+        switch (route->api->object.kind) {
+        case KIND_HTTP_ROUTE:
+                http_rules_compile(w, route);
+                return;
+        case KIND_GRPC_ROUTE:
+                grpc_rules_compile(w, route);
+                return;
+        default:
+                stream_route_compile(w, route);
+        }
 }
 
 void routes_collect(struct work *w)
 {
-        const struct object_list *list = &w->objects->kinds[KIND_HTTP_ROUTE];
-        w->routes = memory_new(sizeof(*w->routes) * (list->count + 1));
-        for (size_t i = 0; i < list->count; i++)
-                w->routes[w->route_count++].api = (const struct route_object *)list->items[i];
+        const struct object_list *kinds = w->objects->kinds;
+        size_t count = 0;
+        for (enum object_kind k = KIND_HTTP_ROUTE; k <= KIND_TCP_ROUTE; k++)
+                count += kinds[k].count;
+        w->routes = memory_new(sizeof(*w->routes) * (count + 1));
+        for (enum object_kind k = KIND_HTTP_ROUTE; k <= KIND_TCP_ROUTE; k++)
+                for (size_t i = 0; i < kinds[k].count; i++)
+                        w->routes[w->route_count++].api =
+                                (const struct route_object *)kinds[k].items[i];
         qsort(w->routes, w->route_count, sizeof(*w->routes), by_age);
-        for (size_t i = 0; i < w->route_count; i++)
+        for (size_t i = 0; i < w->route_count; i++) {
+                map_set(&w->works, w->routes[i].api->object.id, &w->routes[i]);
                 route_compile(w, &w->routes[i]);
-}
-
-/* --- allowedRoutes --- */
-
-static bool requirement_holds(const struct label_requirement *r, const struct text_map *labels)
-{
-        const struct slice *value = text_map_find(labels, r->key);
-        if (slice_is(r->operator, "Exists"))
-                return value != NULL;
-        if (slice_is(r->operator, "DoesNotExist"))
-                return value == NULL;
-        bool listed = false;
-        for (size_t i = 0; value && i < r->values.count; i++)
-                listed |= slice_equal(*value, r->values.items[i]);
-        return slice_is(r->operator, "In") ? listed : !listed;
-}
-
-/* An empty selector selects everything, as in Kubernetes; no selector selects nothing. */
-static bool selector_holds(const struct label_selector *selector, const struct text_map *labels)
-{
-        if (!selector)
-                return false;
-        for (size_t i = 0; i < selector->match_labels.count; i++) {
-                const struct text_pair *pair = &selector->match_labels.items[i];
-                const struct slice *value = text_map_find(labels, pair->key);
-                if (!value || !slice_equal(*value, pair->value))
-                        return false;
         }
-        for (size_t i = 0; i < selector->match_expressions.count; i++)
-                if (!requirement_holds(&selector->match_expressions.items[i], labels))
-                        return false;
-        return true;
-}
-
-static bool namespace_allowed(struct work *w, const struct gateway_work *gateway,
-                              const struct gateway_listener *listener, struct slice namespace)
-{
-        const struct allowed_routes *allowed = listener->allowed_routes;
-        const struct route_namespaces *from = allowed ? allowed->namespaces : NULL;
-        if (!from || slice_is(from->from, "Same"))
-                return slice_equal(namespace, gateway->api->object.namespace);
-        if (slice_is(from->from, "All"))
-                return true;
-        const struct object *object =
-                objects_find(w->objects, KIND_NAMESPACE, SLICE_NONE, namespace);
-        /* Every namespace bears its name as a label (Kubernetes 1.21). */
-        size_t count = object ? object->labels.count : 0;
-        struct text_pair *labels = ARENA_ARRAY(&w->out->arena, struct text_pair, count + 1);
-        labels[0] = (struct text_pair){SLICE("kubernetes.io/metadata.name"), namespace};
-        for (size_t i = 0; i < count; i++)
-                labels[i + 1] = object->labels.items[i];
-        struct text_map all = {labels, count + 1};
-        return selector_holds(from->selector, &all);
 }
 
 /* --- attaching --- */
 
+/* Of the route's hostnames, those that the listener serves. */
 static bool hostnames_meet(struct work *w, const struct route_object *route,
                            struct slice listener_hostname, struct attachment *out)
 {
-        size_t max = route->hostnames.count ? route->hostnames.count : 1;
-        out->hostnames = ARENA_ARRAY(w->frozen, struct slice, max);
+        struct slice both;
+        size_t max = route->hostnames.count, first = 0;
+        while (first < max &&
+               !host_intersect(listener_hostname, route->hostnames.items[first], &both))
+                first++;
+        if (max > 0 && first == max)
+                return false;
+        out->hostnames = ARENA_ARRAY(w->frozen, struct slice, max ? max - first : 1);
         out->hostname_count = 0;
-        if (route->hostnames.count == 0) {
+        if (max == 0)
                 out->hostnames[out->hostname_count++] =
                         host_normalize(listener_hostname, w->frozen);
-                return true;
-        }
-        for (size_t i = 0; i < route->hostnames.count; i++) {
-                struct slice both;
+        for (size_t i = first; i < max; i++)
                 if (host_intersect(listener_hostname, route->hostnames.items[i], &both))
                         out->hostnames[out->hostname_count++] = host_normalize(both, w->frozen);
-        }
-        return out->hostname_count > 0;
+        return true;
 }
 
+/* Routes are attached one after the other: if this one is there, it is the last. */
 static bool already_attached(const struct listener_work *listener, const struct route_work *route)
 {
-        vec_each (attachment, &listener->routes)
-                if (attachment->route == route)
-                        return true;
-        return false;
+        return listener->routes.count > 0 &&
+               listener->routes.items[listener->routes.count - 1].route == route;
 }
 
-static enum attach_step listener_attach(struct work *w, struct gateway_work *gateway,
-                                        struct listener_work *listener, struct route_work *route,
-                                        const struct parent_ref *parent)
+static enum attach_step listener_attach(struct work *w, struct listener_work *listener,
+                                        struct route_work *route, const struct parent_ref *parent)
 {
         const struct gateway_listener *api = listener->api;
+        const struct object *object = &route->api->object;
         if ((parent->section_name.len && !slice_equal(parent->section_name, api->name)) ||
             (parent->port && parent->port != api->port))
                 return ATTACH_NO_LISTENER;
-        if (!(listener->status->kinds & BIT(route->api->object.kind)) ||
-            !namespace_allowed(w, gateway, api, route->api->object.namespace))
+        if (!(listener->status->kinds & BIT(object->kind)) ||
+            !namespace_allowed(w, api->allowed_routes ? api->allowed_routes->namespaces : NULL,
+                               listener->owner->namespace, object->namespace))
                 return ATTACH_NOT_ALLOWED;
+        if (already_attached(listener, route))
+                return ATTACHED;
         struct attachment attachment = {.route = route};
         if (!hostnames_meet(w, route->api, api->hostname, &attachment))
                 return ATTACH_NO_HOSTNAME;
-        if (already_attached(listener, route))
-                return ATTACHED;
         vec_push(&listener->routes, attachment);
+        vec_push(&route->listeners, listener);
         if (!route->all_unsupported)
                 listener->status->attached_routes++;
         return ATTACHED;
+}
+
+static struct slice parent_namespace(const struct route_object *route,
+                                     const struct parent_ref *parent)
+{
+        return parent->namespace.len ? parent->namespace : route->object.namespace;
 }
 
 static struct gateway_work *parent_find(struct work *w, const struct route_object *route,
@@ -138,13 +117,7 @@ static struct gateway_work *parent_find(struct work *w, const struct route_objec
 {
         if (!slice_is(parent->group, GROUP_GATEWAY) || !slice_is(parent->kind, "Gateway"))
                 return NULL;
-        struct slice namespace =
-                parent->namespace.len ? parent->namespace : route->object.namespace;
-        for (size_t i = 0; i < w->gateway_count; i++)
-                if (slice_equal(w->gateways[i].api->object.name, parent->name) &&
-                    slice_equal(w->gateways[i].api->object.namespace, namespace))
-                        return &w->gateways[i];
-        return NULL;
+        return work_find(w, KIND_GATEWAY, parent_namespace(route, parent), parent->name);
 }
 
 static void accepted_set(struct work *w, struct parent_status *status, enum attach_step step,
@@ -181,16 +154,14 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
 }
 
 /* A client that is kept out of the one door and walks in by the other. */
-static void two_doors_warn(struct gateway_work *gateway, const struct route_work *route,
+static void two_doors_warn(const struct gateway_work *gateway, const struct route_work *route,
                            struct parent_status *status)
 {
         bool open = false, guarded = false;
-        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
-                const struct listener_work *l = &gateway->listeners[i];
-                if (!already_attached(l, route))
-                        continue;
-                open |= l->protocol_known && l->kind == LISTENER_HTTP;
-                guarded |= l->client && l->client->policy;
+        vec_each (at, &route->listeners) {
+                const struct listener_work *l = *at;
+                open |= l->gateway == gateway && l->kind == LISTENER_HTTP;
+                guarded |= l->gateway == gateway && l->client && l->client->policy;
         }
         if (open && guarded && !policy_enforces(route->policy)) /* which answers 403 there */
                 condition_set(&status->conditions, CONDITION_WARNING, true,
@@ -203,9 +174,8 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
                           struct parent_status *status, struct gateway_work *gateway)
 {
         enum attach_step best = ATTACH_NO_LISTENER;
-        for (size_t i = 0; i < gateway->api->listeners.count; i++) {
-                enum attach_step step =
-                        listener_attach(w, gateway, &gateway->listeners[i], route, parent);
+        for (size_t i = 0; i < gateway->listener_count; i++) {
+                enum attach_step step = listener_attach(w, &gateway->listeners[i], route, parent);
                 best = step > best ? step : best;
         }
         struct arena *arena = &w->out->arena;
@@ -226,8 +196,7 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
 static void parent_lost(struct work *w, const struct route_object *route,
                         const struct parent_ref *parent, size_t index)
 {
-        struct slice namespace =
-                parent->namespace.len ? parent->namespace : route->object.namespace;
+        struct slice namespace = parent_namespace(route, parent);
         bool there = objects_find(w->objects, KIND_GATEWAY, namespace, parent->name) != NULL;
         w->lost |= !there;
         work_warn(w, "%.*s: parentRefs[%zu]: Gateway %.*s/%.*s %s", SLICE_ARG(route->object.id),

@@ -111,7 +111,7 @@ static void backends_compile(struct work *w, const struct rule_place *place,
         rule->backend_count = api->backends.count;
 }
 
-void route_compile(struct work *w, struct route_work *route)
+void http_rules_compile(struct work *w, struct route_work *route)
 {
         const struct http_route *api = (const struct http_route *)route->api;
         size_t refusing = 0;

@@ -32,14 +32,28 @@ unsigned policy_forward(const struct policy_target *const *targets, size_t count
 /* pinning.c: PinningEnforced of a listener, once its client is built. */
 bool pins_are_required(const struct work *w, const struct gateway_work *gateway);
 void pinning_decide(struct work *w, struct gateway_work *gateway, struct listener_work *listener);
-/* ports.c: the number of a listener on its port, as scopes and the snapshot count them. */
-uint32_t listener_index(const struct gateway_work *gateway, const struct listener_work *listener);
-bool listener_is_served(const struct listener_work *listener);
 
-/* rules.c */
-void route_compile(struct work *w, struct route_work *route);
+/* listeners.c */
+bool listener_is_served(const struct listener_work *listener);
+enum port_protocol listener_protocol(enum listener_kind kind); /* of the port that it needs */
+/* Where the listeners of a port end in by_port, that of `start` being the first. */
+size_t port_group_end(const struct gateway_work *gateway, size_t start);
+void listener_ref_fault(struct listener_work *listener, const char *reason, struct slice message);
+/* listener_tell.c: true: accepted. */
+bool listener_tell(struct work *w, struct listener_work *listener, bool *programmed);
+void overlaps_tell(struct work *w, struct gateway_work *gateway);
+/* allowed.c: `own` is the namespace of who allows. NULL: Same. */
+bool namespace_allowed(struct work *w, const struct allowed_namespaces *allowed, struct slice own,
+                       struct slice namespace);
+
+/* From each kind of route to what the data plane has of it. */
+void http_rules_compile(struct work *w, struct route_work *route);   /* rules.c */
+void grpc_rules_compile(struct work *w, struct route_work *route);   /* grpc_rules.c */
+void stream_route_compile(struct work *w, struct route_work *route); /* streams.c */
 /* resilience.c: what the rule does about slow and failing backends */
 void resilience_compile(struct work *w, const struct http_rule *api, struct route_rule *rule);
+/* streams.c: NULL: nothing is attached, or the listener is closed. */
+const struct host_table *streams_build(struct work *w, const struct listener_work *listener);
 /* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
  */
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
@@ -60,6 +74,9 @@ const struct route_rule *route_rules_of_gateway(struct work *w, struct gateway_w
 const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,
                                                      const struct object_ref *ref,
                                                      const char **reason, struct slice *message);
+
+/* The work of an object; NULL: it is not ours, or not there. */
+void *work_find(struct work *w, enum object_kind kind, struct slice namespace, struct slice name);
 
 /* A copy in the snapshot's arena / in the translation's. */
 struct slice freeze(struct work *w, struct slice text);

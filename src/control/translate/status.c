@@ -149,9 +149,8 @@ struct node *object_status_tree(const struct object_status *status, struct slice
         if (status->namespace.len)
                 add_text(arena, metadata, "namespace", status->namespace);
         struct node *map = add_new(arena, root, "status", NODE_MAP);
-        bool has_parents = status->kind == KIND_POLICY || status->kind == KIND_BACKEND_TLS_POLICY ||
-                           status->kind == KIND_HTTP_ROUTE;
-        if (has_parents) {
+        bool is_route = status->kind >= KIND_HTTP_ROUTE && status->kind <= KIND_TCP_ROUTE;
+        if (is_route || status->kind == KIND_POLICY || status->kind == KIND_BACKEND_TLS_POLICY) {
                 add_parents(arena, map, status, at);
                 return root;
         }

@@ -28,6 +28,12 @@ void work_warn(struct work *w, const char *format, ...)
         vec_push(&w->warnings, text);
 }
 
+void *work_find(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
+{
+        const struct object *object = objects_find(w->objects, kind, namespace, name);
+        return object ? map_find(&w->works, object->id) : NULL;
+}
+
 /* --- statuses --- */
 
 static struct object_status *status_new(struct work *w, const struct object *object)
@@ -54,8 +60,10 @@ static void classes_tell(struct work *w)
 
 static void statuses_allocate(struct work *w)
 {
-        static const enum object_kind told[] = {KIND_GATEWAY_CLASS, KIND_GATEWAY, KIND_HTTP_ROUTE,
-                                                KIND_POLICY, KIND_BACKEND_TLS_POLICY};
+        static const enum object_kind told[] = {
+                KIND_GATEWAY_CLASS, KIND_GATEWAY,    KIND_LISTENER_SET,
+                KIND_HTTP_ROUTE,    KIND_GRPC_ROUTE, KIND_TLS_ROUTE,
+                KIND_TCP_ROUTE,     KIND_POLICY,     KIND_BACKEND_TLS_POLICY};
         size_t count = 0;
         for (size_t i = 0; i < COUNT_OF(told); i++)
                 count += w->objects->kinds[told[i]].count;
@@ -167,8 +175,10 @@ static void work_done(struct work *w)
         for (size_t i = 0; i < w->gateway_count; i++)
                 map_done(&w->gateways[i].own_rules);
         for (size_t i = 0; i < w->gateway_count; i++)
-                for (size_t l = 0; l < w->gateways[i].api->listeners.count; l++)
+                for (size_t l = 0; l < w->gateways[i].listener_count; l++)
                         vec_done(&w->gateways[i].listeners[l].routes);
+        for (size_t i = 0; i < w->route_count; i++)
+                vec_done(&w->routes[i].listeners);
         vec_each (set, &w->pin_sets)
                 pin_set_unref(*set);
         vec_each (set, &w->ca_sets)
@@ -177,6 +187,7 @@ static void work_done(struct work *w)
         vec_done(&w->ca_sets);
         vec_done(&w->service_uses);
         map_done(&w->backend_tls_index);
+        map_done(&w->works);
         map_done(&w->backend_index);
         map_done(&w->slice_index);
         map_done(&w->certificate_index);

@@ -117,7 +117,8 @@ static void listeners_keep_the_rules_of_their_crd(void **state)
                 {"[{name: a, port: 443, protocol: HTTPS, tls: {certificateRef: []}}]",
                  "certificateRef: no such field"},
                 {"[{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Some}}}]",
-                 "wants one of All, Selector, Same"},
+                 "wants one of Same, All, Selector"},
+                {"[{name: a, port: 443, protocol: TLS}]", "has no tls.mode"},
         };
         for (size_t i = 0; i < COUNT_OF(cases); i++) {
                 char text[2048];

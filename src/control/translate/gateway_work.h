@@ -1,0 +1,80 @@
+/* What one translation knows of a Gateway, of its listeners and of who may come in by its ports.
+ * Each stage writes its own part; nothing of it outlives translate(). */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "control/api/gateway.h"
+#include "control/api/listener_set.h"
+#include "control/translate/policy_work.h"
+#include "control/translate/status.h"
+#include "snapshot/port.h"
+
+struct gateway_work;
+struct route_work;
+
+/* One route on one listener. */
+struct attachment {
+        const struct route_work *route;
+        struct slice *hostnames; /* met with the listener's; in the snapshot's arena */
+        size_t hostname_count;
+};
+
+struct listener_work {
+        const struct gateway_listener *api;
+        const struct object *owner; /* that lists it and whose references and namespace hold */
+        struct gateway_work *gateway;
+        struct slice name; /* as the data plane says it; in the snapshot's arena */
+        struct listener_status *status;
+        struct client_work *client; /* of its port; NULL where TLS does not end */
+        enum listener_kind kind;
+        uint32_t index; /* on its port, among those that are served: the number of scopes */
+        bool protocol_known;
+        const char *conflict; /* the reason, if it can't be told from another; NULL: it can */
+        struct slice conflict_message;
+        bool refs_broken;
+        struct slice unbound; /* why no socket is; empty: one is */
+        const struct server_certificate **certificates;
+        size_t certificate_count;
+        VEC(struct attachment) routes;
+        const struct policy_target *policy; /* whose sectionName it is; NULL: none */
+        struct slice closed; /* why its handshakes are refused, whatever its port's policy; empty:
+                                they are not */
+        const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
+        bool pinning_holds;
+        struct slice pinning_message;
+};
+
+/* The client certificates of one Gateway's port: what design.md calls the unit of trust. */
+struct client_work {
+        int64_t port;
+        const struct frontend_validation *validation; /* NULL: not asked for */
+        const struct client_policy *policy;           /* NULL: not asked for and not needed */
+        const char *ref_reason; /* of ResolvedRefs=False on its listeners; NULL: all resolved */
+        struct slice ref_message;
+        const char *refusal; /* of Accepted=False; NULL: accepted */
+        struct slice refusal_message;
+        struct slice warning; /* of pingate.dev/Warning; empty: none */
+        const char *warning_reason;
+};
+
+struct gateway_work {
+        const struct gateway *api;
+        struct object_status *status;
+        struct slice name; /* "namespace/name", in the snapshot's arena */
+        struct listener_work *listeners;
+        size_t listener_count;
+        struct listener_work **by_port; /* the same: by port, then as listed */
+        struct client_work *clients;    /* one for each port where TLS ends */
+        size_t client_count;
+        const struct policy_target *policy; /* that names all of it; NULL: none */
+        /* spec.tls.backend.clientCertificateRef */
+        bool shows_certificate;
+        const struct server_certificate *client_certificate; /* NULL: not usable */
+        const char *certificate_reason;                      /* of ResolvedRefs=False */
+        struct slice certificate_message;
+        struct map own_rules; /* a route's id to its rules here, where they are not all Gateways' */
+        bool address_refused, address_unusable;
+        bool insecure_mode;
+        struct slice address_message;
+};

@@ -1,0 +1,82 @@
+/* What each listener is told. */
+#include "control/translate/stages.h"
+#include "route/host_match.h"
+
+static void client_tell(struct listener_work *listener)
+{
+        struct condition_list *conditions = &listener->status->conditions;
+        const struct client_work *client = listener->client;
+        if (client->ref_reason)
+                listener_ref_fault(listener, client->ref_reason, client->ref_message);
+        if (listener->pinning)
+                condition_set(conditions, CONDITION_PINNING, listener->pinning_holds,
+                              listener->pinning, listener->pinning_message);
+        if (client->warning_reason)
+                condition_set(conditions, CONDITION_WARNING, true, client->warning_reason,
+                              client->warning);
+}
+
+/* Accepted, and Programmed=False where that follows from it. True: accepted. */
+static bool accepted_tell(struct work *w, struct listener_work *listener)
+{
+        struct condition_list *conditions = &listener->status->conditions;
+        const char *reason = NULL, *programmed = "Invalid";
+        struct slice message = SLICE_NONE;
+        if (!listener->protocol_known) {
+                reason = "UnsupportedProtocol";
+                message = tell(w, "protocol %.*s is not supported, wants HTTP, HTTPS, TLS or TCP",
+                               SLICE_ARG(listener->api->protocol));
+        } else if (listener->conflict) {
+                reason = programmed = listener->conflict;
+                message = listener->conflict_message;
+                condition_set(conditions, "Conflicted", true, reason, message);
+        } else if (listener->client && listener->client->refusal) {
+                reason = listener->client->refusal;
+                message = listener->client->refusal_message;
+        }
+        condition_set(conditions, "Accepted", !reason, reason ? reason : "Accepted",
+                      reason ? message : SLICE("is valid"));
+        if (reason)
+                condition_set(conditions, "Programmed", false, programmed, message);
+        return !reason;
+}
+
+bool listener_tell(struct work *w, struct listener_work *listener, bool *programmed)
+{
+        struct condition_list *conditions = &listener->status->conditions;
+        bool accepted = accepted_tell(w, listener);
+        bool bare = listener->client && listener->certificate_count == 0;
+        *programmed = accepted && !bare && listener->unbound.len == 0;
+        if (*programmed)
+                condition_set(conditions, "Programmed", true, "Programmed", SLICE("is served"));
+        else if (accepted)
+                condition_set(conditions, "Programmed", false, "Invalid",
+                              bare ? SLICE("has no usable certificate, so its handshakes are "
+                                           "refused")
+                                   : listener->unbound);
+        if (listener->client)
+                client_tell(listener);
+        if (!listener->refs_broken)
+                condition_set(conditions, "ResolvedRefs", true, "ResolvedRefs",
+                              SLICE("all references are resolved"));
+        return accepted;
+}
+
+void overlaps_tell(struct work *w, struct gateway_work *gateway)
+{
+        size_t count = gateway->listener_count;
+        for (size_t i = 0; i < count; i++)
+                for (size_t j = 0; j < count; j++) {
+                        struct listener_work *a = &gateway->listeners[i],
+                                             *b = &gateway->listeners[j];
+                        struct slice both;
+                        if (i == j || !a->client || a->client != b->client ||
+                            !host_intersect(a->api->hostname, b->api->hostname, &both))
+                                continue;
+                        condition_set(&a->status->conditions, "OverlappingTLSConfig", true,
+                                      "OverlappingHostnames",
+                                      tell(w, "the hostname overlaps that of listener %.*s",
+                                           SLICE_ARG(b->api->name)));
+                        break;
+                }
+}
