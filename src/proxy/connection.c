@@ -3,12 +3,13 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/must.h"
 #include "proxy/client.h"
+#include "proxy/connection_greet.h"
+#include "proxy/connection_handshake.h"
 #include "proxy/connection_io.h"
 #include "proxy/connection_leave.h"
 #include "proxy/connection_recheck.h"
@@ -23,6 +24,8 @@ enum {
 };
 
 static const unsigned legal_moves[] = {
+        [CONNECTION_GREETING] =
+                BIT(CONNECTION_HANDSHAKING) | BIT(CONNECTION_SERVING) | BIT(CONNECTION_CLOSED),
         [CONNECTION_HANDSHAKING] =
                 BIT(CONNECTION_SERVING) | BIT(CONNECTION_LINGERING) | BIT(CONNECTION_CLOSED),
         [CONNECTION_SERVING] =
@@ -36,6 +39,7 @@ static struct counter *gauge_of(struct connection *connection, enum connection_s
 {
         struct worker_counters *counters = connection->worker->counters;
         switch (state) {
+        case CONNECTION_GREETING:
         case CONNECTION_HANDSHAKING:
                 return &counters->connections_handshaking;
         case CONNECTION_SERVING:
@@ -78,32 +82,6 @@ void connection_ready(struct connection *connection)
         connection->ready_next = NULL;
         *worker->ready_end = connection;
         worker->ready_end = &connection->ready_next;
-}
-
-static void handshake_list_remove(struct connection *connection)
-{
-        struct worker *worker = connection->worker;
-        if (connection->handshake_former)
-                connection->handshake_former->handshake_next = connection->handshake_next;
-        else
-                worker->oldest_handshake = connection->handshake_next;
-        if (connection->handshake_next)
-                connection->handshake_next->handshake_former = connection->handshake_former;
-        else
-                worker->newest_handshake = connection->handshake_former;
-        worker->handshake_count--;
-}
-
-static void handshake_list_add(struct connection *connection)
-{
-        struct worker *worker = connection->worker;
-        connection->handshake_former = worker->newest_handshake;
-        if (worker->newest_handshake)
-                worker->newest_handshake->handshake_next = connection;
-        else
-                worker->oldest_handshake = connection;
-        worker->newest_handshake = connection;
-        worker->handshake_count++;
 }
 
 /* Nothing knows it any more. */
@@ -155,13 +133,8 @@ void connection_end(struct connection *connection, const char *why)
         client_h2_free(connection->h2);
         connection->h1 = NULL;
         connection->h2 = NULL;
-        if (connection->handshake) {
-                handshake_list_remove(connection);
-                handshake_done(connection->handshake);
-                free(connection->handshake);
-                connection->handshake = NULL;
-        } else if (connection->place.address.len >
-                   0) { /* it has served: refusals have told theirs */
+        connection_prove_end(connection);
+        if (connection->place.address.len > 0) { /* it has served: refusals have told theirs */
                 connection_report_end(connection);
         }
         tunnel_free(connection->tunnel);
@@ -244,7 +217,7 @@ static void http_begin(struct connection *connection)
         connection_deadline(connection, connection->worker->limits->idle_ms);
 }
 
-static void serve_begin(struct connection *connection)
+void connection_serve(struct connection *connection)
 {
         if (connection->ssl)
                 connection_watch_records(connection);
@@ -263,95 +236,14 @@ static void serve_begin(struct connection *connection)
                 connection_drain(connection);
 }
 
-/* An alert that a reset overtakes tells the client nothing: where one was sent, linger. */
-static void refuse(struct connection *connection, enum reason reason)
-{
-        if (reason_alert(reason) == 0) {
-                connection_end(connection, "refused");
-                return;
-        }
-        SSL_free(connection->ssl);
-        connection->ssl = NULL;
-        connection_linger(connection, "refused");
-}
-
-/* Decided: one event, whatever the answer (I44). */
-static void handshake_end(struct connection *connection, enum reason reason, bool admitted)
-{
-        struct worker *worker = connection->worker;
-        struct handshake *handshake = connection->handshake;
-        struct handshake_outcome outcome = {reason, admitted, worker->strict_audit};
-        if (!handshake_report(handshake, connection->ssl, worker->sink, &outcome)) {
-                /* Who can't be recorded does not come in. */
-                admitted = false;
-                reason = REASON_AUDIT_FULL;
-                outcome = (struct handshake_outcome){.reason = reason};
-                handshake_report(handshake, connection->ssl, worker->sink, &outcome);
-        }
-        handshake_list_remove(connection);
-        if (admitted)
-                connection_take_evidence(connection);
-        handshake_done(handshake);
-        free(handshake);
-        connection->handshake = NULL;
-        if (!admitted) {
-                refuse(connection, reason);
-                return;
-        }
-        serve_begin(connection);
-        connection_ready(connection);
-}
-
-void connection_abort(struct connection *connection, enum reason reason)
-{
-        handshake_end(connection, reason, false);
-}
-
-static enum reason completed_reason(const struct handshake *handshake)
-{
-        if (handshake->verdict)
-                return handshake->verdict->reason;
-        return REASON_NO_CLIENT_AUTH;
-}
-
-static void handshake_turn(struct connection *connection)
-{
-        struct worker *worker = connection->worker;
-        struct handshake *handshake = connection->handshake;
-        if (worker->handshake_steps == 0) {
-                connection_ready(connection); /* one storm does not starve open connections */
-                return;
-        }
-        worker->handshake_steps--;
-        ERR_clear_error();
-        int status = SSL_do_handshake(connection->ssl);
-        if (status == 1) {
-                bool admitted = handshake_complete(handshake, connection->ssl, worker->snapshot,
-                                                   (int64_t)time(NULL));
-                enum reason reason =
-                        admitted ? completed_reason(handshake) : handshake_failure(handshake);
-                if (!admitted)
-                        SSL_shutdown(connection->ssl);
-                handshake_end(connection, reason, admitted);
-                return;
-        }
-        int error = SSL_get_error(connection->ssl, status);
-        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-                connection->want_read = error == SSL_ERROR_WANT_READ;
-                connection_watch(connection);
-                return;
-        }
-        bool closed = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN;
-        enum reason reason = handshake_failure(handshake);
-        if (closed && reason == REASON_HANDSHAKE_FAILED)
-                reason = REASON_PEER_CLOSED;
-        handshake_end(connection, reason, false);
-}
-
 static void connection_turn(struct connection *connection)
 {
+        if (connection->state == CONNECTION_GREETING) {
+                connection_greeting_turn(connection);
+                return;
+        }
         if (connection->state == CONNECTION_HANDSHAKING) {
-                handshake_turn(connection);
+                connection_handshake_turn(connection);
                 return;
         }
         if (connection_is_unjudged(connection))
@@ -389,8 +281,9 @@ static void on_deadline(struct deadline *deadline)
 {
         struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
         switch (connection->state) {
+        case CONNECTION_GREETING:
         case CONNECTION_HANDSHAKING:
-                handshake_end(connection, REASON_TIMEOUT, false);
+                connection_abort(connection, REASON_TIMEOUT);
                 return;
         case CONNECTION_SERVING:
                 connection_end(connection, "idle_timeout");
@@ -463,31 +356,9 @@ static struct connection *connection_new(struct worker *worker, size_t port_inde
         return connection;
 }
 
-static bool tls_begin(struct connection *connection)
-{
-        struct worker *worker = connection->worker;
-        struct handshake *handshake = connection->handshake = NEW(struct handshake);
-        handshake->worker = worker->index;
-        handshake->cache = worker->cache;
-        handshake->peer = connection->peer;
-        handshake->connection = connection->id;
-        connection->client.scheme = SLICE("https");
-        handshake_list_add(connection);
-        connection->ssl =
-                SSL_new(tls_context_find(worker->snapshot, worker->index, connection->port_index));
-        if (!connection->ssl || SSL_set_fd(connection->ssl, connection->fd) != 1)
-                return false;
-        SSL_set_accept_state(connection->ssl);
-        if (!handshake_begin(handshake, connection->ssl, worker->snapshot, connection->port_index))
-                return false;
-        counter_add(&worker->counters->handshakes_started, 1);
-        return true;
-}
-
 void connection_open(struct worker *worker, size_t port_index, int fd, const struct sockaddr *peer)
 {
-        if (worker->handshake_count >= worker->limits->handshakes)
-                handshake_end(worker->oldest_handshake, REASON_OVER_CAPACITY, false);
+        connections_make_room(worker);
         struct connection *connection = connection_new(worker, port_index, fd, peer);
         if (uv_poll_init(&worker->loop, &connection->poll, fd) != 0) {
                 /* The kernel has no room to watch one more: this client goes, the process stays. */
@@ -497,17 +368,7 @@ void connection_open(struct worker *worker, size_t port_index, int fd, const str
                 return;
         }
         connection->poll.data = connection;
-        if (connection->port->protocol == PORT_TCP)
-                connection->listener = connection->port->listeners;
-        if (connection->port->protocol != PORT_TLS) {
-                serve_begin(connection);
-        } else if (!tls_begin(connection)) {
-                ERR_clear_error();
-                connection_end(connection, "internal_error");
-                return;
-        } else {
-                connection_deadline(connection, worker->limits->handshake_ms);
-        }
+        connection_greet(connection);
         if (!connection_is_open(connection)) /* there is nowhere for its bytes to go */
                 return;
         uv_poll_start(&connection->poll, UV_READABLE, on_poll);

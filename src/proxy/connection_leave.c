@@ -6,6 +6,7 @@
 #include "proxy/connection_leave.h"
 
 #include "proxy/client.h"
+#include "proxy/connection_handshake.h"
 
 /* The multiples of the golden ratio fill the grace evenly, however many there are, and the first
  * goes at once. The last eighth is for goodbyes. */
@@ -107,7 +108,7 @@ void connections_close(struct worker *worker)
 {
         for (struct connection *at = worker->connections, *next; at; at = next) {
                 next = at->next;
-                if (at->state == CONNECTION_HANDSHAKING)
+                if (at->state == CONNECTION_GREETING || at->state == CONNECTION_HANDSHAKING)
                         connection_abort(at, REASON_TIMEOUT);
                 else
                         connection_end(at, "stopped");

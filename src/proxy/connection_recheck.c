@@ -91,9 +91,17 @@ static bool rebind(struct connection *connection)
         return connection->listener != NULL;
 }
 
+/* What its TLS says of the client is the backend's affair, whatever the port asks of others. */
+static bool is_judged_by_nobody(const struct connection *connection)
+{
+        return connection->listener && connection->listener->kind == LISTENER_TLS_PASSTHROUGH;
+}
+
 static bool is_decided_otherwise(const struct connection *connection)
 {
         const struct client_policy *client = connection->port->client;
+        if (is_judged_by_nobody(connection))
+                return false;
         if (!connection->standing)
                 return client != NULL;
         /* A policy knows listeners by their number: where two change places and a policy goes from
@@ -118,10 +126,11 @@ void connection_recheck(struct connection *connection)
         struct worker *worker = connection->worker;
         bool due = connection->due_link != NULL;
         bool newer = connection->judged != worker->snapshot->generation;
-        connection->judged = worker->snapshot->generation;
         due_remove(connection);
-        /* A second cut would prolong the grace of the first. */
-        if (!is_serving(connection) || connection->cut)
+        if (!is_serving(connection)) /* a greeting looks at the generation when it is over */
+                return;
+        connection->judged = worker->snapshot->generation;
+        if (connection->cut) /* a second cut would prolong the grace of the first */
                 return;
         if (newer && !rebind(connection))
                 connection_cut(

@@ -12,6 +12,7 @@
 #include "proxy/handshake/handshake.h"
 
 enum connection_state {
+        CONNECTION_GREETING,    /* what its first bytes are is not known yet (connection_greet.h) */
         CONNECTION_HANDSHAKING, /* TLS is not done, or not judged: no byte of HTTP is read */
         CONNECTION_SERVING,     /* requests are read and answered */
         CONNECTION_DRAINING,    /* no new request; ends with the one in flight or at the grace */
@@ -28,7 +29,7 @@ struct connection {
         struct worker *worker;
         enum connection_state state;
         struct connection *next, **link;                      /* of all */
-        struct connection *handshake_next, *handshake_former; /* of those handshaking, by age */
+        struct connection *handshake_next, *handshake_former; /* of the unproven, by age */
         struct connection *ready_next;                        /* of those that go on this turn */
         bool is_ready;
         int fd, poll_events;
@@ -104,5 +105,5 @@ bool connection_judge(struct connection *connection, struct removal *removal);
 void connection_take_names(struct connection *connection);
 void connection_report_end(const struct connection *connection);
 
-/* Ends a handshake that is under way, for want of time or room. */
-void connection_abort(struct connection *connection, enum reason reason);
+/* It has proven all that its port asks for: HTTP, or a stream. */
+void connection_serve(struct connection *connection);

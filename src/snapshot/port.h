@@ -75,6 +75,8 @@ struct port {
         const struct listener *listeners; /* at least one */
         size_t listener_count;
         const struct host_table *hosts; /* host name to struct listener */
+        bool passes_through; /* a listener of it is LISTENER_TLS_PASSTHROUGH: the ClientHello is
+                              * read before it is known whether TLS ends here */
         /* NULL: certificates are not asked for. The snapshot holds one reference a port, given
          * back by snapshot_reap. */
         const struct client_policy *client;

@@ -57,6 +57,7 @@ struct place place_of(const struct port *port, const struct listener *listener)
         struct place place = {
                 .protocol = port->protocol, .address = port->text, .port_gateway = port->gateway};
         if (listener) {
+                place.kind = listener->kind;
                 place.gateway = listener->gateway;
                 place.listener = listener->name;
                 place.hostname = listener->hostname;
@@ -81,7 +82,8 @@ const struct listener *listener_find(const struct port *port, const struct place
 {
         for (size_t i = 0; i < port->listener_count; i++) {
                 const struct listener *listener = &port->listeners[i];
-                if (slice_equal(listener->gateway, place->gateway) &&
+                if (listener->kind == place->kind &&
+                    slice_equal(listener->gateway, place->gateway) &&
                     slice_equal(listener->name, place->listener) &&
                     slice_equal(listener->hostname, place->hostname))
                         return listener;

@@ -8,19 +8,17 @@
 #include <stdint.h>
 
 #include "event/emit.h"
+#include "proxy/handshake/client_hello.h"
 #include "snapshot/snapshot.h"
 #include "tls/context.h"
 #include "trust/judge.h"
-
-enum {
-        SNI_MAX = 253
-};
 
 struct handshake {
         struct snapshot *snapshot; /* one reference */
         size_t worker, port_index;
         const struct port *port;
         const struct listener *listener; /* selected by server name; NULL until then */
+        const struct slice *peeked; /* the name that was read before TLS began; NULL: none was */
         char sni[SNI_MAX + 1];
         size_t sni_len;
         struct chain *chain;      /* NULL: none presented; taken over by the connection */
@@ -63,6 +61,7 @@ bool handshake_report(const struct handshake *handshake, SSL *ssl, struct event_
 /* What a port and a listener of it are known by in another generation. */
 struct place {
         enum port_protocol protocol;
+        enum listener_kind kind;
         struct slice address, port_gateway; /* of the port */
         struct slice gateway, listener, hostname;
 };

@@ -33,23 +33,14 @@ static int refuse(struct handshake *handshake, enum reason reason, int *alert)
         return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* RFC 6066, 3: a list with one entry of type host_name. False: there, but malformed. */
+/* False: there, but malformed. */
 static bool server_name_parse(SSL *ssl, struct slice *name)
 {
         const unsigned char *data;
         size_t len;
         *name = SLICE_NONE;
-        if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) != 1)
-                return true;
-        if (len < 5 || (size_t)(data[0] << 8 | data[1]) != len - 2 ||
-            data[2] != TLSEXT_NAMETYPE_host_name)
-                return false;
-        size_t name_len = (size_t)(data[3] << 8 | data[4]);
-        if (name_len != len - 5 || name_len == 0 || name_len > SNI_MAX ||
-            memchr(data + 5, 0, name_len))
-                return false;
-        *name = slice_from(data + 5, name_len);
-        return true;
+        return SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) != 1 ||
+               server_name_read(slice_from(data, len), name);
 }
 
 enum reason handshake_select(const struct port *port, struct slice name,
@@ -78,6 +69,10 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
         struct slice name;
         (void)arg;
         if (!server_name_parse(ssl, &name))
+                return refuse(handshake, REASON_UNKNOWN_SNI, alert);
+        /* Whether TLS ends here was decided by the name that was peeked at: OpenSSL has read those
+         * bytes, and a second ClientHello may not change its mind. */
+        if (handshake->peeked && !slice_equal(*handshake->peeked, name))
                 return refuse(handshake, REASON_UNKNOWN_SNI, alert);
         memcpy(handshake->sni, name.len ? name.data : "", name.len);
         handshake->sni_len = name.len;

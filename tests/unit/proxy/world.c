@@ -258,9 +258,17 @@ static void port_fill(struct world *world, struct snapshot *snapshot,
                       const struct world_config *config, struct port *port)
 {
         struct arena *arena = &snapshot->arena;
-        struct listener *listener = ARENA_NEW(arena, struct listener);
-        listener_fill(world, snapshot, config, listener);
-        struct host_entry entry = {listener->hostname, listener};
+        struct listener *listeners = ARENA_ARRAY(arena, struct listener, 2);
+        size_t count = config->passes ? 2 : 1;
+        listener_fill(world, snapshot, config, listeners);
+        listeners[1] = (struct listener){.kind = LISTENER_TLS_PASSTHROUGH,
+                                         .gateway = SLICE("test/edge"),
+                                         .name = SLICE("pass"),
+                                         .index = 1,
+                                         .hostname = slice_of(config->passes),
+                                         .streams = streams_of(arena)};
+        const struct host_entry entries[] = {{listeners[0].hostname, &listeners[0]},
+                                             {listeners[1].hostname, &listeners[1]}};
         struct sockaddr_in at = {.sin_family = AF_INET,
                                  .sin_port = htons(world->port),
                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -269,9 +277,10 @@ static void port_fill(struct world *world, struct snapshot *snapshot,
         port->number = world->port;
         port->protocol = !config->plain ? PORT_TLS : config->streams ? PORT_TCP : PORT_HTTP;
         port->gateway = SLICE("test/edge");
-        port->listeners = listener;
-        port->listener_count = 1;
-        port->hosts = host_table_build(&entry, 1, arena);
+        port->listeners = listeners;
+        port->listener_count = count;
+        port->hosts = host_table_build(entries, count, arena);
+        port->passes_through = config->passes != NULL;
         port->client = policy_of(world, arena, config);
 }
 

@@ -32,6 +32,7 @@ struct world_config {
         X509_CRL *crl;
         uint16_t plain;        /* not 0: the port is HTTP */
         bool streams;          /* the listener is TCP if plain, else TLS that ends here */
+        const char *passes;    /* a listener for these names that passes TLS through, beside it */
         bool no_route;         /* of streams: it has none */
         uint16_t backend_port; /* not 0: somebody else's than the world's backend */
         uint64_t tunnel_idle_ms, drain_grace_ms; /* not 0: of the first configuration */

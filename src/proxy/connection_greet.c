@@ -1,0 +1,144 @@
+#include "proxy/connection_greet.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "proxy/connection_handshake.h"
+#include "proxy/handshake/client_hello.h"
+
+enum {
+        GREETING_BYTES_MAX = CLIENT_HELLO_BYTES_MAX,
+        READ_BYTES = 4096,
+};
+
+static bool is_awaited(const struct connection *connection)
+{
+        return connection->port->protocol == PORT_TLS && connection->port->passes_through;
+}
+
+/* Nothing more is to be found out. */
+static void begin(struct connection *connection)
+{
+        connection->place = (struct place){0}; /* it gets the one that it is served in */
+        if (connection->port->protocol == PORT_TLS && !connection->listener) {
+                connection_tls_begin(connection);
+                return;
+        }
+        if (connection->port->protocol == PORT_TCP)
+                connection->listener = connection->port->listeners;
+        connection_prove_end(connection);
+        connection_serve(connection);
+}
+
+void connection_greet(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (!is_awaited(connection)) {
+                begin(connection);
+                return;
+        }
+        connection_prove(connection);
+        connection_take_names(connection); /* it may outlive this generation */
+        connection->judged = worker->snapshot->generation;
+        connection_deadline(connection, worker->limits->handshake_ms);
+}
+
+void connection_greeting_refuse(struct connection *connection, const char *fault)
+{
+        struct worker *worker = connection->worker;
+        struct stream_facts facts = {
+                .fault = slice_of(fault),
+                .client = connection->peer,
+                .gateway = connection->place.port_gateway,
+                .sni = connection->client.tls_server_name,
+                .generation = worker->snapshot->generation,
+                .connection = connection->id,
+                .duration_us = (worker->now_ms - connection->opened_ms) * 1000,
+        };
+        event_stream(worker->sink, &facts);
+        counter_add(&worker->counters->streams_refused, 1);
+        connection->place = (struct place){0}; /* it has not served, and is told of no more */
+        connection_end(connection, fault);
+}
+
+/* ---- the ClientHello ---- */
+
+static void hello_take(struct connection *connection, const struct server_name *name)
+{
+        connection->client.tls_server_name =
+                arena_slice(&connection->arena, slice_from(name->bytes, name->len));
+        const struct listener *listener =
+                host_table_find(connection->port->hosts, connection->client.tls_server_name);
+        if (!listener) {
+                connection_greeting_refuse(connection, "unknown_sni");
+                return;
+        }
+        if (listener->kind == LISTENER_TLS_PASSTHROUGH)
+                connection->listener = listener;
+        begin(connection);
+}
+
+static void hello_look(struct connection *connection)
+{
+        struct server_name name;
+        switch (client_hello_read(buffer_slice(&connection->in), &name)) {
+        case CLIENT_HELLO_MORE:
+                connection_watch(connection);
+                return;
+        case CLIENT_HELLO_BAD:
+                connection_greeting_refuse(connection, "client_hello_malformed");
+                return;
+        case CLIENT_HELLO_DONE:
+                hello_take(connection, &name);
+                return;
+        }
+}
+
+/* ---- bytes ---- */
+
+/* False: the peer has gone. */
+static bool read_on(struct connection *connection)
+{
+        struct buffer *in = &connection->in;
+        while (in->len < GREETING_BYTES_MAX) {
+                size_t room = GREETING_BYTES_MAX - in->len;
+                room = room < READ_BYTES ? room : READ_BYTES;
+                ssize_t got = recv(connection->fd, buffer_reserve(in, room), room, 0);
+                if (got < 0 && (errno == EAGAIN || errno == EINTR))
+                        return true;
+                if (got <= 0)
+                        return false;
+                in->len += (size_t)got;
+        }
+        return true;
+}
+
+/* The generation that it came in by may be gone: the one that serves now decides. */
+static bool rebind(struct connection *connection)
+{
+        struct worker *worker = connection->worker;
+        if (connection->judged != worker->snapshot->generation) {
+                if (!port_find(worker->snapshot, &connection->place, &connection->port_index))
+                        return false;
+                connection->judged = worker->snapshot->generation;
+        }
+        connection->port = &worker->snapshot->ports[connection->port_index];
+        return true;
+}
+
+void connection_greeting_turn(struct connection *connection)
+{
+        if (connection->broken || !read_on(connection)) {
+                connection_greeting_refuse(connection, "client_gone");
+                return;
+        }
+        if (!rebind(connection)) {
+                connection_greeting_refuse(connection, "listener_removed");
+                return;
+        }
+        if (is_awaited(connection))
+                hello_look(connection);
+        else
+                begin(connection);
+        connection_ready(connection); /* what it has become may have something to do */
+}
