@@ -72,7 +72,10 @@ static void on_failed(enum upstream_failure failure, void *self)
                 [UPSTREAM_CONNECT_FAILED] = "backend_connect_failed",
                 [UPSTREAM_CONNECT_TIMEOUT] = "backend_connect_timeout",
         };
-        end_for(self, faults[failure]);
+        struct tunnel *tunnel = self;
+        end_for(tunnel, failure == UPSTREAM_TLS_FAILED
+                                ? upstream_tls_fault(tunnel->lease.tls_reason)
+                                : faults[failure]);
 }
 
 /* The connection's turn moves the bytes: it is judged first. */

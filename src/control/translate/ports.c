@@ -165,6 +165,7 @@ static void listeners_build(struct work *w, struct listener_work *const *group, 
                 size_t index = port->listener_count++;
                 must(index == work->index);
                 port->protocol = listener_protocol(work->kind);
+                port->passes_through |= work->kind == LISTENER_TLS_PASSTHROUGH;
                 if (work->client)
                         port->client = work->client->policy;
                 listeners[index] = listener_build(w, work);

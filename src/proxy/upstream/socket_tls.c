@@ -138,6 +138,15 @@ ssize_t socket_tls_receive(struct socket_tls *tls, char *into, size_t room)
         return n > 0 ? n : failed(tls, n);
 }
 
+bool socket_tls_end(struct socket_tls *tls)
+{
+        ERR_clear_error();
+        int status = SSL_shutdown(tls->ssl);
+        int error = status < 0 ? SSL_get_error(tls->ssl, status) : SSL_ERROR_NONE;
+        ERR_clear_error();
+        return error != SSL_ERROR_WANT_WRITE;
+}
+
 bool socket_tls_has_input(const struct socket_tls *tls)
 {
         return !tls->drained && SSL_has_pending(tls->ssl);

@@ -35,6 +35,8 @@ enum tls_step socket_tls_handshake(struct socket_tls *tls, enum reason *reason);
 /* As upstream_send and upstream_receive. */
 ssize_t socket_tls_send(struct socket_tls *tls, struct slice bytes);
 ssize_t socket_tls_receive(struct socket_tls *tls, char *into, size_t room);
+/* That no more comes from us. False: not yet. */
+bool socket_tls_end(struct socket_tls *tls);
 /* Reading would give something without another byte from the network. */
 bool socket_tls_has_input(const struct socket_tls *tls);
 /* Nothing is left over, and what vouched for the peer still does. */
