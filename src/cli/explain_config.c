@@ -161,8 +161,7 @@ static bool backends_pass(struct walk *walk)
                 struct exchange_gate gate =
                         exchange_gate_backend(walk->snapshot, &rule->backends[i], &backend);
                 list[story->backend_count++] = (struct explain_backend){
-                        .name = backend ? backend->name : SLICE("not usable"),
-                        .ready = backend ? backend->endpoint_count : 0,
+                        .backend = backend,
                         .weight = rule->backends[i].weight,
                         .status = gate.status,
                         .fault = gate.fault,

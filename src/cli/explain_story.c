@@ -1,6 +1,7 @@
 #include "cli/explain_story.h"
 
 #include "base/buffer.h"
+#include "cli/explain_backend.h"
 #include "cli/explain_rule.h"
 #include "text/json.h"
 
@@ -62,15 +63,23 @@ static void print_client(const struct verdict *verdict, FILE *out)
         explain_print_word(verdict, out);
 }
 
+static struct slice backend_name(const struct explain_backend *backend)
+{
+        return backend->backend ? backend->backend->name : SLICE("not usable");
+}
+
 static void print_backend(const struct explain_backend *backend, uint64_t weight_sum, FILE *out)
 {
+        struct slice name = backend_name(backend);
         if (backend->status)
-                fprintf(out, "  NO   backend %.*s: answered %d (%s)\n", SLICE_ARG(backend->name),
+                fprintf(out, "  NO   backend %.*s: answered %d (%s)\n", SLICE_ARG(name),
                         backend->status, backend->fault);
         else
-                fprintf(out, "  yes  backend %.*s: %zu ready, weight %u of %llu\n",
-                        SLICE_ARG(backend->name), backend->ready, backend->weight,
+                fprintf(out, "  yes  backend %.*s: %zu ready, weight %u of %llu\n", SLICE_ARG(name),
+                        backend->backend->endpoint_count, backend->weight,
                         (unsigned long long)weight_sum);
+        if (backend->backend)
+                explain_backend_print(backend->backend, out);
 }
 
 static struct slice report_source(const struct pin_decision *pins)
@@ -155,10 +164,13 @@ static void write_backends(struct json_writer *w, const struct explain_story *st
         for (size_t i = 0; i < story->backend_count; i++) {
                 const struct explain_backend *backend = &story->backends[i];
                 json_begin_object(w);
-                json_field_string(w, "name", backend->name);
-                json_field_unsigned(w, "ready", backend->ready);
+                json_field_string(w, "name", backend_name(backend));
+                json_field_unsigned(w, "ready",
+                                    backend->backend ? backend->backend->endpoint_count : 0);
                 json_field_unsigned(w, "weight", backend->weight);
                 write_answer(w, backend->status, backend->fault);
+                if (backend->backend)
+                        explain_backend_write(backend->backend, w);
                 json_end_object(w);
         }
         json_end_array(w);

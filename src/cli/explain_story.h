@@ -10,8 +10,7 @@
 
 /* One backend that the rule can pick; a request would meet just one of them. */
 struct explain_backend {
-        struct slice name;
-        size_t ready; /* endpoints */
+        const struct backend *backend; /* NULL: not usable */
         uint32_t weight;
         int status; /* that answers the request in its place; 0: none */
         const char *fault;

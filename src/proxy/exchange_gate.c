@@ -101,11 +101,14 @@ struct exchange_gate exchange_gate_backend(const struct snapshot *snapshot,
                                            const struct route_backend *picked,
                                            const struct backend **backend)
 {
+        struct slice why;
         if (!picked || picked->backend >= snapshot->backend_count)
                 return (struct exchange_gate){500, picked ? "backend_invalid" : "no_backend"};
         *backend = &snapshot->backends[picked->backend];
         if ((*backend)->endpoint_count == 0)
                 return (struct exchange_gate){503, "no_endpoints"};
+        if ((*backend)->tls && client_policy_is_closed((*backend)->tls->peer, &why))
+                return (struct exchange_gate){502, "backend_tls_unusable"};
         return pass;
 }
 

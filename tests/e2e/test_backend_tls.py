@@ -1,6 +1,8 @@
 """BackendTLSPolicy: no byte of a request reaches a backend that did not prove who it is, and nothing goes there in
 the clear. A client always gets an answer, 502, and the access log says why."""
 import datetime
+import json
+import subprocess
 import types
 
 import pytest
@@ -268,3 +270,23 @@ def test_a_certificate_that_expires_ends_kept_connections(site, backend, world):
     assert s.get("/alive").status == 200
     eventually(lambda: s.get("/late").status == 502, "the expired certificate is refused")
     assert s.fault("/late") == "backend_expired"
+
+
+def test_explain_says_how_a_backend_is_spoken_to(site, backend, world):
+    s = site(backend().port, client_certificate="edge-client", alt_names=[("Hostname", "a.internal"), ("URI", "x://b")],
+             options={"pingate.dev/spki-hashes": world.good.spki_hash})
+    explain = [gw.BINARY, "explain", "-c", str(s.gateway.config), "--gateway", "edge/edge", "--port", str(s.http),
+               "--request", "GET http://app.example.com/"]
+    said = subprocess.run(explain, capture_output=True, text=True, timeout=30)
+    assert said.returncode == 0, said
+    assert f"spoken to: HTTP/1.1, by TLS with server name {HOST} (BackendTLSPolicy edge/app)" in said.stdout
+    assert "it must bear a.internal or x://b, under 1 CA, and match one of 1 pin" in said.stdout
+    assert "the gateway shows it Secret edge/edge-client" in said.stdout
+    tls = json.loads(subprocess.run([*explain, "-o", "json"], capture_output=True, timeout=30).stdout)[
+        "request"]["backends"][0]["tls"]
+    assert tls == {"policy": "BackendTLSPolicy edge/app", "serverName": HOST, "names": ["a.internal", "x://b"], "cas": 1,
+                   "pins": 1, "clientCertificate": "Secret edge/edge-client"}
+    s.change(options={"pingate.dev/spki-hashes": "no"})
+    said = subprocess.run(explain, capture_output=True, text=True, timeout=30)
+    assert said.returncode == 1 and "answered 502 (backend_tls_unusable)" in said.stdout
+    assert "it can be nobody: options.pingate.dev/spki-hashes: item 0:" in said.stdout
