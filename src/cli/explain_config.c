@@ -191,7 +191,7 @@ static bool rule_passes(struct walk *walk)
 static bool request_passes(struct walk *walk)
 {
         struct explain_story *story = &walk->story;
-        struct route_found found = {NULL, NULL};
+        struct route_found found = {0};
         story->asked = true;
         story->host = walk->head.host;
         struct exchange_gate gate = exchange_gate_route(story->port, story->listener, &walk->head,

@@ -31,11 +31,13 @@ static bool rule_find(const struct route_table *routes, const struct request_hea
         if (!routes)
                 return true;
         *found = route_find(routes, head);
-        if (head->plain_path.len == head->path.len)
+        if (head->plain_path.len == head->path.len || found->too_costly)
                 return true;
         struct request_head plain = *head;
         plain.path = head->plain_path;
-        return route_find(routes, &plain).rule == found->rule;
+        struct route_found other = route_find(routes, &plain);
+        found->too_costly = other.too_costly;
+        return other.too_costly || other.rule == found->rule;
 }
 
 struct exchange_gate exchange_gate_route(const struct port *port, const struct listener *chosen,
@@ -50,9 +52,12 @@ struct exchange_gate exchange_gate_route(const struct port *port, const struct l
          * we are the server, and it is answered as the ping that it is. */
         if (slice_is(head->path, "*"))
                 return (struct exchange_gate){200, NULL};
-        *found = (struct route_found){NULL, NULL};
+        *found = (struct route_found){0};
         if (!rule_find((*listener)->routes, head, found))
                 return (struct exchange_gate){400, "path_parameters"};
+        /* Whose it is could not be found out in time; a wider rule must not get it for that. */
+        if (found->too_costly)
+                return (struct exchange_gate){400, "pattern_too_costly"};
         if (!found->rule)
                 return (struct exchange_gate){404, "no_route"};
         return pass;
@@ -130,7 +135,7 @@ static struct exchange_gate backend_pass(struct exchange *exchange)
 struct exchange_gate exchange_gate_pass(struct exchange *exchange)
 {
         const struct exchange_start *start = &exchange->start;
-        struct route_found found = {NULL, NULL};
+        struct route_found found = {0};
         struct exchange_gate gate = exchange_gate_route(start->port, start->listener, start->head,
                                                         &exchange->listener, &found);
         if (gate.status != 0)

@@ -24,6 +24,14 @@ bool query_text_equal(struct slice raw, struct slice text)
         return raw.len == 0;
 }
 
+bool query_text_decode(struct slice raw, char text[static QUERY_TEXT_MAX], size_t *len)
+{
+        *len = 0;
+        while (raw.len > 0 && *len < QUERY_TEXT_MAX)
+                text[(*len)++] = take(&raw);
+        return raw.len == 0;
+}
+
 bool query_find(struct slice query, struct slice name, struct slice *raw)
 {
         struct slice pair;

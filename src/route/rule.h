@@ -9,19 +9,23 @@
 
 #include "http/header_rules.h"
 
-enum path_match_kind {
+struct pattern;
+enum path_match_kind { /* the later goes first */
         PATH_MATCH_PREFIX,
+        PATH_MATCH_PATTERN,
         PATH_MATCH_EXACT
 };
 
 struct name_value {
-        struct slice name, value; /* both exact; header names lower case */
+        struct slice name, value;      /* both exact; header names lower case */
+        const struct pattern *pattern; /* the value's, if it is a regular expression; else NULL */
 };
 
 struct route_match { /* all of it must hold */
         enum path_match_kind path_kind;
-        struct slice path;   /* "/" matches all as a prefix */
-        struct slice method; /* empty: any */
+        struct slice path;             /* "/" matches all as a prefix */
+        const struct pattern *pattern; /* of PATH_MATCH_PATTERN; NULL: all of it is refused */
+        struct slice method;           /* empty: any */
         const struct name_value *headers, *queries;
         size_t header_count, query_count;
 };

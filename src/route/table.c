@@ -4,9 +4,9 @@
 
 #include "base/must.h"
 #include "base/vec.h"
+#include "route/conditions.h"
 #include "route/frozen_map.h"
 #include "route/host_match.h"
-#include "route/query.h"
 
 /* One match of one rule, under one host name. */
 struct line {
@@ -29,6 +29,8 @@ struct path_group {
 struct host_routes {
         struct slice pattern;
         struct frozen_map exact, prefix; /* path to struct path_group */
+        struct path_group *patterns;     /* the longest text first */
+        size_t pattern_count;
         size_t prefix_bytes_max;
         size_t prefix_depth_max; /* "/" in a prefix: bounds the look-ups of an endless path */
         const struct host_routes *wider;
@@ -42,59 +44,44 @@ struct route_table {
 
 /* ---- matching ---- */
 
-/* Names that are there twice in a match: the first counts (HTTPRouteMatch.headers). */
-static bool is_repeated(const struct name_value *items, size_t at)
-{
-        for (size_t i = 0; i < at; i++)
-                if (slice_equal_nocase(items[i].name, items[at].name))
-                        return true;
-        return false;
-}
-
-static bool headers_match(const struct route_match *match, const struct request_head *head)
-{
-        for (size_t i = 0; i < match->header_count; i++) {
-                const struct header *got = header_find(&head->headers, match->headers[i].name);
-                if (is_repeated(match->headers, i))
-                        continue;
-                if (!got || !slice_equal(got->value, match->headers[i].value))
-                        return false;
-        }
-        return true;
-}
-
-static bool query_is_repeated(const struct name_value *items, size_t at)
-{
-        for (size_t i = 0; i < at; i++)
-                if (slice_equal(items[i].name, items[at].name))
-                        return true;
-        return false;
-}
-
-static bool queries_match(const struct route_match *match, const struct request_head *head)
-{
-        for (size_t i = 0; i < match->query_count; i++) {
-                const struct name_value *wanted = &match->queries[i];
-                struct slice raw;
-                if (query_is_repeated(match->queries, i))
-                        continue;
-                if (!query_find(head->query, wanted->name, &raw) ||
-                    !query_text_equal(raw, wanted->value))
-                        return false;
-        }
-        return true;
-}
+static const struct route_found nothing;
+static const struct route_found undecided = {.too_costly = true};
 
 static struct route_found group_find(const struct path_group *group,
                                      const struct request_head *head)
 {
         for (size_t i = 0; group && i < group->count; i++) {
                 const struct route_match *match = group->lines[i].match;
-                if ((match->method.len == 0 || slice_equal(match->method, head->method)) &&
-                    headers_match(match, head) && queries_match(match, head))
-                        return (struct route_found){group->lines[i].rule, match};
+                enum pattern_answer answer = conditions_hold(match, head);
+                if (answer == PATTERN_MATCHES)
+                        return (struct route_found){group->lines[i].rule, match, false};
+                if (answer == PATTERN_TOO_COSTLY)
+                        return undecided;
         }
-        return (struct route_found){NULL, NULL};
+        return nothing;
+}
+
+static bool is_found(const struct route_found *found)
+{
+        return found->rule || found->too_costly;
+}
+
+/* Patterns are tried one by one, each once: there is no other way. */
+static struct route_found pattern_find(const struct host_routes *host,
+                                       const struct request_head *head)
+{
+        struct route_found found = nothing;
+        for (size_t i = 0; i < host->pattern_count && !is_found(&found); i++) {
+                const struct path_group *group = &host->patterns[i];
+                const struct pattern *pattern = group->lines->match->pattern;
+                enum pattern_answer answer =
+                        pattern ? pattern_match(pattern, head->path) : PATTERN_MATCHES;
+                if (answer == PATTERN_TOO_COSTLY)
+                        return undecided;
+                if (answer == PATTERN_MATCHES)
+                        found = group_find(group, head);
+        }
+        return found;
 }
 
 /* Where the path elements end, as far as any prefix of this host could reach: the longest piece of
@@ -115,7 +102,7 @@ static size_t prefix_start(const struct host_routes *host, struct slice path)
 static struct route_found prefix_find(const struct host_routes *host,
                                       const struct request_head *head)
 {
-        struct route_found found = {NULL, NULL};
+        struct route_found found = nothing;
         if (host->prefix.count == 0)
                 return found;
         for (size_t end = prefix_start(host, head->path);; end--) {
@@ -123,7 +110,7 @@ static struct route_found prefix_find(const struct host_routes *host,
                 struct slice piece = slice_sub(head->path, 0, end);
                 if (ends)
                         found = group_find(frozen_map_find(&host->prefix, piece), head);
-                if (found.rule || end == 0)
+                if (is_found(&found) || end == 0)
                         return found;
         }
 }
@@ -131,10 +118,12 @@ static struct route_found prefix_find(const struct host_routes *host,
 struct route_found route_find(const struct route_table *table, const struct request_head *head)
 {
         const struct host_routes *host = host_table_find(table->hosts, head->host);
-        struct route_found found = {NULL, NULL};
-        for (; host && !found.rule; host = host->wider) {
+        struct route_found found = nothing;
+        for (; host && !is_found(&found); host = host->wider) {
                 found = group_find(frozen_map_find(&host->exact, head->path), head);
-                if (!found.rule)
+                if (!is_found(&found))
+                        found = pattern_find(host, head);
+                if (!is_found(&found))
                         found = prefix_find(host, head);
         }
         return found;
@@ -170,15 +159,6 @@ bool route_table_next(const struct route_table *table, size_t *at, struct route_
 
 /* ---- building ---- */
 
-static uint16_t distinct(const struct name_value *items, size_t count,
-                         bool (*repeated)(const struct name_value *items, size_t at))
-{
-        uint16_t found = 0;
-        for (size_t i = 0; i < count; i++)
-                found = (uint16_t)(found + !repeated(items, i));
-        return found;
-}
-
 static struct line line_of(const struct route_rule *rule, const struct route_match *match)
 {
         struct slice path = match->path;
@@ -188,14 +168,20 @@ static struct line line_of(const struct route_rule *rule, const struct route_mat
                 .match = match,
                 .rule = rule,
                 .path = path,
-                .headers = distinct(match->headers, match->header_count, is_repeated),
-                .queries = distinct(match->queries, match->query_count, query_is_repeated),
+                .headers = conditions_headers(match),
+                .queries = conditions_queries(match),
         };
 }
 
 static int compare_size(size_t a, size_t b)
 {
         return a == b ? 0 : a > b ? 1 : -1;
+}
+
+/* Not so for a text that is none: its rule refuses whatever comes. */
+static bool is_pattern(const struct line *line)
+{
+        return line->match->pattern != NULL;
 }
 
 /* Gateway API's precedence, with host and path in full, so that equal ones stand together. */
@@ -206,11 +192,13 @@ static int line_compare(const void *left, const void *right)
         if (by == 0)
                 by = slice_compare(*a->host, *b->host);
         if (by == 0)
-                by = (int)b->match->path_kind - (int)a->match->path_kind; /* exact first */
+                by = (int)b->match->path_kind - (int)a->match->path_kind;
         if (by == 0)
                 by = -compare_size(a->path.len, b->path.len);
         if (by == 0)
                 by = slice_compare(a->path, b->path);
+        if (by == 0)
+                by = (int)is_pattern(a) - (int)is_pattern(b);
         if (by == 0)
                 by = (b->match->method.len > 0) - (a->match->method.len > 0);
         if (by == 0)
@@ -259,29 +247,41 @@ static size_t group_count(const struct line *first, const struct line *end)
 {
         const struct line *line = first;
         while (line < end && line->match->path_kind == first->match->path_kind &&
-               slice_equal(line->path, first->path))
+               slice_equal(line->path, first->path) && is_pattern(line) == is_pattern(first))
                 line++;
         return (size_t)(line - first);
+}
+
+static void group_place(struct host_routes *host, struct path_group group, struct arena *arena)
+{
+        const struct line *line = group.lines;
+        if (line->match->path_kind == PATH_MATCH_PATTERN) {
+                host->patterns[host->pattern_count++] = group;
+                return;
+        }
+        bool exact = line->match->path_kind == PATH_MATCH_EXACT;
+        struct path_group *kept = ARENA_NEW(arena, struct path_group);
+        *kept = group;
+        frozen_map_put(exact ? &host->exact : &host->prefix, line->path, kept);
+        if (!exact && line->path.len > host->prefix_bytes_max)
+                host->prefix_bytes_max = line->path.len;
+        if (!exact && depth_of(line->path) > host->prefix_depth_max)
+                host->prefix_depth_max = depth_of(line->path);
 }
 
 static void host_fill(struct host_routes *host, const struct line *first, const struct line *end,
                       struct arena *arena)
 {
-        size_t groups[2] = {0, 0}; /* by enum path_match_kind */
+        size_t groups[3] = {0, 0, 0}; /* by enum path_match_kind */
         for (const struct line *l = first; l < end; l += group_count(l, end))
                 groups[l->match->path_kind]++;
         frozen_map_init(&host->prefix, groups[PATH_MATCH_PREFIX], arena);
         frozen_map_init(&host->exact, groups[PATH_MATCH_EXACT], arena);
+        host->patterns = ARENA_ARRAY(arena, struct path_group, groups[PATH_MATCH_PATTERN]);
         for (const struct line *l = first; l < end;) {
-                struct path_group *group = ARENA_NEW(arena, struct path_group);
-                *group = (struct path_group){l, group_count(l, end)};
-                bool exact = l->match->path_kind == PATH_MATCH_EXACT;
-                frozen_map_put(exact ? &host->exact : &host->prefix, l->path, group);
-                if (!exact && l->path.len > host->prefix_bytes_max)
-                        host->prefix_bytes_max = l->path.len;
-                if (!exact && depth_of(l->path) > host->prefix_depth_max)
-                        host->prefix_depth_max = depth_of(l->path);
-                l += group->count;
+                struct path_group group = {l, group_count(l, end)};
+                group_place(host, group, arena);
+                l += group.count;
         }
 }
 

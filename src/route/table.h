@@ -1,7 +1,8 @@
 /* Where a request goes: the rules of all routes of one listener, frozen. Built by translate, read
  * by workers without a lock. No rule: 404. Precedence is Gateway API's (HTTPRouteRule.matches):
- * host name, Exact path, longest PathPrefix, method, number of headers, number of query parameters,
- * oldest route, namespace/name, first rule. The builder gets routes in that last order of age. */
+ * host name, Exact path, RegularExpression (ours: the longest first), longest PathPrefix, method,
+ * number of headers, number of query parameters, oldest route, namespace/name, first rule. The
+ * builder gets routes in that last order of age. */
 #pragma once
 
 #include <stdint.h>
@@ -34,6 +35,8 @@ struct route_table *route_table_build(const struct route *routes, size_t count,
 struct route_found {
         const struct route_rule *rule;   /* NULL: none */
         const struct route_match *match; /* of the rule's, that held */
+        bool too_costly; /* a pattern could not be decided within bounds: no rule, and no other may
+                            have the request */
 };
 struct route_found route_find(const struct route_table *table, const struct request_head *head);
 /* All lines in an order of their own that keeps every precedence, for canonical prints. *at starts

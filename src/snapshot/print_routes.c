@@ -14,17 +14,36 @@ static void pair_put(struct buffer *out, const char *label, struct slice name, s
         label_put(out, "=", value);
 }
 
+static const char *path_label(const struct route_match *match)
+{
+        switch (match->path_kind) {
+        case PATH_MATCH_PREFIX:
+                return " prefix ";
+        case PATH_MATCH_EXACT:
+                return " exact ";
+        case PATH_MATCH_PATTERN:
+                break;
+        }
+        return match->pattern ? " pattern " : " no pattern ";
+}
+
+static void condition_put(struct buffer *out, const char *label, const struct name_value *condition)
+{
+        label_put(out, label, condition->name);
+        label_put(out, condition->pattern ? " matches " : "=", condition->value);
+}
+
 static void match_put(struct buffer *out, const struct route_line *line)
 {
         const struct route_match *match = line->match;
         label_put(out, "    route host=", line->hostname);
-        label_put(out, match->path_kind == PATH_MATCH_EXACT ? " exact " : " prefix ", match->path);
+        label_put(out, path_label(match), match->path);
         if (match->method.len > 0)
                 label_put(out, " method=", match->method);
         for (size_t i = 0; i < match->header_count; i++)
-                pair_put(out, " header ", match->headers[i].name, match->headers[i].value);
+                condition_put(out, " header ", &match->headers[i]);
         for (size_t i = 0; i < match->query_count; i++)
-                pair_put(out, " query ", match->queries[i].name, match->queries[i].value);
+                condition_put(out, " query ", &match->queries[i]);
         label_put(out, " to ", line->rule->route);
         if (line->rule->name.len > 0)
                 label_put(out, " rule ", line->rule->name);

@@ -1,46 +1,92 @@
 /* HTTPRoute rules to the router's form. What the router can't do makes its rule refuse (500): a
  * rule that is passed over would hand its requests to a wider one. */
+#include <string.h>
+
 #include "control/translate/filters.h"
+#include "route/pattern.h"
 
 /* --- matches --- */
 
-/* A condition that can't be tested is left out and its rule refuses: more is refused, not less. */
-static size_t values_compile(struct work *w, const struct value_match *matches, size_t count,
-                             const struct name_value **out, bool lower, bool *exact)
+/* One match, and what is wrong with it. */
+struct match_work {
+        struct work *w;
+        struct slice fault; /* empty: nothing */
+};
+
+static void fault_tell(struct match_work *m, struct slice fault)
 {
-        struct name_value *values = ARENA_ARRAY(w->frozen, struct name_value, count);
+        if (m->fault.len == 0)
+                m->fault = fault;
+}
+
+/* NULL: it is none, and its rule refuses. */
+static const struct pattern *pattern_compile(struct match_work *m, const char *what,
+                                             struct slice text)
+{
+        const struct pattern *pattern = NULL;
+        struct error err;
+        if (!pattern_build(text, m->w->frozen, &pattern, &err))
+                fault_tell(m, tell(m->w, "%s is no regular expression: %s", what, err.text));
+        return pattern;
+}
+
+/* A condition that can't be tested is left out and its rule refuses: more is refused, not less. */
+static size_t values_compile(struct match_work *m, const char *what,
+                             const struct value_match *matches, size_t count,
+                             const struct name_value **out)
+{
+        struct name_value *values = ARENA_ARRAY(m->w->frozen, struct name_value, count);
+        bool lower = strcmp(what, "headers") == 0;
         size_t kept = 0;
         for (size_t i = 0; i < count; i++) {
-                if (!slice_is(matches[i].type, "Exact")) {
-                        *exact = false;
-                        continue;
-                }
-                struct slice name =
-                        lower ? freeze_lower(w, matches[i].name) : freeze(w, matches[i].name);
+                const struct value_match *api = &matches[i];
+                struct name_value value = {.name = lower ? freeze_lower(m->w, api->name)
+                                                         : freeze(m->w, api->name),
+                                           .value = freeze(m->w, api->value)};
+                bool exact = slice_is(api->type, "Exact");
                 bool repeated = false; /* names that differ in case only: the first counts */
                 for (size_t j = 0; j < kept; j++)
-                        repeated |= slice_equal(values[j].name, name);
-                if (!repeated)
-                        values[kept++] = (struct name_value){name, freeze(w, matches[i].value)};
+                        repeated |= slice_equal(values[j].name, value.name);
+                if (slice_is(api->type, "RegularExpression"))
+                        value.pattern = pattern_compile(m, what, api->value);
+                else if (!exact)
+                        fault_tell(m, tell(m->w, "%s: type %.*s is not supported", what,
+                                           SLICE_ARG(api->type)));
+                if (!repeated && (exact || value.pattern))
+                        values[kept++] = value;
         }
         *out = values;
         return kept;
 }
 
-static struct route_match match_compile(struct work *w, const struct http_match *api, bool *exact)
+/* A path that can't be tested stands where a pattern would, and refuses what it might have
+ * matched, which is anything: the rules behind it are wider, and may ask for less. */
+static void path_compile(struct match_work *m, const struct path_match *api,
+                         struct route_match *match)
+{
+        if (!api)
+                return;
+        match->path = freeze(m->w, api->value);
+        if (slice_is(api->type, "PathPrefix"))
+                return;
+        match->path_kind = PATH_MATCH_PATTERN;
+        if (slice_is(api->type, "Exact"))
+                match->path_kind = PATH_MATCH_EXACT;
+        else if (slice_is(api->type, "RegularExpression"))
+                match->pattern = pattern_compile(m, "path", api->value);
+        else
+                fault_tell(m, tell(m->w, "path: type %.*s is not supported", SLICE_ARG(api->type)));
+}
+
+static struct route_match match_compile(struct match_work *m, const struct http_match *api)
 {
         struct route_match match = {.path_kind = PATH_MATCH_PREFIX, .path = SLICE("/")};
-        if (api->path && slice_is(api->path->type, "Exact"))
-                match.path_kind = PATH_MATCH_EXACT;
-        else if (api->path && !slice_is(api->path->type, "PathPrefix"))
-                *exact = false;
-        if (api->path && *exact)
-                match.path = freeze(w, api->path->value);
-        match.method = freeze(w, api->method);
-        match.header_count = values_compile(w, api->headers.items, api->headers.count,
-                                            &match.headers, true, exact);
-        match.query_count = values_compile(w, api->queries.items, api->queries.count,
-                                           &match.queries, false, exact);
+        path_compile(m, api->path, &match);
+        match.method = freeze(m->w, api->method);
+        match.header_count = values_compile(m, "headers", api->headers.items, api->headers.count,
+                                            &match.headers);
+        match.query_count = values_compile(m, "queryParams", api->queries.items, api->queries.count,
+                                           &match.queries);
         return match;
 }
 
@@ -51,14 +97,11 @@ static void matches_compile(struct work *w, const struct rule_place *place,
         struct route_match *matches = ARENA_ARRAY(w->frozen, struct route_match, count);
         matches[0] = (struct route_match){.path_kind = PATH_MATCH_PREFIX, .path = SLICE("/")};
         for (size_t i = 0; i < api->matches.count; i++) {
-                bool exact = true;
-                matches[i] = match_compile(w, &api->matches.items[i], &exact);
-                if (!exact)
+                struct match_work m = {w, SLICE_NONE};
+                matches[i] = match_compile(&m, &api->matches.items[i]);
+                if (m.fault.len > 0)
                         rule_unsupported(w, place,
-                                         tell(w,
-                                              "matches[%zu]: has a type that is not supported, "
-                                              "wants Exact (or PathPrefix for a path)",
-                                              i));
+                                         tell(w, "matches[%zu]: %.*s", i, SLICE_ARG(m.fault)));
         }
         place->rule->matches = matches;
         place->rule->match_count = count;

@@ -1,13 +1,16 @@
+#include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/memory.h"
 #include "route/host_match.h"
+#include "route/pattern.h"
 #include "route/table.h"
 
 /* ---- tables written as rows ---- */
@@ -20,7 +23,24 @@ static struct name_value pair_of(const char *text)
 {
         struct slice s = slice_of(text);
         size_t equals = slice_find(s, '=');
-        return (struct name_value){slice_sub(s, 0, equals), slice_skip(s, equals + 1)};
+        return (struct name_value){.name = slice_sub(s, 0, equals),
+                                   .value = slice_skip(s, equals + 1)};
+}
+
+static enum path_match_kind kind_of(const char *kind)
+{
+        return kind[0] == '='   ? PATH_MATCH_EXACT
+               : kind[0] == '~' ? PATH_MATCH_PATTERN
+                                : PATH_MATCH_PREFIX;
+}
+
+/* NULL for "[", as translate has it. */
+static const struct pattern *pattern_of(const char *text, struct arena *arena)
+{
+        const struct pattern *pattern = NULL;
+        assert_true(pattern_build(slice_of(text), arena, &pattern, NULL) ==
+                    (strcmp(text, "[") != 0));
+        return pattern;
 }
 
 /* One route of one rule a row. */
@@ -33,8 +53,10 @@ static struct route *routes_of(const struct row *rows, size_t count, struct aren
                 struct slice *host = ARENA_NEW(arena, struct slice);
                 struct name_value *pairs = ARENA_ARRAY(arena, struct name_value, 2);
                 *host = slice_of(rows[i].host);
-                match->path_kind = rows[i].kind[0] == '=' ? PATH_MATCH_EXACT : PATH_MATCH_PREFIX;
+                match->path_kind = kind_of(rows[i].kind);
                 match->path = slice_of(rows[i].path);
+                if (match->path_kind == PATH_MATCH_PATTERN)
+                        match->pattern = pattern_of(rows[i].path, arena);
                 match->method = slice_of(rows[i].method);
                 match->headers = &pairs[0];
                 match->queries = &pairs[1];
@@ -42,6 +64,9 @@ static struct route *routes_of(const struct row *rows, size_t count, struct aren
                 match->query_count = rows[i].query != NULL;
                 pairs[0] = rows[i].header ? pair_of(rows[i].header) : pairs[0];
                 pairs[1] = rows[i].query ? pair_of(rows[i].query) : pairs[1];
+                for (size_t n = 0; n < 2; n++)
+                        if (slice_starts_with(pairs[n].value, SLICE("~")))
+                                pairs[n].pattern = pattern_of(pairs[n].value.data + 1, arena);
                 *rule = (struct route_rule){.matches = match, .match_count = 1};
                 routes[i] = (struct route){host, 1, rule, 1};
         }
@@ -174,7 +199,109 @@ static void the_first_of_a_matchs_repeated_names_counts(void **state)
         arena_done(&arena);
 }
 
+/* ---- patterns ---- */
+
+static void patterns_stand_between_exact_and_prefix_the_longest_first(void **state)
+{
+        static const struct row rows[] = {
+                {"a.org", "^", "/api/v1/users", "GET", "x=1", "q=1"},
+                {"a.org", "~", "/api/.*", NULL, NULL, NULL},
+                {"a.org", "~", "/api/v[0-9]+/.*", NULL, NULL, NULL},
+                {"a.org", "~", "/api/v[0-9]+/.*", "POST", NULL, NULL},
+                {"a.org", "=", "/api/v1/me", NULL, NULL, NULL},
+                {"*.org", "=", "/api/v1/users", NULL, NULL, NULL},
+        };
+        const struct {
+                const char *target, *method;
+                int row;
+        } asks[] = {{"/api/v1/users", "GET", 2}, {"/api/v1/users", "POST", 3}, {"/api/x", "GET", 1},
+                    {"/api/v1/me", "GET", 4},    {"/x/api/v1/", "GET", -1},    {"/api", "GET", -1}};
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(asks); i++) {
+                struct request_head head = head_of("a.org", asks[i].target, asks[i].method);
+                assert_int_equal(find(rows, COUNT_OF(rows), &head), asks[i].row);
+        }
+}
+
+static void a_pattern_of_a_condition_is_for_the_whole_value(void **state)
+{
+        static const struct row rows[] = {
+                {"", "^", "/", NULL, "x=~v[12]", "q=~a b|c"},
+        };
+        struct request_head head = head_of("a", "/?q=a+b&q=x", "GET");
+        struct arena arena;
+        (void)state;
+        arena_init(&arena, 1024);
+        header_list_init(&head.headers, &arena);
+        assert_int_equal(find(rows, 1, &head), -1);
+        header_append(&head.headers, SLICE("x"), SLICE("v2"));
+        assert_int_equal(find(rows, 1, &head), 0);
+        head.query = SLICE("q=%61%20b");
+        assert_int_equal(find(rows, 1, &head), 0);
+        head.query = SLICE("q=cc");
+        assert_int_equal(find(rows, 1, &head), -1);
+        head.query = SLICE("q=c");
+        head.headers.items[0].value = SLICE("v22");
+        assert_int_equal(find(rows, 1, &head), -1);
+        arena_done(&arena);
+}
+
+static void a_pattern_that_is_none_leaves_nothing_to_what_is_behind_it(void **state)
+{
+        static const struct row rows[] = {
+                {"a.org", "~", "[", NULL, NULL, NULL},
+                {"a.org", "^", "/", NULL, NULL, NULL},
+                {"a.org", "=", "/x", NULL, NULL, NULL},
+        };
+        struct request_head other = head_of("a.org", "/y", "GET");
+        struct request_head exact = head_of("a.org", "/x", "GET");
+        (void)state;
+        assert_int_equal(find(rows, COUNT_OF(rows), &other), 0);
+        assert_int_equal(find(rows, COUNT_OF(rows), &exact), 2);
+}
+
+/* Else whoever makes the narrow rule too costly would be served by the wide one. */
+static void what_is_too_costly_to_decide_is_left_to_no_other_rule(void **state)
+{
+        static const struct row by_path[] = {
+                {"", "~", "(/?a*)*b", NULL, NULL, NULL},
+                {"", "^", "/", NULL, NULL, NULL},
+        };
+        static const struct row by_header[] = {
+                {"", "^", "/", NULL, "x=~(a*)*b", NULL},
+                {"", "^", "/", NULL, NULL, NULL},
+        };
+        const char *const evil =
+                "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabac";
+        struct request_head head = head_of("a", evil, "GET");
+        struct arena arena;
+        (void)state;
+        arena_init(&arena, 16 * 1024);
+        header_list_init(&head.headers, &arena);
+        header_append(&head.headers, SLICE("x"), slice_skip(slice_of(evil), 1));
+        for (int i = 0; i < 2; i++) {
+                const struct route *routes = routes_of(i ? by_header : by_path, 2, &arena);
+                struct route_found found = route_find(route_table_build(routes, 2, &arena), &head);
+                assert_true(found.too_costly);
+                assert_null(found.rule);
+        }
+        arena_done(&arena);
+}
+
 /* ---- the naive reference ---- */
+
+/* By POSIX, which reads what is asked here as PCRE does. */
+static bool naive_pattern(struct slice pattern, struct slice path)
+{
+        char text[64], subject[64];
+        regex_t regex;
+        snprintf(text, sizeof(text), "^(%.*s)$", SLICE_ARG(pattern));
+        snprintf(subject, sizeof(subject), "%.*s", SLICE_ARG(path));
+        assert_int_equal(regcomp(&regex, text, REG_EXTENDED | REG_NOSUB), 0);
+        bool matches = regexec(&regex, subject, 0, NULL, 0) == 0;
+        regfree(&regex);
+        return matches;
+}
 
 static bool naive_path(const struct route_match *match, struct slice path, size_t *length)
 {
@@ -182,6 +309,8 @@ static bool naive_path(const struct route_match *match, struct slice path, size_
         *length = wanted.len;
         if (match->path_kind == PATH_MATCH_EXACT)
                 return slice_equal(wanted, path);
+        if (match->path_kind == PATH_MATCH_PATTERN)
+                return naive_pattern(wanted, path);
         if (slice_ends_with(wanted, SLICE("/")))
                 wanted.len--;
         *length = wanted.len;
@@ -209,7 +338,7 @@ static int naive_compare(const struct row *a, const struct row *b, size_t a_len,
 {
         int by = host_specificity_compare(slice_of(a->host), slice_of(b->host));
         if (by == 0)
-                by = (a->kind[0] == '=') - (b->kind[0] == '=');
+                by = (int)kind_of(a->kind) - (int)kind_of(b->kind);
         if (by == 0)
                 by = (a_len > b_len) - (a_len < b_len);
         if (by == 0)
@@ -248,6 +377,8 @@ static const char *const hosts[] = {"",        "*.org",     "a.org", "*.a.org",
                                     "b.a.org", "*.b.a.org", "c.net"};
 static const char *const asked[] = {"a.org", "b.a.org", "c.b.a.org", "c.net", "x.org", "10.0.0.1"};
 static const char *const paths[] = {"/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/b/a/"};
+static const char *const kinds[] = {"^", "^", "^", "=", "~"};
+static const char *const patterns[] = {"/a.*", "/(a|b)", "/a/b.*", ".*/c/.*", "/[ab]/?", "a"};
 static const char *const methods[] = {NULL, NULL, "GET", "POST"};
 static const char *const headers[] = {NULL, NULL, "x=1", "x=2"};
 static const char *const queries[] = {NULL, NULL, "q=1", "r=2"};
@@ -257,12 +388,18 @@ static const char *const asked_queries[] = {"", "q=1", "q=2&q=1", "r=2&q=1", "q=
 
 static void random_rows(struct row *rows, size_t count)
 {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+                const char *kind = any_of(kinds, COUNT_OF(kinds));
                 rows[i] = (struct row){
-                        any_of(hosts, COUNT_OF(hosts)),     random() % 3 ? "^" : "=",
-                        any_of(paths, COUNT_OF(paths)),     any_of(methods, COUNT_OF(methods)),
-                        any_of(headers, COUNT_OF(headers)), any_of(queries, COUNT_OF(queries)),
+                        any_of(hosts, COUNT_OF(hosts)),
+                        kind,
+                        kind[0] == '~' ? any_of(patterns, COUNT_OF(patterns))
+                                       : any_of(paths, COUNT_OF(paths)),
+                        any_of(methods, COUNT_OF(methods)),
+                        any_of(headers, COUNT_OF(headers)),
+                        any_of(queries, COUNT_OF(queries)),
                 };
+        }
 }
 
 static void table_agrees_with_a_naive_matcher(void **state)
@@ -353,6 +490,10 @@ int main(void)
                 cmocka_unit_test(a_wider_host_answers_what_the_narrow_one_has_no_rule_for),
                 cmocka_unit_test(the_first_of_repeated_headers_and_parameters_counts),
                 cmocka_unit_test(the_first_of_a_matchs_repeated_names_counts),
+                cmocka_unit_test(patterns_stand_between_exact_and_prefix_the_longest_first),
+                cmocka_unit_test(a_pattern_of_a_condition_is_for_the_whole_value),
+                cmocka_unit_test(a_pattern_that_is_none_leaves_nothing_to_what_is_behind_it),
+                cmocka_unit_test(what_is_too_costly_to_decide_is_left_to_no_other_rule),
                 cmocka_unit_test(table_agrees_with_a_naive_matcher),
                 cmocka_unit_test(weights_are_kept_and_nothing_is_picked_from_nothing),
                 cmocka_unit_test(lines_come_out_in_one_order_whatever_order_went_in),
