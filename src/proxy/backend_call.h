@@ -58,6 +58,7 @@ struct call_h1 {
         struct body_reader body;
         bool framed_end; /* what ends the request is on the wire */
         bool eof;
+        bool broken;     /* the end came without a farewell: a reset, or TLS cut off */
         bool in_body;    /* the final head was read */
         bool keep_alive; /* by its head the backend's connection may be used again */
 };

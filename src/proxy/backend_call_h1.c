@@ -140,6 +140,7 @@ static bool h1_receive(struct backend_call *call)
                 call->any = true;
         } else {
                 h1->eof = true;
+                h1->broken = n < 0;
         }
         return true;
 }
@@ -199,7 +200,14 @@ static enum h2_pull h1_pull(struct backend_call *call, char *into, size_t *len,
                 *len += data.len;
         } while (status == BODY_DATA ||
                  (status == BODY_MORE && *len < room && h1->taken < h1->in.len));
-        if (status == BODY_MORE && h1->eof && h1->taken == h1->in.len)
+        bool over = status == BODY_MORE && h1->eof && h1->taken == h1->in.len;
+        /* Who cuts a connection off must not be able to end a body that its close would end (RFC
+         * 9112, 9.8). */
+        if (over && h1->broken && h1->body.framing == FRAMING_UNTIL_CLOSE) {
+                call->fault = (struct http_fault){502, "backend_broke_off"};
+                return H2_PULL_ABORT;
+        }
+        if (over)
                 status = body_read_eof(&h1->body);
         if (status == BODY_END) {
                 *trailers = &h1->body.trailers;

@@ -2,7 +2,10 @@
 the clear. A client always gets an answer, 502, and the access log says why."""
 import datetime
 import json
+import socket
+import ssl
 import subprocess
+import threading
 import types
 
 import pytest
@@ -49,15 +52,16 @@ class Site:
         self.people, self.world, self.backend_port = people, world, backend_port
         self.http, self.https = free_port(), free_port()
         self.hostname, self.alt_names, self.options, self.cas = HOST, (), None, [world.ca]
-        self.client_certificate, self.extra, self.created = None, "", None
+        self.client_certificate, self.extra, self.created, self.crl = None, "", None, None
+        self.client = world.client
         self.gateway = start({"edge.yaml": self.text(**changes)})
 
     def text(self, **changes):
         for key, value in changes.items():
             setattr(self, key, value)
         listeners = [gw.http_listener("http", self.http), gw.https_listener("https", self.https)]
-        return (gw.secret_tls("server", self.people.server) + gw.secret_tls("edge-client", self.world.client)
-                + gw.ca_config_map("backend-ca", *self.cas)
+        return (gw.secret_tls("server", self.people.server) + gw.secret_tls("edge-client", self.client)
+                + gw.ca_config_map("backend-ca", *self.cas, crl=self.crl)
                 + gw.gateway(listeners, client_certificate=self.client_certificate)
                 + gw.backend(self.backend_port) + gw.route()
                 + gw.backend_tls(self.hostname, alt_names=self.alt_names, options=self.options, created=self.created)
@@ -150,7 +154,6 @@ def test_a_backend_without_tls_gets_502_and_nothing_in_the_clear(site, nginx):
 
 
 def test_a_backend_that_never_answers_the_handshake_gets_504(start, people, world):
-    import socket
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         s = Site(lambda files: start(files, "--limit", "connect-ms=300"), people, world, deaf.getsockname()[1])
         reply = s.get("/deaf")
@@ -261,6 +264,57 @@ def test_connections_are_kept_and_none_is_resumed(site, backend):
     hits = [h for h in nginx.hits() if h["uri"] == "/kept"]
     assert len(hits) == 6 and {h["reused"] for h in hits} == {"."}
     assert max(int(h["requests"]) for h in hits) == 6
+
+
+class CutOff:
+    """Answers without a length, and ends by closing: with TLS's farewell, or without."""
+
+    def __init__(self, identity, farewell):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(identity.cert_file, identity.key_file)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, args=(context, farewell), daemon=True).start()
+
+    def _serve(self, context, farewell):
+        connection = context.wrap_socket(self.listener.accept()[0], server_side=True)
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npay 100")
+        if farewell:
+            connection.unwrap()
+        connection.close()
+        self.listener.close()
+
+
+@pytest.mark.parametrize("farewell", [True, False])
+def test_a_body_without_a_length_ends_only_with_a_farewell(site, world, farewell):
+    reply = site(CutOff(world.good, farewell).port).get("/cut")
+    assert reply.status == 200 and reply.body == "pay 100"
+    assert ("18" in reply.error) == (not farewell)  # curl: transfer closed with outstanding read data
+
+
+def test_a_chain_with_an_intermediate_and_a_crl_of_each_ca(site, backend, world):
+    issuing = world.ca.intermediate("backend-issuing")
+    identity = issuing.issue("by-intermediate", dns=[HOST], eku=pki.SERVER_AUTH)
+    revoked = issuing.issue("revoked", dns=[HOST], eku=pki.SERVER_AUTH)
+    nginx = backend(identity)
+    s = site(nginx.port)
+    assert s.get("/chain").status == 200
+    s.change(crl=world.ca.crl() + issuing.crl([revoked]))
+    assert s.get("/not-revoked").status == 200
+    nginx.change(revoked)
+    eventually(lambda: s.get("/revoked").status == 502, "the revoked certificate is refused")
+    assert s.fault("/revoked") == "backend_revoked"
+
+
+def test_a_client_certificate_is_changed_live(site, backend, world):
+    nginx = backend(client_ca=world.client_ca)
+    s = site(nginx.port, client_certificate="edge-client")
+    assert s.get("/first").status == 200
+    s.change(client=world.client_ca.issue("edge-gateway-2"))
+    assert s.get("/second").status == 200
+    shown = {h["uri"]: h["client"] for h in nginx.hits()}
+    assert shown["/first"] and shown["/second"] and shown["/first"] != shown["/second"]
 
 
 def test_a_certificate_that_expires_ends_kept_connections(site, backend, world):
