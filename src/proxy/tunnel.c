@@ -89,13 +89,20 @@ static const struct upstream_callbacks upstream_side = {on_ready, on_failed, on_
 
 /* ---- its life ---- */
 
+static const char *protocol_of(const struct connection *connection)
+{
+        if (connection->ssl)
+                return "tls";
+        return connection->listener->kind == LISTENER_TLS_PASSTHROUGH ? "tls-passthrough" : "tcp";
+}
+
 static struct tunnel *tunnel_new(struct connection *connection)
 {
         struct tunnel *tunnel = NEW(struct tunnel);
         struct timespec now;
         clock_gettime(CLOCK_REALTIME_COARSE, &now);
         tunnel->connection = connection;
-        tunnel->protocol = connection->ssl ? "tls" : "tcp";
+        tunnel->protocol = protocol_of(connection);
         tunnel->opened_ms = connection->worker->now_ms;
         tunnel->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
         buffer_init(&tunnel->to_backend, TUNNEL_BYTES_MAX);
@@ -132,7 +139,9 @@ struct tunnel *tunnel_open(struct connection *connection)
 static void break_off(struct tunnel *tunnel)
 {
         const struct linger at_once = {.l_onoff = 1};
-        setsockopt(tunnel->connection->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        if (tunnel->state == TUNNEL_OPEN) /* before, there was nothing to cut off */
+                setsockopt(tunnel->connection->fd, SOL_SOCKET, SO_LINGER, &at_once,
+                           sizeof(at_once));
         upstream_abort(&tunnel->lease);
 }
 

@@ -79,21 +79,37 @@ static bool terminates_alone(const struct gateway_work *gateway, size_t section)
         return sharing == 1;
 }
 
+/* Nobody here sees its clients' certificates: closed, where pins are demanded all the same. */
+static struct slice target_unjudged(const struct policy_target *target)
+{
+        if (!target->gateway || target->section == WHOLE_TARGET)
+                return SLICE_NONE;
+        const struct listener_work *listener = &target->gateway->listeners[target->section];
+        if (listener->protocol_known && listener->kind == LISTENER_TLS_PASSTHROUGH)
+                return SLICE("the listener passes TLS through, so its clients prove themselves to "
+                             "the backend and not here: no pin can hold");
+        if (listener->protocol_known && listener->kind == LISTENER_TCP)
+                return SLICE("the listener is for TCP, so its clients show no certificate: no pin "
+                             "can hold");
+        return SLICE_NONE;
+}
+
 static struct slice target_invalid(const struct policy_target *target)
 {
         const struct client_certificate_policy *api = target->policy->api;
         bool pinned_only = api->trust == TRUST_PINNED_ONLY;
         if (target->route && pinned_only)
                 return SLICE("trust: PinnedOnly acts in the handshake, before any route is known, "
-                             "wants a Gateway as target");
+                             "wants a Gateway as target; without it, its pins hold all the same");
         if (target->route && api->extended_key_usage != USE_CLIENT_AUTH)
                 return SLICE("extendedKeyUsage acts in the handshake, before any route is known, "
-                             "wants a Gateway as target");
+                             "wants a Gateway as target; without it, its pins hold all the same");
         if (pinned_only && target->section != WHOLE_TARGET &&
             !terminates_alone(target->gateway, target->section))
                 return SLICE("trust: PinnedOnly is for a whole Gateway, or the only listener of "
-                             "its port, and this one shares its port");
-        return SLICE_NONE;
+                             "its port, and this one shares its port; without it, its pins hold "
+                             "all the same");
+        return target_unjudged(target);
 }
 
 static void target_attach(struct work *w, struct policy_target *target)

@@ -114,6 +114,30 @@ static void warn(struct work *w, struct condition_list *conditions, const char *
         condition_set(conditions, CONDITION_WARNING, true, reason, message);
 }
 
+/* A whole Gateway is told where its pins can't hold. */
+static void unjudged_warn(struct work *w, const struct policy_target *target,
+                          struct condition_list *conditions)
+{
+        if (target->outcome != TARGET_ATTACHED || !target->gateway ||
+            target->section != WHOLE_TARGET)
+                return;
+        for (size_t i = 0; i < target->gateway->listener_count; i++) {
+                const struct listener_work *listener = &target->gateway->listeners[i];
+                if (!listener_is_served(listener))
+                        continue;
+                if (listener->kind == LISTENER_TLS_PASSTHROUGH)
+                        warn(w, conditions, "NotJudgedHere",
+                             tell(w,
+                                  "listener %.*s passes TLS through: its clients are judged by "
+                                  "the backend alone",
+                                  SLICE_ARG(listener->api->name)));
+                else if (listener->kind == LISTENER_TCP)
+                        warn(w, conditions, "NotJudgedHere",
+                             tell(w, "listener %.*s is for TCP: its clients are judged by nobody",
+                                  SLICE_ARG(listener->api->name)));
+        }
+}
+
 static void warnings_tell(struct work *w, const struct policy_target *target,
                           struct condition_list *conditions)
 {
@@ -128,6 +152,7 @@ static void warnings_tell(struct work *w, const struct policy_target *target,
                 warn(w, conditions, "RelaxedKeyUsage",
                      SLICE("pinned certificates that are not for client authentication are "
                            "admitted"));
+        unjudged_warn(w, target, conditions);
         if (policy->expired_count)
                 warn(w, conditions, "ExpiredPins",
                      tell(w, "%zu of %zu pins are past their not-after and match nobody",
@@ -159,10 +184,7 @@ static void accepted_tell(struct work *w, const struct policy_target *target,
         case TARGET_ATTACHED:
                 condition_set(conditions, "Accepted", target->invalid.len == 0,
                               target->invalid.len ? "Invalid" : "Accepted",
-                              target->invalid.len
-                                      ? tell(w, "%.*s; without it, its pins hold all the same",
-                                             SLICE_ARG(target->invalid))
-                                      : SLICE("holds"));
+                              target->invalid.len ? target->invalid : SLICE("holds"));
                 break;
         }
 }
