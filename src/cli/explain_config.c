@@ -251,7 +251,9 @@ int explain_config(const struct explain_place *place, const struct chain *chain)
                 cli_fail(&err);
                 return EXIT_USAGE;
         }
-        struct walk walk = {.place = place, .snapshot = translation->snapshot};
+        struct walk walk = {.place = place,
+                            .snapshot = translation->snapshot,
+                            .story.snapshot = translation->snapshot};
         arena_init(&walk.arena, REQUEST_BYTES_MAX);
         int code = walk_gates(&walk, chain, &err);
         arena_done(&walk.arena);

@@ -21,7 +21,26 @@ static void print_retry(const struct route_retry *retry, FILE *out)
         fprintf(out, "\n");
 }
 
-void explain_rule_print(const struct route_rule *rule, FILE *out)
+/* Of the rule, then of each backendRef: every one that can take a request. */
+static const struct route_filters *filters_next(const struct route_rule *rule, size_t *at)
+{
+        if ((*at)++ == 0)
+                return &rule->filters;
+        return *at - 2 < rule->backend_count ? rule->backends[*at - 2].filters : NULL;
+}
+
+static void print_mirrors(const struct snapshot *snapshot, const struct route_filters *filters,
+                          FILE *out)
+{
+        for (size_t i = 0; filters && i < filters->mirror_count; i++) {
+                const struct route_mirror *mirror = &filters->mirrors[i];
+                fprintf(out, "       mirrored to %.*s: %u of %u requests\n",
+                        SLICE_ARG(snapshot->backends[mirror->backend].name), mirror->numerator,
+                        mirror->denominator);
+        }
+}
+
+void explain_rule_print(const struct snapshot *snapshot, const struct route_rule *rule, FILE *out)
 {
         const struct route_timeouts *timeouts = &rule->timeouts;
         char text[DURATION_SIZE];
@@ -32,6 +51,8 @@ void explain_rule_print(const struct route_rule *rule, FILE *out)
                 fprintf(out, "       timeout of a try at a backend: %s\n",
                         limit_print(timeouts->backend_request_ms, text));
         print_retry(rule->retry, out);
+        for (size_t at = 0; at <= rule->backend_count;)
+                print_mirrors(snapshot, filters_next(rule, &at), out);
 }
 
 static void write_duration(struct json_writer *w, const char *key, uint32_t ms)
@@ -69,8 +90,27 @@ static void write_retry(struct json_writer *w, const struct route_retry *retry)
         json_end_object(w);
 }
 
-void explain_rule_write(const struct route_rule *rule, struct json_writer *w)
+static void write_mirrors(struct json_writer *w, const struct snapshot *snapshot,
+                          const struct route_filters *filters)
+{
+        for (size_t i = 0; filters && i < filters->mirror_count; i++) {
+                const struct route_mirror *mirror = &filters->mirrors[i];
+                json_begin_object(w);
+                json_field_string(w, "backend", snapshot->backends[mirror->backend].name);
+                json_field_unsigned(w, "numerator", mirror->numerator);
+                json_field_unsigned(w, "denominator", mirror->denominator);
+                json_end_object(w);
+        }
+}
+
+void explain_rule_write(const struct snapshot *snapshot, const struct route_rule *rule,
+                        struct json_writer *w)
 {
         write_timeouts(w, &rule->timeouts);
         write_retry(w, rule->retry);
+        json_key(w, SLICE("mirrors"));
+        json_begin_array(w);
+        for (size_t at = 0; at <= rule->backend_count;)
+                write_mirrors(w, snapshot, filters_next(rule, &at));
+        json_end_array(w);
 }

@@ -106,7 +106,7 @@ static void print_rule(const struct explain_story *story, const struct route_rul
                 rule->name.len ? ", " : "", SLICE_ARG(rule->name));
         if (story->policy)
                 print_pins(story, out);
-        explain_rule_print(rule, out);
+        explain_rule_print(story->snapshot, rule, out);
         for (size_t i = 0; i < story->backend_count; i++)
                 print_backend(&story->backends[i], rule->weight_sum, out);
 }
@@ -202,7 +202,7 @@ static void write_request(struct json_writer *w, const struct explain_story *sto
         if (story->rule) {
                 json_field_string(w, "route", story->rule->route);
                 field_if(w, "rule", story->rule->name);
-                explain_rule_write(story->rule, w);
+                explain_rule_write(story->snapshot, story->rule, w);
         }
         if (story->policy)
                 write_pins(w, &story->pins);

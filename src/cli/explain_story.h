@@ -18,6 +18,7 @@ struct explain_backend {
 
 struct explain_story {
         const char *request; /* as it was given; NULL: none */
+        const struct snapshot *snapshot;
         const struct port *port;
         struct slice server_name;
         enum reason hello;               /* REASON_ACCEPTED: the ClientHello passes */

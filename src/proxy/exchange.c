@@ -246,6 +246,7 @@ void exchange_close(struct exchange *exchange)
         task_cancel(upstream_pool_tasks(exchange->start.env->pool), &exchange->task);
         deadline_clear(&exchange->deadline);
         backend_call_close(&exchange->call, false);
+        mirror_group_break(&exchange->mirrors); /* which were not told the whole of it */
         exchange_record_write(exchange);
         buffer_done(&exchange->out.body.bytes);
         snapshot_unref(snapshot);

@@ -21,6 +21,7 @@
 #include "trust/judge.h"
 
 struct exchange;
+struct mirrors; /* mirror.h */
 
 enum {
         /* The connection hands in at most this much request data that on_consumed has not
@@ -40,6 +41,7 @@ struct exchange_env {
          * rule has timeouts, those hold instead for what the backend does. */
         uint64_t request_ms_max, response_ms_max, body_progress_ms_max;
         uint64_t *random_state;
+        struct mirrors *mirrors; /* the worker's */
 };
 
 /* What the connection knows; lives as long as the connection. */

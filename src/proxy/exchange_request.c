@@ -64,6 +64,23 @@ static void headers_make(struct exchange *exchange)
         request_headers_finish(headers, identity_of(exchange), false);
 }
 
+/* What is asked to become another protocol can't be said twice. */
+static void mirror(struct exchange *exchange)
+{
+        const struct exchange_start *start = &exchange->start;
+        const struct route_backend *target = exchange->filters.target;
+        const struct mirror_start copy = {
+                .env = start->env,
+                .snapshot = start->snapshot,
+                .head = &exchange->filters.head,
+                .end = start->end,
+        };
+        if (start->head->upgrade.len > 0)
+                return;
+        mirrors_begin(&exchange->mirrors, &copy, &exchange->rule->filters);
+        mirrors_begin(&exchange->mirrors, &copy, target ? target->filters : NULL);
+}
+
 void exchange_request_start(struct exchange *exchange)
 {
         struct request_head *head = exchange->start.head;
@@ -72,6 +89,7 @@ void exchange_request_start(struct exchange *exchange)
                 head->framing = FRAMING_NONE;
         exchange->out.replayable = true;
         exchange_request_rewrite(exchange);
+        mirror(exchange);
 }
 
 /* ---- the body ---- */
@@ -160,6 +178,7 @@ void exchange_request_data(struct exchange *exchange, struct slice data)
         struct exchange_out *out = &exchange->out;
         if (data.len == 0)
                 return;
+        mirror_group_data(&exchange->mirrors, data);
         out->body_bytes += data.len;
         out->unacked += data.len;
         if (exchange_request_unread(exchange) || (out->dead && !out->replayable)) {
@@ -185,6 +204,7 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
         if (out->body.ended)
                 return;
         out->body.ended = true;
+        mirror_group_end(&exchange->mirrors);
         if (exchange_request_unread(exchange) || (out->dead && !out->replayable))
                 return;
         if (head->framing == FRAMING_LENGTH && out->body_bytes < head->content_length) {
@@ -200,6 +220,7 @@ void exchange_request_end(struct exchange *exchange, struct header_list *trailer
 
 void exchange_request_broken(struct exchange *exchange, const struct http_fault *fault)
 {
+        mirror_group_break(&exchange->mirrors);
         if (!exchange_request_unread(exchange))
                 exchange_fail(exchange, fault->status, fault->token);
 }

@@ -6,6 +6,7 @@
 #include "proxy/exchange.h"
 #include "proxy/exchange_filters.h"
 #include "proxy/exchange_gate.h"
+#include "proxy/mirror.h"
 
 enum {
         /* The window, twice, and the last read over it. */
@@ -61,6 +62,7 @@ struct exchange {
         struct backend_call call;
         struct http_limits limits; /* for what the backend says */
         struct exchange_out out;
+        struct mirror_group mirrors;
         struct response_head response;
         unsigned informational; /* 1xx heads so far */
         struct slice answer;    /* what is left of our own */

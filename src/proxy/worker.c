@@ -68,6 +68,7 @@ static void end(struct worker *worker)
                 return;
         worker->ending = true;
         acceptors_close(worker->acceptors);
+        mirrors_close(&worker->mirrors); /* nobody waits for them */
         upstream_pool_close(worker->pool, on_pool_closed, worker);
         close_handle(&worker->prepare);
         close_handle(&worker->check);
@@ -253,7 +254,9 @@ static void init_env(struct worker *worker)
                 .response_ms_max = worker->limits->response_ms,
                 .body_progress_ms_max = worker->limits->body_progress_ms,
                 .random_state = &worker->random_state,
+                .mirrors = &worker->mirrors,
         };
+        worker->mirrors.count_max = worker->limits->mirrors;
 }
 
 /* Signals are the main thread's. */

@@ -12,6 +12,7 @@
 #include "event/emit.h"
 #include "proxy/exchange.h"
 #include "proxy/limits.h"
+#include "proxy/mirror.h"
 #include "proxy/listener/acceptor.h"
 #include "proxy/upstream/pool.h"
 #include "snapshot/publish.h"
@@ -62,6 +63,7 @@ struct worker {
         struct path_cache *cache;
         struct upstream_pool *pool;
         struct exchange_env env;
+        struct mirrors mirrors;
         struct connection *connections; /* all that are open */
         struct connection *oldest_handshake, *newest_handshake;
         struct connection *ready, **ready_end; /* go on in this turn */

@@ -136,6 +136,19 @@ static void filters_put(struct buffer *out, const char *indent, const struct rou
         }
 }
 
+static void mirrors_put(struct buffer *out, const struct snapshot *snapshot, const char *indent,
+                        const struct route_filters *filters)
+{
+        for (size_t i = 0; i < filters->mirror_count; i++) {
+                const struct route_mirror *mirror = &filters->mirrors[i];
+                must(mirror->backend < snapshot->backend_count);
+                must(buffer_printf(out, "%smirror %u of %u", indent, mirror->numerator,
+                                   mirror->denominator));
+                label_put(out, " to ", snapshot->backends[mirror->backend].name);
+                must(buffer_append(out, SLICE("\n")));
+        }
+}
+
 static void targets_put(struct buffer *out, const struct snapshot *snapshot,
                         const struct route_backend *targets, size_t count)
 {
@@ -150,8 +163,10 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
                 if (!backend)
                         must(buffer_append(out, SLICE("      to nothing (500)")));
                 must(buffer_printf(out, " weight=%u\n", target->weight));
-                if (target->filters)
+                if (target->filters) {
                         filters_put(out, "        ", target->filters);
+                        mirrors_put(out, snapshot, "        ", target->filters);
+                }
         }
 }
 
@@ -196,6 +211,7 @@ void routes_print_into(const struct snapshot *snapshot, const struct route_table
                 match_put(out, &line);
                 policy_put(out, snapshot, line.rule);
                 filters_put(out, "      ", &line.rule->filters);
+                mirrors_put(out, snapshot, "      ", &line.rule->filters);
                 timeouts_put(out, &line.rule->timeouts);
                 retry_put(out, line.rule->retry);
                 targets_put(out, snapshot, line.rule->backends, line.rule->backend_count);

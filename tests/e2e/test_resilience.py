@@ -1,5 +1,6 @@
 """Slow, failing and dead backends: what a rule's timeouts promise."""
 import json
+import math
 import socket
 import subprocess
 import time
@@ -143,6 +144,118 @@ def test_explain_tells_the_retry(serve):
     assert "retry: up to 2 more tries, after 1ms, on connection errors, timeouts, 500, 503" in said
     told = json.loads(subprocess.run(command + ["-o", "json"], capture_output=True, text=True, timeout=30).stdout)
     assert told["request"]["retry"] == {"attempts": 2, "backoff": "1ms", "codes": [500, 503]}
+
+
+# ---- mirrors ----
+
+@pytest.fixture
+def mirror():
+    server = Backend("mirror")
+    yield server
+    server.kill()
+
+
+def mirrored(*shares):
+    filters = "".join(f"  - {{type: RequestMirror, requestMirror: {{backendRef: {{name: mirror, port: 80}}{share}}}}}\n"
+                      for share in shares)
+    return f"- filters:\n{filters}  backendRefs: [{{name: app, port: 80}}]"
+
+
+def counted(gateway, metric, **labels):
+    return sum(float(line.split()[-1]) for line in gateway.admin("/metrics")[1].splitlines()
+               if line.startswith(metric) and all(f'{k}="{v}"' in line for k, v in labels.items()))
+
+
+def burst(port, count, path="/", headers=""):
+    """So many requests, one behind the other on one connection. The statuses."""
+    statuses = []
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client, client.makefile("rb") as stream:
+        for _ in range(count):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
+            statuses.append(int(stream.readline().split()[1]))
+            length = 0
+            while (line := stream.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            stream.read(length)
+    return statuses
+
+
+@pytest.mark.parametrize("share,part", ((", percent: 20", 0.2), (", fraction: {numerator: 1, denominator: 2}", 0.5),
+                                        (", fraction: {numerator: 35}", 0.35), (", percent: 0", 0), ("", 1)))
+def test_a_mirror_gets_its_share_of_the_requests(serve, backend, mirror, share, part):
+    gateway = serve(mirrored(share), extra=gw.backend(mirror.port, name="mirror"))
+    assert burst(gateway.port, 500, "/share") == [200] * 500
+    assert len(backend.asked("/share")) == 500
+    sigma = math.sqrt(500 * part * (1 - part))
+    eventually(lambda: abs(len(mirror.asked("/share")) - 500 * part) <= 3 * sigma, lambda: str(len(mirror.asked())))
+    answered = eventually(lambda: counted(gateway, "pingate_mirrored_requests_total", result="answered") or part == 0,
+                          "counted")
+    assert part == 0 or answered
+
+
+@pytest.mark.parametrize("http", ("1.1", "2"))
+def test_a_mirror_sees_the_request_and_nothing_of_who_the_client_is(start, people, backend, mirror, http, tmp_path):
+    port = free_port()
+    rules = mirrored("").replace("- filters:\n", """- filters:
+  - {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Added, value: by-the-rule}], remove: [X-Gone]}}
+""")
+    text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
+            + gw.gateway([gw.https_listener("https", port)],
+                         default=gw.validation(pins=gw.pinning(spki=[people.pinned.spki_hash])))
+            + gw.backend(backend.port) + gw.backend(mirror.port, name="mirror") + gw.route(rules=rules))
+    start({"edge.yaml": text})
+    (tmp_path / "body").write_bytes(b"y" * 200000)
+    reply = curl(port, people.server_ca, people.pinned, path="/seen?by=both", http=http, options=(
+        "-H", "X-Gone: 1", "-H", "Client-Cert: :forged:", "-H", "Pingate-Client-Name: forged", "-H", "X_SSL_Cert: forged",
+        "--data-binary", f"@{tmp_path}/body"))
+    assert reply.status == 200 and reply.headers["x-backend"] == "backend", reply
+    seen = eventually(lambda: mirror.asked("/seen"), "the mirror is asked")[0]
+    real = backend.asked("/seen")[0]
+    assert seen.method == "POST" and seen.target == "/seen?by=both" and seen.body == real.body == b"y" * 200000
+    names = {name for name, _ in real.headers}
+    identity = {name for name in names if name.startswith(("pingate-", "client-cert"))}
+    assert {"client-cert", "pingate-client-verify"} <= identity
+    assert [h for h in real.headers if h[0] not in identity] == seen.headers
+    assert ("x-added", "by-the-rule") in seen.headers and "forged" not in str(seen.headers)
+
+
+def test_nobody_waits_for_a_mirror_that_is_dead_or_silent(serve, backend, mirror):
+    gateway = serve(mirrored("", ""), extra=gw.backend(mirror.port, name="mirror"))
+    mirror.kill()
+    assert ask(gateway, "/dead").status == 200
+    eventually(lambda: counted(gateway, "pingate_mirrored_requests_total", result="failed") == 2, "failures counted")
+    mirror.revive()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and reads nothing
+        gateway.swap("silent.yaml", gw.backend(silent.getsockname()[1], name="silent") + gw.route(
+            name="silent", hostnames=("silent.example.com",), rules=mirrored("").replace("mirror,", "silent,")))
+        begun = time.monotonic()
+        size = 20_000_000
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+            client.sendall(b"POST /big HTTP/1.1\r\nHost: silent.example.com\r\nContent-Length: %d\r\n\r\n" % size)
+            client.sendall(b"z" * size)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert time.monotonic() - begun < 10
+        assert len(backend.asked("/big")[0].body) == size
+        eventually(lambda: counted(gateway, "pingate_mirrored_requests_total", result="dropped") == 1, "drop counted")
+
+
+def test_a_mirror_that_does_not_exist_is_told_and_the_rule_serves(serve, backend):
+    gateway = serve(mirrored(""))
+    assert ask(gateway, "/").status == 200
+    said = subprocess.run([gw.BINARY, "check", "-c", str(gateway.config), "-o", "json"], capture_output=True, text=True,
+                          timeout=30).stdout
+    assert "requestMirror.backendRef: Service edge/mirror does not exist" in said and "BackendNotFound" in said
+
+
+def test_explain_tells_the_mirrors(serve, mirror):
+    gateway = serve(mirrored(", percent: 20"), extra=gw.backend(mirror.port, name="mirror"))
+    command = [gw.BINARY, "explain", "-c", str(gateway.config), "--gateway", "edge/edge", "--port", str(gateway.port),
+               "--request", "GET http://a/"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    assert "mirrored to edge/mirror:80: 20 of 100 requests" in said
+    told = json.loads(subprocess.run(command + ["-o", "json"], capture_output=True, text=True, timeout=30).stdout)
+    assert told["request"]["mirrors"] == [{"backend": "edge/mirror:80", "numerator": 20, "denominator": 100}]
 
 
 def test_explain_tells_the_timeouts(serve):

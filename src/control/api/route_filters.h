@@ -4,6 +4,7 @@
 #pragma once
 
 #include "control/api/decode.h"
+#include "control/api/route_resilience.h"
 
 struct header_value {
         const struct node *node;
@@ -54,6 +55,7 @@ struct http_filter {
         struct http_redirect *redirect;
         struct http_rewrite *rewrite;
         struct http_cors *cors;
+        struct http_mirror *mirror;
 };
 
 struct http_filters {

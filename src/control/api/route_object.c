@@ -65,14 +65,25 @@ static bool weight_default(struct decoder *d, void *value, struct error *err)
         return backend_ref_check(d, value, err);
 }
 
+#define OBJECT_REF_FIELDS                                                                          \
+        {"group", FIELD_TEXT, offsetof(struct backend_ref, group), .max = 253,                     \
+         .rule = &rule_group},                                                                     \
+                {"kind",    FIELD_TEXT,         offsetof(struct backend_ref, kind), .min = 1,      \
+                 .max = 63, .rule = &rule_kind, .default_text = "Service"},                        \
+                {"name", FIELD_TEXT, offsetof(struct backend_ref, name),                           \
+                 true,   .min = 1,   .max = 253},                                                  \
+                {"namespace", FIELD_TEXT, offsetof(struct backend_ref, namespace),                 \
+                 .min = 1,    .max = 63,  .rule = &rule_label},                                    \
+        {                                                                                          \
+                "port", FIELD_NUMBER, offsetof(struct backend_ref, port), .min = 1, .max = 65535   \
+        }
+
+static const struct field object_backend_ref_fields[] = {OBJECT_REF_FIELDS};
+SHAPE(object_backend_ref_shape, struct backend_ref, object_backend_ref_fields,
+      .check = backend_ref_check);
+
 static const struct field backend_ref_fields[] = {
-        {"group", FIELD_TEXT, offsetof(struct backend_ref, group), .max = 253, .rule = &rule_group},
-        {"kind", FIELD_TEXT, offsetof(struct backend_ref, kind), .min = 1, .max = 63,
-         .rule = &rule_kind, .default_text = "Service"},
-        {"name", FIELD_TEXT, offsetof(struct backend_ref, name), true, .min = 1, .max = 253},
-        {"namespace", FIELD_TEXT, offsetof(struct backend_ref, namespace), .min = 1, .max = 63,
-         .rule = &rule_label},
-        {"port", FIELD_NUMBER, offsetof(struct backend_ref, port), .min = 1, .max = 65535},
+        OBJECT_REF_FIELDS,
         {"weight", FIELD_READ, offsetof(struct backend_ref, weight), .read = weight_read},
         {"filters", FIELD_OBJECTS, offsetof(struct backend_ref, filters), .max = 16,
          .shape = &http_filter_shape},

@@ -42,5 +42,7 @@ struct backend_ref {
         }
 
 extern const struct shape parent_ref_shape, backend_ref_shape;
+/* A BackendObjectReference: a backendRef without weight and filters. */
+extern const struct shape object_backend_ref_shape;
 /* The CEL rules on parentRefs: a parent named twice wants sections (or ports) that differ. */
 bool parents_check(struct decoder *d, const struct route_object *route, struct error *err);

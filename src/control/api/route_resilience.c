@@ -1,5 +1,6 @@
 #include "control/api/route_resilience.h"
 
+#include "control/api/route_object.h"
 #include "text/duration.h"
 
 /* --- timeouts --- */
@@ -86,3 +87,49 @@ static const struct field retry_fields[] = {
         {"backoff", FIELD_READ, offsetof(struct http_retry, backoff), .read = duration_given_read},
 };
 SHAPE(http_retry_shape, struct http_retry, retry_fields);
+
+/* --- mirrors --- */
+
+static bool fraction_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct mirror_fraction *fraction = value;
+        if (fraction->numerator <= fraction->denominator)
+                return true;
+        return decode_error(d, fraction->node, err, "numerator is %lld, wants at most %lld",
+                            (long long)fraction->numerator, (long long)fraction->denominator);
+}
+
+static const struct field fraction_fields[] = {
+        {"numerator", FIELD_NUMBER, offsetof(struct mirror_fraction, numerator), true, .min = 0,
+         .max = INT32_MAX},
+        {"denominator", FIELD_NUMBER, offsetof(struct mirror_fraction, denominator), .min = 1,
+         .max = INT32_MAX, .default_number = 100},
+};
+static SHAPE(fraction_shape, struct mirror_fraction, fraction_fields, .check = fraction_check);
+
+static bool percent_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        struct http_mirror *mirror = out;
+        if (node->kind != NODE_INTEGER || node->integer < 0 || node->integer > 100)
+                return decode_error(d, node, err, "is no percentage, wants 0 to 100");
+        mirror->percent = node->integer;
+        mirror->percent_given = true;
+        return true;
+}
+
+static bool mirror_check(struct decoder *d, void *value, struct error *err)
+{
+        const struct http_mirror *mirror = value;
+        if (!mirror->percent_given || !mirror->fraction)
+                return true;
+        return decode_error(d, mirror->node, err, "has percent and fraction, wants one of them");
+}
+
+static const struct field mirror_fields[] = {
+        {"backendRef", FIELD_OBJECT, offsetof(struct http_mirror, backend), true,
+         .shape = &object_backend_ref_shape},
+        {"percent", FIELD_READ, 0, .read = percent_read},
+        {"fraction", FIELD_OBJECT, offsetof(struct http_mirror, fraction),
+         .shape = &fraction_shape},
+};
+SHAPE(http_mirror_shape, struct http_mirror, mirror_fields, .check = mirror_check);

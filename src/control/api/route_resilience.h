@@ -1,5 +1,6 @@
 /* What a rule of an HTTPRoute asks for when backends fail or are slow (HTTPRouteTimeouts,
- * HTTPRouteRetry of the experimental channel). Decoded here, compiled by translate/resilience.c. */
+ * HTTPRouteRetry of the experimental channel), and which of its requests go elsewhere as well
+ * (HTTPRequestMirrorFilter). Decoded here, compiled by translate/resilience.c. */
 #pragma once
 
 #include "control/api/decode.h"
@@ -21,4 +22,19 @@ struct http_retry {
         struct route_duration backoff;
 };
 
-extern const struct shape http_timeouts_shape, http_retry_shape;
+struct mirror_fraction {
+        const struct node *node;
+        int64_t numerator, denominator;
+};
+
+struct backend_ref; /* route_object.h */
+
+struct http_mirror {
+        const struct node *node;
+        struct backend_ref *backend;
+        struct mirror_fraction *fraction; /* NULL: not given */
+        int64_t percent;
+        bool percent_given; /* at most one of the two is; none: every request */
+};
+
+extern const struct shape http_timeouts_shape, http_retry_shape, http_mirror_shape;

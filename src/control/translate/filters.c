@@ -212,7 +212,7 @@ void filters_compile(struct work *w, const struct rule_place *place,
                         out->rewrite = rewrite_compile(&f, filter->rewrite);
                 else if (filter->cors)
                         out->cors = cors_compile(&f, filter->cors);
-                else
+                else if (!filter->mirror)
                         fault_tell(&f,
                                    tell(w, "type %.*s is not supported", SLICE_ARG(filter->type)));
                 if (f.fault.len > 0)
@@ -221,4 +221,5 @@ void filters_compile(struct work *w, const struct rule_place *place,
         }
         out->request = request;
         out->response = response;
+        mirrors_compile(w, place, filters, out);
 }

@@ -16,5 +16,8 @@ void rule_unsupported(struct work *w, const struct rule_place *place, struct sli
 /* `out` is zero, of the rule or of one of its backends; it is complete in any case. */
 void filters_compile(struct work *w, const struct rule_place *place,
                      const struct http_filters *filters, struct route_filters *out);
+/* resilience.c: the part of filters_compile that makes mirrors. */
+void mirrors_compile(struct work *w, const struct rule_place *place,
+                     const struct http_filters *filters, struct route_filters *out);
 /* In lower case, a copy in the snapshot's arena. */
 struct slice freeze_lower(struct work *w, struct slice text);

@@ -1,5 +1,5 @@
 /* What a rule does about slow and failing backends, to the router's form. */
-#include "control/translate/stages.h"
+#include "control/translate/filters.h"
 
 enum {
         /* What upstream leaves to us. */
@@ -38,4 +38,57 @@ void resilience_compile(struct work *w, const struct http_rule *api, struct rout
                 };
         if (api->retry)
                 rule->retry = retry_compile(w, api->retry);
+}
+
+/* --- mirrors --- */
+
+/* A mirror without a backend is left out, and what is wrong is told like a backendRef's: nobody's
+ * answer depends on it. */
+static uint32_t mirror_backend(struct work *w, const struct rule_place *place,
+                               const struct http_mirror *api, size_t index)
+{
+        const struct slice prefix = SLICE("backendRefs");
+        struct route_work *route = place->route;
+        const char *reason = NULL;
+        struct slice message = SLICE_NONE;
+        uint32_t backend = backend_resolve(w, route->api, api->backend, &reason, &message);
+        if (!reason || route->ref_reason)
+                return backend;
+        if (slice_starts_with(message, prefix))
+                message = slice_skip(message, prefix.len);
+        route->ref_reason = reason;
+        route->ref_message =
+                tell(w,
+                     "rules[%zu].%.*sfilters[%zu].requestMirror.backendRef%.*s (nothing is "
+                     "mirrored)",
+                     place->index, SLICE_ARG(place->within), index, SLICE_ARG(message));
+        return backend;
+}
+
+static struct route_mirror mirror_compile(const struct http_mirror *api, uint32_t backend)
+{
+        struct route_mirror mirror = {backend, 1, 1};
+        if (api->percent_given) {
+                mirror.numerator = (uint32_t)api->percent;
+                mirror.denominator = 100;
+        } else if (api->fraction) {
+                mirror.numerator = (uint32_t)api->fraction->numerator;
+                mirror.denominator = (uint32_t)api->fraction->denominator;
+        }
+        return mirror;
+}
+
+void mirrors_compile(struct work *w, const struct rule_place *place,
+                     const struct http_filters *filters, struct route_filters *out)
+{
+        struct route_mirror *mirrors = ARENA_ARRAY(w->frozen, struct route_mirror, filters->count);
+        for (size_t i = 0; i < filters->count; i++) {
+                const struct http_mirror *api = filters->items[i].mirror;
+                if (!api)
+                        continue;
+                uint32_t backend = mirror_backend(w, place, api, i);
+                if (backend != ROUTE_BACKEND_INVALID)
+                        mirrors[out->mirror_count++] = mirror_compile(api, backend);
+        }
+        out->mirrors = mirrors;
 }

@@ -308,7 +308,9 @@ static void env_make(struct harness *h)
                                        .request_ms_max = 3000,
                                        .response_ms_max = 500,
                                        .body_progress_ms_max = 500,
-                                       .random_state = &h->random};
+                                       .random_state = &h->random,
+                                       .mirrors = &h->mirrors};
+        h->mirrors.count_max = 4;
         h->client = (struct exchange_client){
                 .scheme = SLICE("https"), .protocol = "1.1", .connection = 3};
 }
@@ -428,6 +430,7 @@ static void on_pool_closed(void *self)
 
 void harness_done(struct harness *h)
 {
+        mirrors_close(&h->mirrors);
         harness_close(h);
         for (size_t i = 0; i < h->backend.peer_count; i++)
                 peer_close(&h->backend.peers[i]);

@@ -20,6 +20,7 @@
 #include "event/ring.h"
 #include "http/h1.h"
 #include "proxy/exchange.h"
+#include "proxy/mirror.h"
 
 enum {
         PEERS_MAX = 8,
@@ -78,6 +79,7 @@ struct harness {
         struct event_sink *sink;
         struct upstream_pool *pool;
         struct exchange_env env;
+        struct mirrors mirrors;
         struct exchange_client client;
         struct snapshot *snapshot;
         struct port *port;
