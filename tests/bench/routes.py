@@ -14,7 +14,7 @@ from support.net import free_port
 LOOKUP = os.environ.get("LOOKUP", str(os.path.join(gw.ROOT, "build", "tests", "bench", "lookup")))
 ALL_CPUS = f"0-{(os.cpu_count() or 1) - 1}"
 HOSTS, BACKENDS = 1000, 100
-LAYOUTS = (1, 100, 9900)  # files of routes; a source reads at most 10,000 files, and those of the rest are some
+LAYOUTS = (1, 100, 10000)  # files of routes
 
 
 def lookup():

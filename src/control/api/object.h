@@ -54,7 +54,8 @@ struct side_file {
 struct seen_file {
         struct slice path;
         uint64_t stamp;
-        bool fresh; /* see path_is_fresh */
+        bool fresh;     /* see path_is_fresh */
+        bool in_folder; /* that was looked at whole, and its stamp holds this one */
 };
 
 struct object_list {

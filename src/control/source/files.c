@@ -1,6 +1,5 @@
 #include "control/source/files.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,7 +26,7 @@ struct reading {
 static struct seen_file file_note(struct objects *objects, struct slice path)
 {
         struct seen_file file = {.path = path};
-        file.stamp = path_stamp_shallow(path.data, &file.fresh);
+        file.stamp = file_stamp(path.data, &file.fresh);
         vec_push(&objects->files, file);
         return file;
 }
@@ -102,19 +101,19 @@ static struct objects *text_parse(struct reading *reading, const struct seen_fil
         return made.objects;
 }
 
-static bool object_file_read(struct reading *reading, struct slice path, struct error *err)
+static bool object_file_read(struct reading *reading, const struct seen_file *seen,
+                             struct error *err)
 {
         struct objects *objects = reading->objects;
-        struct seen_file seen = file_note(objects, arena_slice(&objects->arena, path));
         struct slice text;
         if (objects->files.count > SOURCE_FILES_MAX)
                 return error_set(err, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
-        const struct made *former = readings_find(reading->readings, &seen);
+        const struct made *former = readings_find(reading->readings, seen);
         if (former)
                 return objects_add_part(objects, former->objects, err);
-        if (!file_read(seen.path.data, SOURCE_FILE_BYTES_MAX, &text, err))
-                return error_wrap(err, "%s", seen.path.data);
-        struct objects *part = text_parse(reading, &seen, text, err);
+        if (!file_read(seen->path.data, SOURCE_FILE_BYTES_MAX, &text, err))
+                return error_wrap(err, "%s", seen->path.data);
+        struct objects *part = text_parse(reading, seen, text, err);
         bool ok = part && objects_add_part(objects, part, err);
         objects_unref(part);
         bytes_free(&text);
@@ -135,29 +134,27 @@ static bool name_is_ours(struct slice name)
         return false;
 }
 
-static int entry_is_ours(const struct dirent *entry)
-{
-        return name_is_ours(slice_of(entry->d_name));
-}
-
 static bool folder_read(struct reading *reading, const char *path, struct error *err)
 {
         struct objects *objects = reading->objects;
-        struct dirent **entries;
-        struct slice folder = arena_slice(&objects->arena, slice_of(path));
-        file_note(objects, folder);
-        int count = scandir(path, &entries, entry_is_ours, alphasort);
-        if (count < 0)
-                return error_set_errno(err, "%s: can't be listed", path);
-        bool ok = true;
-        for (int i = 0; i < count; i++) {
-                struct slice file =
-                        arena_printf(&objects->arena, "%s/%s", path, entries[i]->d_name);
-                ok = ok && object_file_read(reading, file, err);
-                free(entries[i]);
+        struct arena *arena = &objects->arena;
+        struct folder_list list;
+        if (!folder_list(path, arena, &list, err))
+                return false;
+        struct seen_file folder = {.path = arena_slice(arena, slice_of(path)), .stamp = list.stamp};
+        vec_push(&objects->files, folder);
+        for (size_t i = 0; i < list.count; i++) {
+                const struct folder_entry *entry = &list.entries[i];
+                struct seen_file file = {
+                        .stamp = entry->stamp, .fresh = entry->fresh, .in_folder = true};
+                if (!name_is_ours(slice_of(entry->name)))
+                        continue;
+                file.path = arena_printf(arena, "%s/%s", path, entry->name);
+                vec_push(&objects->files, file);
+                if (!object_file_read(reading, &file, err))
+                        return false;
         }
-        free(entries);
-        return ok;
+        return true;
 }
 
 /* --- File pin sets --- */
@@ -231,6 +228,13 @@ static void pin_files_read(struct reading *reading)
 
 /* --- all of it --- */
 
+static bool path_read(struct reading *reading, const char *path, struct error *err)
+{
+        struct objects *objects = reading->objects;
+        struct seen_file seen = file_note(objects, arena_slice(&objects->arena, slice_of(path)));
+        return object_file_read(reading, &seen, err);
+}
+
 static bool paths_read(struct reading *reading, const char *const *paths, size_t count,
                        struct error *err)
 {
@@ -241,7 +245,7 @@ static bool paths_read(struct reading *reading, const char *const *paths, size_t
                         return error_set_errno(err, "%s", paths[i]);
                 bool is_folder = !standard_input && S_ISDIR(about.st_mode);
                 if (is_folder ? !folder_read(reading, paths[i], err)
-                              : !object_file_read(reading, slice_of(paths[i]), err))
+                              : !path_read(reading, paths[i], err))
                         return false;
         }
         pin_files_read(reading);
@@ -250,9 +254,8 @@ static bool paths_read(struct reading *reading, const char *const *paths, size_t
 
 static bool changed_meanwhile(const struct objects *objects)
 {
-        bool fresh;
         vec_each (file, &objects->files)
-                if (path_stamp_shallow(file->path.data, &fresh) != file->stamp)
+                if (!file->in_folder && path_stamp(file->path.data) != file->stamp)
                         return true;
         return false;
 }

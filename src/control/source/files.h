@@ -8,7 +8,7 @@
 #include "control/source/readings.h"
 
 enum {
-        SOURCE_FILES_MAX = 10000,
+        SOURCE_FILES_MAX = 20000,
         SOURCE_FILE_BYTES_MAX = 64 << 20,
         PIN_FILE_BYTES_MAX = 256 << 20, /* a million pins with names and owners */
 };

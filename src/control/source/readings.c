@@ -100,18 +100,6 @@ void readings_keep(struct readings *readings, const struct seen_file *file, cons
         map_set(&readings->by_path, slice_of(kept->path), kept);
 }
 
-static const struct kept *find_not_looked_at(const struct readings *readings)
-{
-        size_t at = 0;
-        struct map_slot *slot;
-        while (map_next(&readings->by_path, &at, &slot)) {
-                const struct kept *kept = slot->value;
-                if (kept->turn != readings->turn)
-                        return kept;
-        }
-        return NULL;
-}
-
 void readings_begin(struct readings *readings)
 {
         if (readings)
@@ -120,11 +108,19 @@ void readings_begin(struct readings *readings)
 
 bool readings_end(struct readings *readings)
 {
-        const struct kept *gone;
+        VEC(struct slice) gone = {0};
+        size_t at = 0;
+        struct map_slot *slot;
         if (!readings)
                 return true;
-        while ((gone = find_not_looked_at(readings)))
-                drop(readings, slice_of(gone->path));
+        while (map_next(&readings->by_path, &at, &slot)) {
+                const struct kept *kept = slot->value;
+                if (kept->turn != readings->turn)
+                        vec_push(&gone, slot->key);
+        }
+        vec_each (path, &gone)
+                drop(readings, *path);
+        vec_done(&gone);
         bool changed = readings->changed;
         readings->changed = false;
         return changed;
