@@ -32,6 +32,7 @@ struct yaml_reader {
         struct arena *arena;
         struct slice text;
         const char *file;
+        int lines_before; /* of the file, before the text */
         struct error *err;
         struct map anchors; /* from name to node, of this document */
         struct open_node open[YAML_DEPTH_MAX];
@@ -51,16 +52,16 @@ static bool PRINTF_LIKE(3, 4) refuse(struct yaml_reader *r, int line, const char
         return error_set(r->err, ERROR_INPUT, "%s:%d: %s", r->file, line, text);
 }
 
-static int line_of(const yaml_event_t *event)
+static int line_of(const struct yaml_reader *r, const yaml_event_t *event)
 {
-        return (int)event->start_mark.line + 1;
+        return r->lines_before + (int)event->start_mark.line + 1;
 }
 
-static int line_at(struct slice text, size_t at)
+static int line_at(const struct yaml_reader *r, size_t at)
 {
-        int line = 1;
-        for (size_t i = 0; i < at && i < text.len; i++)
-                line += text.data[i] == '\n';
+        int line = r->lines_before + 1;
+        for (size_t i = 0; i < at && i < r->text.len; i++)
+                line += r->text.data[i] == '\n';
         return line;
 }
 
@@ -95,19 +96,17 @@ static bool is_text(struct yaml_reader *r, struct slice text)
                 return error_set(r->err, ERROR_LIMIT, "%s: larger than 1 GiB", r->file);
         size_t nul = slice_find(text, '\0');
         if (nul < text.len)
-                return refuse(r, line_at(text, nul), "a NUL byte (this is no text file)");
+                return refuse(r, line_at(r, nul), "a NUL byte (this is no text file)");
         size_t blank = blank_run_end(text);
         if (blank < text.len)
-                return refuse(r, line_at(text, blank), "more than %d blanks in a row",
-                              BLANK_RUN_MAX);
+                return refuse(r, line_at(r, blank), "more than %d blanks in a row", BLANK_RUN_MAX);
         if (utf8_valid(text))
                 return true;
         size_t at = 0;
         uint32_t character;
         for (size_t len; (len = utf8_next(slice_skip(text, at), &character)) > 0;)
                 at += len;
-        return refuse(r, line_at(text, at), "not UTF-8 (byte 0x%02x)",
-                      (unsigned char)text.data[at]);
+        return refuse(r, line_at(r, at), "not UTF-8 (byte 0x%02x)", (unsigned char)text.data[at]);
 }
 
 static bool count_node(struct yaml_reader *r, size_t depth, int line)
@@ -196,7 +195,7 @@ static bool on_scalar(struct yaml_reader *r, const yaml_event_t *event)
 {
         struct slice text = slice_from(event->data.scalar.value, event->data.scalar.length);
         bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-        int line = line_of(event);
+        int line = line_of(r, event);
         if (has_tag(r, event->data.scalar.tag, line))
                 return false;
         if (slice_find(text, '\0') < text.len)
@@ -220,7 +219,7 @@ static bool on_scalar(struct yaml_reader *r, const yaml_event_t *event)
 static bool on_begin(struct yaml_reader *r, enum node_kind kind, const yaml_event_t *event)
 {
         bool list = kind == NODE_LIST;
-        int line = line_of(event);
+        int line = line_of(r, event);
         if (has_tag(r, list ? event->data.sequence_start.tag : event->data.mapping_start.tag, line))
                 return false;
         if (wants_key(r))
@@ -259,7 +258,7 @@ static struct node *copy_node(struct yaml_reader *r, const struct node *from, si
 static bool on_alias(struct yaml_reader *r, const yaml_event_t *event)
 {
         char shown[UTF8_SHOWN_SIZE];
-        int line = line_of(event);
+        int line = line_of(r, event);
         struct slice name = slice_of((const char *)event->data.alias.anchor);
         const struct node *from = map_find(&r->anchors, name);
         utf8_show(name, shown);
@@ -322,8 +321,8 @@ static bool refuse_syntax(struct yaml_reader *r)
 {
         const yaml_parser_t *p = &r->parser;
         must(p->error != YAML_MEMORY_ERROR);
-        int line = p->error == YAML_READER_ERROR ? line_at(r->text, p->problem_offset)
-                                                 : (int)p->problem_mark.line + 1;
+        int line = p->error == YAML_READER_ERROR ? line_at(r, p->problem_offset)
+                                                 : r->lines_before + (int)p->problem_mark.line + 1;
         return refuse(r, line, "not YAML (%s%s%s)", p->problem ? p->problem : "malformed",
                       p->context ? ", " : "", p->context ? p->context : "");
 }
@@ -352,10 +351,14 @@ static void reader_done(struct yaml_reader *r)
         yaml_parser_delete(&r->parser);
 }
 
-bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct yaml_docs *docs,
-                struct error *err)
+bool yaml_parse_at(struct arena *arena, struct slice text, const struct yaml_place *place,
+                   struct yaml_docs *docs, struct error *err)
 {
-        struct yaml_reader r = {.arena = arena, .text = text, .file = file, .err = err};
+        struct yaml_reader r = {.arena = arena,
+                                .text = text,
+                                .file = place->file,
+                                .lines_before = place->lines_before,
+                                .err = err};
         if (!is_text(&r, text))
                 return false;
         must(yaml_parser_initialize(&r.parser));
@@ -366,6 +369,14 @@ bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct
         if (good)
                 vec_freeze(&r.docs, arena, &docs->items, &docs->count);
         docs->aliased = r.aliased;
+        docs->node_count = r.node_count;
         reader_done(&r);
         return good;
+}
+
+bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct yaml_docs *docs,
+                struct error *err)
+{
+        const struct yaml_place place = {.file = file};
+        return yaml_parse_at(arena, text, &place, docs, err);
 }

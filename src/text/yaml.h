@@ -21,9 +21,32 @@ struct yaml_docs {
         struct node **items; /* in the arena; empty documents are left out */
         size_t count;
         bool aliased; /* some text of the nodes is shared by two of them */
+        size_t node_count;
 };
 
 /* All text of the nodes is copied into the arena; `file` must live as long as the arena. Errors say
  * "FILE:LINE: what (why)". */
 bool yaml_parse(struct arena *arena, struct slice text, const char *file, struct yaml_docs *docs,
                 struct error *err);
+/* Where a text stands that is a piece of a file. */
+struct yaml_place {
+        const char *file;
+        int lines_before;
+};
+
+bool yaml_parse_at(struct arena *arena, struct slice text, const struct yaml_place *place,
+                   struct yaml_docs *docs, struct error *err);
+
+/* A text cut into pieces of whole documents, at places that a document chooses by what it says: the
+ * same documents make the same piece wherever they stand, and a change of one changes no other
+ * piece. Not cut where a cut could change the meaning (directives). What the pieces say one after
+ * the other is what the text says. */
+struct yaml_pieces {
+        struct slice rest;
+        bool divisible;
+        int line_count; /* of the pieces taken */
+};
+
+void yaml_pieces_init(struct yaml_pieces *pieces, struct slice text);
+/* False: nothing is left. */
+bool yaml_pieces_next(struct yaml_pieces *pieces, struct slice *piece, int *lines_before);

@@ -29,6 +29,40 @@ static void check_round_trip(struct arena *arena, const struct node *root)
              err.code == ERROR_INPUT);
 }
 
+static void check_same_lines(const struct node *a, const struct node *b)
+{
+        must(a->line == b->line);
+        for (size_t i = 0; i < a->child_count; i++)
+                check_same_lines(a->children[i], b->children[i]);
+}
+
+/* The pieces of a text say what the text says, at the same lines; and if it says nothing lawful,
+ * nor do they. */
+static void check_pieces(struct arena *arena, struct slice text, const struct yaml_docs *whole)
+{
+        struct yaml_pieces pieces;
+        struct slice piece;
+        struct error err;
+        struct yaml_place place = {.file = "f"};
+        bool good = true;
+        size_t at = 0, bytes = 0;
+        yaml_pieces_init(&pieces, text);
+        while (yaml_pieces_next(&pieces, &piece, &place.lines_before)) {
+                struct yaml_docs docs = {0};
+                must(piece.len > 0 && piece.data == text.data + bytes);
+                bytes += piece.len;
+                good = good && yaml_parse_at(arena, piece, &place, &docs, &err);
+                for (size_t i = 0; good && i < docs.count; i++, at++) {
+                        must(!whole ||
+                             (at < whole->count && node_equal(docs.items[i], whole->items[at])));
+                        if (whole)
+                                check_same_lines(docs.items[i], whole->items[at]);
+                }
+        }
+        must(bytes == text.len && good == (whole != NULL));
+        must(!whole || at == whole->count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct arena arena;
@@ -38,7 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (yaml_parse(&arena, slice_from(data, size), "f", &docs, &err)) {
                 for (size_t i = 0; i < docs.count; i++)
                         check_round_trip(&arena, docs.items[i]);
+                check_pieces(&arena, slice_from(data, size), &docs);
         } else {
+                check_pieces(&arena, slice_from(data, size), NULL);
                 must(slice_starts_with(slice_of(err.text), SLICE("f:")));
         }
         arena_done(&arena);

@@ -3,6 +3,7 @@
  * that statuses and complaints can name file and line. */
 #pragma once
 
+#include "base/digest.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "control/api/decode.h"
@@ -76,6 +77,10 @@ struct objects {
          * pins.txt say. */
         VEC(struct objects *) parts;
         VEC(struct pin_set *) pin_sets;
+        /* Of a piece of a file. */
+        struct digest content;
+        int lines_before;
+        size_t node_count;
 };
 
 struct objects *objects_new(void);

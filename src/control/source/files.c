@@ -4,13 +4,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "control/api/core.h"
 #include "control/api/policy.h"
 #include "control/source/bytes.h"
+#include "control/source/documents.h"
 #include "control/source/pin_file.h"
 #include "control/source/stamp.h"
-#include "text/json.h"
-#include "text/yaml.h"
 #include "trust/hash.h"
 
 enum {
@@ -31,57 +29,6 @@ static struct seen_file file_note(struct objects *objects, struct slice path)
         return file;
 }
 
-/* --- documents --- */
-
-/* A million pins are seventy megabytes of text: not kept beside the set that was made of it. */
-static void pin_text_give_back(struct objects *objects, const struct key_value *object)
-{
-        static const char *const fields[] = {"data", "stringData", "binaryData"};
-        struct slice *text =
-                (struct slice *)(uintptr_t)text_map_find(&object->data, SLICE(PINS_TXT));
-        const char *decoded = text->data;
-        *text = SLICE_NONE;
-        arena_give_back(&objects->arena, decoded);
-        for (size_t i = 0; i < COUNT_OF(fields); i++) {
-                const struct node *map = node_find(object->object.node, fields[i]);
-                struct node *written = (struct node *)(uintptr_t)node_find(map, PINS_TXT);
-                if (!written)
-                        continue;
-                if (written->text.data != decoded)
-                        arena_give_back(&objects->arena, written->text.data);
-                written->text = SLICE_NONE;
-        }
-}
-
-static void pin_texts_give_back(struct objects *objects)
-{
-        static const enum object_kind kinds[] = {KIND_SECRET, KIND_CONFIG_MAP};
-        for (size_t i = 0; i < COUNT_OF(kinds); i++)
-                vec_each (object, &objects->kinds[kinds[i]])
-                        if (((const struct key_value *)*object)->pins)
-                                pin_text_give_back(objects, (const struct key_value *)*object);
-}
-
-static bool documents_add(struct objects *objects, struct slice text, const char *file,
-                          struct error *err)
-{
-        struct yaml_docs docs = {0};
-        if (slice_ends_with(slice_of(file), SLICE(".json"))) {
-                struct node *root;
-                if (!json_parse(&objects->arena, text, file, &root, err) ||
-                    !objects_add(objects, root, err))
-                        return false;
-        } else if (!yaml_parse(&objects->arena, text, file, &docs, err)) {
-                return false;
-        }
-        for (size_t i = 0; i < docs.count; i++)
-                if (!objects_add(objects, docs.items[i], err))
-                        return false;
-        if (!docs.aliased) /* an alias may share the text with somebody */
-                pin_texts_give_back(objects);
-        return true;
-}
-
 /* The objects of one file by themselves: those of the former reading where the bytes are the same.
  * One reference; NULL: err says why. */
 static struct objects *text_parse(struct reading *reading, const struct seen_file *seen,
@@ -92,8 +39,8 @@ static struct objects *text_parse(struct reading *reading, const struct seen_fil
         if (former)
                 return objects_ref(former->objects);
         struct made made = {.objects = objects_new(), .content = content};
-        const char *file = arena_text(&made.objects->arena, seen->path);
-        if (!documents_add(made.objects, text, file, err)) {
+        if (!documents_read(made.objects, readings_find_former(reading->readings, seen), seen->path,
+                            text, err)) {
                 objects_unref(made.objects);
                 return NULL;
         }

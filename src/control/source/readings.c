@@ -63,6 +63,12 @@ const struct made *readings_find(struct readings *readings, const struct seen_fi
         return kept && !kept->fresh && kept->stamp == file->stamp ? &kept->made : NULL;
 }
 
+const struct objects *readings_find_former(struct readings *readings, const struct seen_file *file)
+{
+        const struct kept *kept = kept_find(readings, file);
+        return kept ? kept->made.objects : NULL;
+}
+
 const struct made *readings_find_content(struct readings *readings, const struct seen_file *file,
                                          const struct digest *content)
 {

@@ -24,6 +24,8 @@ void readings_forget(struct readings *readings);
 /* What was made of it, the readings' own. NULL: not read yet, or changed since, or it changed in
  * the very moment it was read (path_is_fresh). */
 const struct made *readings_find(struct readings *readings, const struct seen_file *file);
+/* The objects of its last reading, whatever it says now; NULL: there are none. */
+const struct objects *readings_find_former(struct readings *readings, const struct seen_file *file);
 /* For a file that was read once more: NULL, or what was made of the same content before. */
 const struct made *readings_find_content(struct readings *readings, const struct seen_file *file,
                                          const struct digest *content);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "control/api/core.h"
 #include "control/api/policy.h"
 #include "control/source/files.h"
@@ -295,6 +296,84 @@ static void what_did_not_change_is_taken_over_and_nothing_else(void **state)
         readings_free(readings);
 }
 
+enum {
+        MANY_NAMESPACES = 500
+};
+
+static void namespaces_write(const char *front, int changed, const char *to)
+{
+        CLEANUP(buffer_done) struct buffer text;
+        buffer_init(&text, 1 << 20);
+        assert_true(buffer_append(&text, slice_of(front)));
+        for (int i = 0; i < MANY_NAMESPACES; i++)
+                assert_true(buffer_printf(&text,
+                                          "---\napiVersion: v1\nkind: Namespace\n"
+                                          "metadata:\n  name: n%d\n%s",
+                                          i, i == changed ? to : ""));
+        assert_true(buffer_append(&text, slice_from("", 1)));
+        write_settled("many.yaml", text.data);
+}
+
+static size_t parts_shared(const struct objects *a, const struct objects *b)
+{
+        size_t shared = 0;
+        for (size_t i = 0; i < a->parts.count; i++)
+                for (size_t j = 0; j < b->parts.count; j++)
+                        shared += a->parts.items[i] == b->parts.items[j];
+        return shared;
+}
+
+/* What a namespace's line is, and what it should be: 5 lines each, and those in front. */
+static void lines_are_those_of_the_file(const struct objects *objects, int before, int changed,
+                                        int more)
+{
+        for (int i = 0; i < MANY_NAMESPACES; i++) {
+                char id[32];
+                snprintf(id, sizeof(id), "Namespace n%d", i);
+                const struct object *object = map_find(&objects->by_id, slice_of(id));
+                assert_non_null(object);
+                const struct node *name = node_find(node_find(object->node, "metadata"), "name");
+                assert_int_equal(name->line, before + 5 * i + 5 + (i > changed ? more : 0));
+        }
+}
+
+static void of_a_large_file_only_the_changed_piece_is_parsed_and_the_rest_moves(void **state)
+{
+        (void)state;
+        struct readings *readings = readings_new();
+        namespaces_write("", -1, "");
+        struct objects *first = read_again(readings);
+        const struct objects *before = part_of(first, 0);
+        size_t count = before->parts.count;
+        assert_true(count > 5);
+        lines_are_those_of_the_file(first, 0, MANY_NAMESPACES, 0);
+        namespaces_write("# a line more\n", 250, "  labels:\n    a: b\n");
+        struct objects *second = read_again(readings);
+        assert_in_range(parts_shared(before, part_of(second, 0)), count - 4, count - 1);
+        lines_are_those_of_the_file(second, 1, 250, 2);
+        objects_unref(first);
+        objects_unref(second);
+        readings_free(readings);
+}
+
+static void a_piece_that_breaks_fails_the_file_at_its_line(void **state)
+{
+        (void)state;
+        struct readings *readings = readings_new();
+        struct objects *objects = NULL;
+        const char *paths[] = {folder_path};
+        namespaces_write("", -1, "");
+        objects_unref(read_again(readings));
+        namespaces_write("# a line more\n", 250, "half: [");
+        assert_false(source_files_read(paths, 1, readings, &objects, &err));
+        assert_non_null(strstr(err.text, "many.yaml:12")); /* 1 + 5 * 250 + 6, or where it ends */
+        namespaces_write("", -1, "");
+        objects = read_again(readings);
+        lines_are_those_of_the_file(objects, 0, MANY_NAMESPACES, 0);
+        objects_unref(objects);
+        readings_free(readings);
+}
+
 static void a_file_that_went_and_came_back_is_read_anew(void **state)
 {
         (void)state;
@@ -499,6 +578,8 @@ int main(void)
                 IN_FOLDER(the_key_pins_txt_is_a_set_and_its_text_is_not_kept),
                 IN_FOLDER(a_text_that_an_alias_shares_stays_with_the_other),
                 IN_FOLDER(what_did_not_change_is_taken_over_and_nothing_else),
+                IN_FOLDER(of_a_large_file_only_the_changed_piece_is_parsed_and_the_rest_moves),
+                IN_FOLDER(a_piece_that_breaks_fails_the_file_at_its_line),
                 IN_FOLDER(a_file_that_went_and_came_back_is_read_anew),
                 IN_FOLDER(objects_of_two_files_that_are_the_same_fail_with_kept_files_too),
                 IN_FOLDER(a_file_written_in_the_moment_it_is_read_is_not_kept),

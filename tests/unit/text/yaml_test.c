@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/buffer.h"
@@ -288,6 +289,111 @@ static void too_long_a_run_of_blanks_is_found_wherever_it_lies(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+enum {
+        MANY_DOCUMENTS = 1000
+};
+
+/* How many of the pieces are there in both texts, and of how many. */
+static size_t pieces_shared(struct slice a, struct slice b, size_t *count)
+{
+        struct yaml_pieces as, bs;
+        struct slice piece, other;
+        int line;
+        size_t shared = 0;
+        *count = 0;
+        yaml_pieces_init(&as, a);
+        while (yaml_pieces_next(&as, &piece, &line)) {
+                (*count)++;
+                yaml_pieces_init(&bs, b);
+                while (yaml_pieces_next(&bs, &other, &line))
+                        shared += slice_equal(piece, other);
+        }
+        return shared;
+}
+
+static void documents_print(struct buffer *out, int changed, const char *to)
+{
+        buffer_init(out, 1 << 20);
+        for (int i = 0; i < MANY_DOCUMENTS; i++)
+                assert_true(buffer_printf(out, "---\nname: document-%d\n%s", i,
+                                          i == changed ? to : ""));
+}
+
+static void a_changed_document_changes_no_other_piece(void **state)
+{
+        (void)state;
+        CLEANUP(buffer_done) struct buffer former, now;
+        size_t count, shared;
+        documents_print(&former, -1, "");
+        documents_print(&now, 500, "more: of it\nand: more\n");
+        shared = pieces_shared(buffer_slice(&former), buffer_slice(&now), &count);
+        /* Its own, and the next, should it no longer be where a cut is. */
+        assert_true(count > 20 && shared >= count - 2 && shared < count);
+}
+
+static void pieces_say_what_the_text_says_at_its_lines(void **state)
+{
+        (void)state;
+        CLEANUP(buffer_done) struct buffer text;
+        struct yaml_pieces pieces;
+        struct slice piece;
+        struct error err;
+        struct yaml_place place = {.file = "f"};
+        size_t at = 0;
+        documents_print(&text, 300, "text: |\n  ---\n  --- is no start\n# nor\n #---\n");
+        struct yaml_docs whole = parse(buffer_slice(&text));
+        assert_int_equal(whole.count, MANY_DOCUMENTS);
+        yaml_pieces_init(&pieces, buffer_slice(&text));
+        while (yaml_pieces_next(&pieces, &piece, &place.lines_before)) {
+                struct yaml_docs docs;
+                assert_true(yaml_parse_at(&arena, piece, &place, &docs, &err));
+                for (size_t i = 0; i < docs.count; i++, at++) {
+                        assert_true(node_equal(docs.items[i], whole.items[at]));
+                        assert_int_equal(docs.items[i]->line, whole.items[at]->line);
+                }
+        }
+        assert_int_equal(at, MANY_DOCUMENTS);
+}
+
+static void a_text_with_directives_or_other_line_ends_is_one_piece(void **state)
+{
+        (void)state;
+        static const char *const odd[] = {"...\n%YAML 1.2\n", "a: b\r\n", "a: \"\xe2\x80\xa8\"\n",
+                                          "%TAG ! x\n"};
+        for (size_t i = 0; i < COUNT_OF(odd); i++) {
+                CLEANUP(buffer_done) struct buffer text;
+                struct yaml_pieces pieces;
+                struct slice piece;
+                struct yaml_place place = {.file = "f"};
+                documents_print(&text, 300, odd[i]);
+                yaml_pieces_init(&pieces, buffer_slice(&text));
+                assert_true(yaml_pieces_next(&pieces, &piece, &place.lines_before));
+                assert_true(slice_equal(piece, buffer_slice(&text)));
+                assert_false(yaml_pieces_next(&pieces, &piece, &place.lines_before));
+        }
+}
+
+static void a_fault_of_a_piece_names_the_line_of_the_text(void **state)
+{
+        (void)state;
+        static const char *const faults[] = {"a: [\n", "a: 1\na: 2\n", "a: \xff\n", "a: !x y\n"};
+        for (size_t i = 0; i < COUNT_OF(faults); i++) {
+                CLEANUP(buffer_done) struct buffer text;
+                struct yaml_pieces pieces;
+                struct slice piece;
+                struct yaml_docs docs;
+                struct error whole, err = {.text = ""};
+                struct yaml_place place = {.file = "f"};
+                documents_print(&text, 300, faults[i]);
+                assert_false(yaml_parse(&arena, buffer_slice(&text), "f", &docs, &whole));
+                yaml_pieces_init(&pieces, buffer_slice(&text));
+                while (yaml_pieces_next(&pieces, &piece, &place.lines_before))
+                        if (!yaml_parse_at(&arena, piece, &place, &docs, &err))
+                                break;
+                assert_int_equal(strtol(whole.text + 2, NULL, 10), strtol(err.text + 2, NULL, 10));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -301,6 +407,10 @@ int main(void)
                 TEST(a_billion_laughs_stop_at_two_million_values),
                 TEST(long_texts_take_time_by_their_length_only),
                 TEST(too_long_a_run_of_blanks_is_found_wherever_it_lies),
+                TEST(a_changed_document_changes_no_other_piece),
+                TEST(pieces_say_what_the_text_says_at_its_lines),
+                TEST(a_text_with_directives_or_other_line_ends_is_one_piece),
+                TEST(a_fault_of_a_piece_names_the_line_of_the_text),
         };
         return RUN(tests);
 }
