@@ -188,17 +188,63 @@ static void inline_scope_add(struct work *w, const struct gateway_work *gateway,
         }
 }
 
-static const struct policy_target *section_policy(const struct listener_work *listener,
-                                                  const struct client_work *client)
+static const struct policy_target *set_policy(const struct listener_work *listener)
 {
-        return listener->client == client ? listener->policy : NULL;
+        return listener->set ? listener->set->policy : NULL;
+}
+
+/* On the listeners of one ListenerSet, which stand side by side. Returns how many they are. */
+static size_t set_scope_build(struct work *w, const struct client_work *client, size_t start,
+                              struct pin_scope *scope)
+{
+        const struct listener_set_work *set = client->listeners[start]->set;
+        size_t count = client->listener_count, end = start, held = 0;
+        uint32_t *indexes = ARENA_ARRAY(w->frozen, uint32_t, count - start);
+        for (; end < count && client->listeners[end]->set == set; end++)
+                if (client->listeners[end]->client == client)
+                        indexes[held++] = client->listeners[end]->index;
+        *scope = policy_scope(w, set->policy, SCOPE_LISTENER_SET);
+        scope->listeners = indexes;
+        scope->listener_count = held;
+        return end - start;
+}
+
+static void set_scopes_build(struct work *w, const struct client_work *client,
+                             struct client_policy *policy, struct pin_scope *scopes)
+{
+        for (size_t i = 0; i < client->listener_count;) {
+                const struct listener_work *listener = client->listeners[i];
+                if (!set_policy(listener)) {
+                        i++;
+                        continue;
+                }
+                struct pin_scope *scope = &scopes[policy->scope_count];
+                i += set_scope_build(w, client, i, scope);
+                policy->scope_count += scope->listener_count > 0; /* 0 would mean all of them */
+        }
+}
+
+static void section_scopes_build(struct work *w, const struct client_work *client,
+                                 struct client_policy *policy, struct pin_scope *scopes)
+{
+        for (size_t i = 0; i < client->listener_count; i++) {
+                const struct listener_work *listener = client->listeners[i];
+                if (listener->client != client || !listener->policy)
+                        continue;
+                struct pin_scope *scope = &scopes[policy->scope_count++];
+                uint32_t *index = ARENA_NEW(w->frozen, uint32_t);
+                *scope = policy_scope(w, listener->policy, SCOPE_LISTENER);
+                *index = listener->index;
+                scope->listeners = index;
+                scope->listener_count = 1;
+        }
 }
 
 static void scopes_build(struct work *w, const struct gateway_work *gateway,
                          struct client_work *client, struct client_policy *policy)
 {
-        size_t listeners = gateway->listener_count;
-        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, listeners + 2);
+        size_t max = 2 + 2 * client->listener_count;
+        struct pin_scope *scopes = ARENA_ARRAY(w->frozen, struct pin_scope, max);
         if (client->validation && client->validation->pinning)
                 inline_scope_add(w, gateway, client, policy, &scopes[0]);
         if (gateway->policy)
@@ -206,18 +252,8 @@ static void scopes_build(struct work *w, const struct gateway_work *gateway,
         if (policy_enforces(gateway->policy) &&
             !pin_scope_is_usable(&scopes[policy->scope_count - 1]))
                 refuse(w, policy, "a ClientCertificatePolicy has no usable pin");
-        for (size_t i = 0; i < listeners; i++) {
-                const struct listener_work *listener = &gateway->listeners[i];
-                const struct policy_target *target = section_policy(listener, client);
-                if (!target)
-                        continue;
-                struct pin_scope *scope = &scopes[policy->scope_count++];
-                uint32_t *index = ARENA_NEW(w->frozen, uint32_t);
-                *scope = policy_scope(w, target, SCOPE_LISTENER);
-                *index = listener->index;
-                scope->listeners = index;
-                scope->listener_count = 1;
-        }
+        set_scopes_build(w, client, policy, scopes);
+        section_scopes_build(w, client, policy, scopes);
         policy->scopes = policy->scope_count ? scopes : NULL;
 }
 
@@ -230,13 +266,13 @@ static bool any_in_force(const struct client_policy *policy)
 }
 
 /* Pins are demanded of clients that nobody asks for a certificate: of the whole Gateway they close
- * the port, of a listener that listener alone. */
-static void close_unvalidated(struct work *w, struct gateway_work *gateway,
-                              const struct client_work *client)
+ * the port, of a ListenerSet or a listener no more than that. */
+static void close_unvalidated(struct work *w, const struct client_work *client)
 {
-        for (size_t i = 0; i < gateway->listener_count; i++) {
-                struct listener_work *listener = &gateway->listeners[i];
-                if (policy_enforces(section_policy(listener, client)))
+        for (size_t i = 0; i < client->listener_count; i++) {
+                struct listener_work *listener = client->listeners[i];
+                if (listener->client == client &&
+                    (policy_enforces(listener->policy) || policy_enforces(set_policy(listener))))
                         listener->closed = freeze(
                                 w, SLICE("a policy demands pins where no client is validated"));
         }
@@ -246,10 +282,11 @@ static void close_unvalidated(struct work *w, struct gateway_work *gateway,
  * pins there. */
 static bool client_is_asked(const struct gateway_work *gateway, const struct client_work *client)
 {
-        for (size_t i = 0; i < gateway->listener_count; i++) {
-                const struct listener_work *listener = &gateway->listeners[i];
+        for (size_t i = 0; i < client->listener_count; i++) {
+                const struct listener_work *listener = client->listeners[i];
                 if (listener->client == client &&
-                    (listener->kind == LISTENER_HTTPS || listener->policy || gateway->policy))
+                    (listener->kind == LISTENER_HTTPS || listener->policy || set_policy(listener) ||
+                     gateway->policy))
                         return true;
         }
         return false;
@@ -260,7 +297,7 @@ static void client_build(struct work *w, struct gateway_work *gateway, struct cl
         if (client_is_asked(gateway, client))
                 client->validation = gateway_validation(gateway->api, client->port);
         if (!client->validation)
-                close_unvalidated(w, gateway, client);
+                close_unvalidated(w, client);
         if (!client->validation && !policy_enforces(gateway->policy))
                 return;
         struct client_policy *policy = ARENA_NEW(w->frozen, struct client_policy);
@@ -280,29 +317,35 @@ static void client_build(struct work *w, struct gateway_work *gateway, struct cl
         client->policy = policy;
 }
 
-static struct client_work *client_of_port(struct gateway_work *gateway, int64_t port)
+/* The client of a port, if TLS ends on some of its listeners. */
+static void group_join(struct work *w, struct gateway_work *gateway,
+                       struct listener_work *const *group, size_t count)
 {
-        for (size_t i = 0; i < gateway->client_count; i++)
-                if (gateway->clients[i].port == port)
-                        return &gateway->clients[i];
-        struct client_work *client = &gateway->clients[gateway->client_count++];
-        client->port = port;
-        return client;
+        struct client_work *client = &gateway->clients[gateway->client_count];
+        bool ends = false;
+        *client = (struct client_work){
+                .port = group[0]->api->port, .listeners = group, .listener_count = count};
+        for (size_t i = 0; i < count; i++) {
+                struct listener_work *l = group[i];
+                if (!listener_is_served(l))
+                        continue;
+                if (l->kind == LISTENER_HTTPS || l->kind == LISTENER_TLS_TERMINATE)
+                        l->client = client;
+                else if (policy_enforces(l->policy))
+                        l->closed = freeze(w, SLICE("a policy demands pins of a listener that "
+                                                    "can't ask for a certificate"));
+                ends |= l->client != NULL;
+        }
+        gateway->client_count += ends;
 }
 
 void clients_build(struct work *w, struct gateway_work *gateway)
 {
         size_t listeners = gateway->listener_count;
-        gateway->clients = ARENA_ARRAY(&w->out->arena, struct client_work, listeners);
-        for (size_t i = 0; i < listeners; i++) {
-                struct listener_work *l = &gateway->listeners[i];
-                if (!listener_is_served(l))
-                        continue;
-                if (l->kind == LISTENER_HTTPS || l->kind == LISTENER_TLS_TERMINATE)
-                        l->client = client_of_port(gateway, l->api->port);
-                else if (policy_enforces(l->policy))
-                        l->closed = freeze(w, SLICE("a policy demands pins of a listener that "
-                                                    "can't ask for a certificate"));
+        gateway->clients = ARENA_ARRAY(&w->out->arena, struct client_work, listeners + 1);
+        for (size_t start = 0, end; start < listeners; start = end) {
+                end = port_group_end(gateway, start);
+                group_join(w, gateway, gateway->by_port + start, end - start);
         }
         for (size_t i = 0; i < gateway->client_count; i++) {
                 struct client_work *client = &gateway->clients[i];

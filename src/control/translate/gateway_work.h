@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "control/api/gateway.h"
 #include "control/api/listener_set.h"
+#include "control/translate/host_claims.h"
 #include "control/translate/policy_work.h"
 #include "control/translate/status.h"
 #include "snapshot/port.h"
@@ -24,6 +25,7 @@ struct listener_work {
         const struct gateway_listener *api;
         const struct object *owner; /* that lists it and whose references and namespace hold */
         struct gateway_work *gateway;
+        const struct listener_set_work *set; /* NULL: the Gateway's own */
         struct slice name; /* as the data plane says it; in the snapshot's arena */
         struct listener_status *status;
         struct client_work *client; /* of its port; NULL where TLS does not end */
@@ -37,7 +39,8 @@ struct listener_work {
         const struct server_certificate **certificates;
         size_t certificate_count;
         VEC(struct attachment) routes;
-        const struct policy_target *policy; /* whose sectionName it is; NULL: none */
+        struct host_claims http_claims, other_claims; /* of HTTPRoutes; of all others */
+        const struct policy_target *policy;           /* whose sectionName it is; NULL: none */
         struct slice closed; /* why its handshakes are refused, whatever its port's policy; empty:
                                 they are not */
         const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
@@ -48,6 +51,8 @@ struct listener_work {
 /* The client certificates of one Gateway's port: what design.md calls the unit of trust. */
 struct client_work {
         int64_t port;
+        struct listener_work *const *listeners; /* of the port, in by_port; of any kind */
+        size_t listener_count;
         const struct frontend_validation *validation; /* NULL: not asked for */
         const struct client_policy *policy;           /* NULL: not asked for and not needed */
         const char *ref_reason; /* of ResolvedRefs=False on its listeners; NULL: all resolved */
@@ -58,14 +63,33 @@ struct client_work {
         const char *warning_reason;
 };
 
+struct listeners_told {    /* what became of so many listeners */
+        size_t accepted;   /* that could be served */
+        size_t valid;      /* of them, those that have what they need: a certificate */
+        size_t programmed; /* of those, those that are */
+};
+
+/* A ListenerSet of one of our Gateways, whether or not that lets it in. */
+struct listener_set_work {
+        const struct listener_set *api;
+        struct object_status *status;
+        struct gateway_work *gateway;
+        struct listener_set_work *next; /* of the same Gateway; younger */
+        bool allowed;
+        size_t first, count; /* where its listeners stand in the Gateway's; none: not allowed */
+        const struct policy_target *policy; /* that names all of it; NULL: none */
+        struct listeners_told told;
+};
+
 struct gateway_work {
         const struct gateway *api;
         struct object_status *status;
-        struct slice name; /* "namespace/name", in the snapshot's arena */
-        struct listener_work *listeners;
-        size_t listener_count;
-        struct listener_work **by_port; /* the same: by port, then as listed */
-        struct client_work *clients;    /* one for each port where TLS ends */
+        struct slice name;               /* "namespace/name", in the snapshot's arena */
+        struct listener_work *listeners; /* its own, then those of its ListenerSets by age */
+        size_t listener_count, own_count;
+        struct listener_work **by_port;                /* the same: by port, then as listed */
+        struct listener_set_work *sets, *youngest_set; /* NULL: none names it */
+        struct client_work *clients;                   /* one for each port where TLS ends */
         size_t client_count;
         const struct policy_target *policy; /* that names all of it; NULL: none */
         /* spec.tls.backend.clientCertificateRef */

@@ -54,26 +54,6 @@ static void backend_certificate_tell(const struct gateway_work *gateway)
                                      : gateway->certificate_message);
 }
 
-/* GEP-713: an object that policies hold on says so. */
-static void affected_tell(struct work *w, struct gateway_work *gateway)
-{
-        struct slice message = SLICE_NONE;
-        if (gateway->policy)
-                message = tell(w, "%.*s holds on all HTTPS listeners",
-                               SLICE_ARG(gateway->policy->policy->api->object.id));
-        for (size_t i = 0; i < gateway->listener_count; i++) {
-                const struct listener_work *listener = &gateway->listeners[i];
-                if (listener->policy)
-                        message = tell(w, "%.*s%s%.*s holds on listener %.*s", SLICE_ARG(message),
-                                       message.len ? "; " : "",
-                                       SLICE_ARG(listener->policy->policy->api->object.id),
-                                       SLICE_ARG(listener->api->name));
-        }
-        if (message.len > 0)
-                condition_set(&gateway->status->conditions, CONDITION_AFFECTED, true,
-                              "PolicyAttached", message);
-}
-
 static void extras_tell(struct work *w, struct gateway_work *gateway)
 {
         struct condition_list *conditions = &gateway->status->conditions;
@@ -82,33 +62,49 @@ static void extras_tell(struct work *w, struct gateway_work *gateway)
                               "ConfigurationChanged",
                               SLICE("mode AllowInsecureFallback: clients without a valid "
                                     "certificate come in, without identity"));
-        affected_tell(w, gateway);
+        affected_tell(w, gateway->status, gateway->policy, gateway->listeners, gateway->own_count);
         backend_certificate_tell(gateway);
+}
+
+bool gateway_is_refused(const struct gateway_work *gateway)
+{
+        return gateway->address_refused ||
+               (gateway->api->infrastructure && gateway->api->infrastructure->parameters);
+}
+
+/* `own` of its own listeners, `all` of those of its ListenerSets as well: the Gateway stands as
+ * long as one of them does. */
+static void accepted_tell(struct work *w, struct gateway_work *gateway, size_t own, size_t all)
+{
+        struct condition_list *conditions = &gateway->status->conditions;
+        size_t count = gateway->own_count;
+        if (gateway->address_refused)
+                condition_set(conditions, "Accepted", false, "UnsupportedAddress",
+                              gateway->address_message);
+        else if (gateway_is_refused(gateway))
+                condition_set(conditions, "Accepted", false, "InvalidParameters",
+                              SLICE("infrastructure.parametersRef: no kind of parameters is "
+                                    "known"));
+        else
+                condition_set(conditions, "Accepted", all > 0,
+                              own == count ? "Accepted" : "ListenersNotValid",
+                              own == count ? SLICE("is valid")
+                                           : tell(w, "%zu of %zu listeners are not valid",
+                                                  count - own, count));
 }
 
 static void gateway_tell(struct work *w, struct gateway_work *gateway)
 {
         struct condition_list *conditions = &gateway->status->conditions;
-        size_t count = gateway->listener_count, accepted = 0, programmed = 0;
-        for (size_t i = 0; i < count; i++) {
-                bool serves;
-                accepted += listener_tell(w, &gateway->listeners[i], &serves);
-                programmed += serves;
+        struct listeners_told own = listeners_tell(w, gateway->listeners, gateway->own_count);
+        size_t accepted = own.accepted, programmed = own.programmed;
+        for (struct listener_set_work *set = gateway->sets; set; set = set->next) {
+                set->told = listeners_tell(w, gateway->listeners + set->first, set->count);
+                accepted += set->told.accepted;
+                programmed += set->told.programmed;
         }
         overlaps_tell(w, gateway);
-        if (gateway->address_refused)
-                condition_set(conditions, "Accepted", false, "UnsupportedAddress",
-                              gateway->address_message);
-        else if (gateway->api->infrastructure && gateway->api->infrastructure->parameters)
-                condition_set(conditions, "Accepted", false, "InvalidParameters",
-                              SLICE("infrastructure.parametersRef: no kind of parameters is "
-                                    "known"));
-        else
-                condition_set(conditions, "Accepted", accepted > 0,
-                              accepted == count ? "Accepted" : "ListenersNotValid",
-                              accepted == count ? SLICE("is valid")
-                                                : tell(w, "%zu of %zu listeners are not valid",
-                                                       count - accepted, count));
+        accepted_tell(w, gateway, own.accepted, accepted);
         if (gateway->address_refused || gateway->address_unusable)
                 condition_set(conditions, "Programmed", false, "AddressNotUsable",
                               gateway->address_message);

@@ -41,13 +41,14 @@ static bool accepted_tell(struct work *w, struct listener_work *listener)
         return !reason;
 }
 
-bool listener_tell(struct work *w, struct listener_work *listener, bool *programmed)
+static void listener_tell(struct work *w, struct listener_work *listener,
+                          struct listeners_told *told)
 {
         struct condition_list *conditions = &listener->status->conditions;
         bool accepted = accepted_tell(w, listener);
         bool bare = listener->client && listener->certificate_count == 0;
-        *programmed = accepted && !bare && listener->unbound.len == 0;
-        if (*programmed)
+        bool programmed = accepted && !bare && listener->unbound.len == 0;
+        if (programmed)
                 condition_set(conditions, "Programmed", true, "Programmed", SLICE("is served"));
         else if (accepted)
                 condition_set(conditions, "Programmed", false, "Invalid",
@@ -59,7 +60,35 @@ bool listener_tell(struct work *w, struct listener_work *listener, bool *program
         if (!listener->refs_broken)
                 condition_set(conditions, "ResolvedRefs", true, "ResolvedRefs",
                               SLICE("all references are resolved"));
-        return accepted;
+        told->accepted += accepted;
+        told->valid += accepted && !bare;
+        told->programmed += programmed;
+}
+
+struct listeners_told listeners_tell(struct work *w, struct listener_work *listeners, size_t count)
+{
+        struct listeners_told told = {0};
+        for (size_t i = 0; i < count; i++)
+                listener_tell(w, &listeners[i], &told);
+        return told;
+}
+
+void affected_tell(struct work *w, struct object_status *status, const struct policy_target *whole,
+                   const struct listener_work *listeners, size_t count)
+{
+        struct slice message = SLICE_NONE;
+        if (whole)
+                message = tell(w, "%.*s holds on all HTTPS listeners",
+                               SLICE_ARG(whole->policy->api->object.id));
+        for (size_t i = 0; i < count; i++)
+                if (listeners[i].policy)
+                        message = tell(w, "%.*s%s%.*s holds on listener %.*s", SLICE_ARG(message),
+                                       message.len ? "; " : "",
+                                       SLICE_ARG(listeners[i].policy->policy->api->object.id),
+                                       SLICE_ARG(listeners[i].api->name));
+        if (message.len > 0)
+                condition_set(&status->conditions, CONDITION_AFFECTED, true, "PolicyAttached",
+                              message);
 }
 
 void overlaps_tell(struct work *w, struct gateway_work *gateway)

@@ -165,28 +165,89 @@ static const char *conflict_of(const struct listener_work *a, const struct liste
         return slice_equal(a->api->hostname, b->api->hostname) ? "HostnameConflict" : NULL;
 }
 
-/* None of them is served: nobody can say which was meant. */
+/* What the listeners of objects that go before have taken of a port. */
+struct port_claims {
+        unsigned protocols; /* BIT(enum port_protocol) */
+        struct map hosts;
+};
+
+static void lose(struct listener_work *listener, const char *reason, struct slice message)
+{
+        listener->conflict = reason;
+        listener->conflict_message = message;
+}
+
+static struct slice host_key(const struct listener_work *listener)
+{
+        return listener->api->hostname.len ? listener->api->hostname : SLICE("*");
+}
+
+/* The Gateway goes before its ListenerSets, an older one before a younger. Nothing is said of whose
+ * the other is: it may be a stranger's. */
+static void claims_check(struct work *w, const struct port_claims *claims,
+                         struct listener_work *listener)
+{
+        unsigned protocol = BIT(listener_protocol(listener->kind));
+        long long port = (long long)listener->api->port;
+        if (claims->protocols && (claims->protocols != protocol || protocol == BIT(PORT_TCP)))
+                lose(listener, "ProtocolConflict",
+                     tell(w, "port %lld is held %s by the Gateway or an older ListenerSet", port,
+                          claims->protocols == protocol ? "for TCP" : "with another protocol"));
+        else if (map_find(&claims->hosts, host_key(listener)))
+                lose(listener, "HostnameConflict",
+                     tell(w,
+                          "this hostname is held on port %lld by the Gateway or an older "
+                          "ListenerSet",
+                          port));
+}
+
+/* Two of one object: none of them is served, as nobody can say which was meant. */
+static void equals_check(struct work *w, struct listener_work *listener,
+                         struct listener_work *other)
+{
+        const char *reason = conflict_of(listener, other);
+        bool protocol = reason && *reason == 'P';
+        if (reason && !listener->conflict)
+                lose(listener, reason,
+                     protocol
+                             ? tell(w, "port %lld is also that of a listener with another protocol",
+                                    (long long)listener->api->port)
+                             : tell(w, "listener %.*s has the same port and hostname",
+                                    SLICE_ARG(other->api->name)));
+}
+
+/* The listeners of one object on one port. */
+static void block_check(struct work *w, struct port_claims *claims,
+                        struct listener_work *const *block, size_t count)
+{
+        struct listener_work *left[LISTENERS_PER_OBJECT_MAX];
+        size_t left_count = 0;
+        for (size_t i = 0; i < count; i++) {
+                if (block[i]->protocol_known)
+                        claims_check(w, claims, block[i]);
+                if (listener_is_served(block[i]))
+                        left[left_count++] = block[i];
+        }
+        for (size_t i = 0; i < left_count; i++)
+                for (size_t j = 0; j < left_count; j++)
+                        if (i != j)
+                                equals_check(w, left[i], left[j]);
+        for (size_t i = 0; i < left_count; i++) {
+                claims->protocols |= BIT(listener_protocol(left[i]->kind));
+                map_set(&claims->hosts, host_key(left[i]), left[i]);
+        }
+}
+
 static void conflicts_check(struct work *w, struct listener_work *const *group, size_t count)
 {
-        for (size_t i = 0; i < count; i++)
-                for (size_t j = 0; j < count; j++) {
-                        struct listener_work *listener = group[i];
-                        const char *reason =
-                                i == j || !group[i]->protocol_known || !group[j]->protocol_known
-                                        ? NULL
-                                        : conflict_of(group[i], group[j]);
-                        if (!reason || listener->conflict)
-                                continue;
-                        bool protocol = *reason == 'P';
-                        listener->conflict = reason;
-                        listener->conflict_message =
-                                protocol ? tell(w,
-                                                "port %lld is also that of a listener with another "
-                                                "protocol",
-                                                (long long)listener->api->port)
-                                         : tell(w, "listener %.*s has the same port and hostname",
-                                                SLICE_ARG(group[j]->api->name));
-                }
+        struct port_claims claims = {0};
+        for (size_t start = 0, end; start < count; start = end) {
+                end = start;
+                while (end < count && group[end]->owner == group[start]->owner)
+                        end++;
+                block_check(w, &claims, group + start, end - start);
+        }
+        map_done(&claims.hosts);
 }
 
 static void groups_check(struct work *w, struct gateway_work *gateway)
@@ -206,23 +267,56 @@ static void groups_check(struct work *w, struct gateway_work *gateway)
         }
 }
 
+/* --- all of it --- */
+
+static void listener_add(struct work *w, struct gateway_work *gateway, const struct object *owner,
+                         const struct gateway_listener *api, struct listener_status *status)
+{
+        struct listener_work *listener = &gateway->listeners[gateway->listener_count++];
+        listener->api = api;
+        listener->owner = owner;
+        listener->gateway = gateway;
+        listener->status = status;
+        listener->name = freeze(w, api->name);
+        status->name = arena_slice(&w->out->arena, api->name);
+        listener->protocol_known = kind_of(api, &listener->kind);
+}
+
+static void list_add(struct work *w, struct gateway_work *gateway, const struct object *owner,
+                     const struct listener_list *list, struct object_status *status)
+{
+        status->listeners.items = ARENA_ARRAY(&w->out->arena, struct listener_status, list->count);
+        status->listeners.count = list->count;
+        for (size_t i = 0; i < list->count; i++)
+                listener_add(w, gateway, owner, &list->items[i], &status->listeners.items[i]);
+}
+
+static void set_add(struct work *w, struct gateway_work *gateway, struct listener_set_work *set)
+{
+        const struct object *object = &set->api->object;
+        set->first = gateway->listener_count;
+        list_add(w, gateway, object, &set->api->listeners, set->status);
+        set->count = gateway->listener_count - set->first;
+        for (size_t i = 0; i < set->count; i++) {
+                struct listener_work *listener = &gateway->listeners[set->first + i];
+                listener->set = set;
+                listener->name =
+                        arena_printf(w->frozen, "%.*s/%.*s/%.*s", SLICE_ARG(object->namespace),
+                                     SLICE_ARG(object->name), SLICE_ARG(listener->api->name));
+        }
+}
+
 void listeners_check(struct work *w, struct gateway_work *gateway)
 {
-        size_t count = gateway->listener_count = gateway->api->listeners.count;
+        size_t count = gateway->api->listeners.count;
+        for (const struct listener_set_work *set = gateway->sets; set; set = set->next)
+                count += set->allowed ? set->api->listeners.count : 0;
         gateway->listeners = ARENA_ARRAY(&w->out->arena, struct listener_work, count);
-        gateway->status->listeners.items =
-                ARENA_ARRAY(&w->out->arena, struct listener_status, count);
-        gateway->status->listeners.count = count;
-        for (size_t i = 0; i < count; i++) {
-                struct listener_work *listener = &gateway->listeners[i];
-                listener->api = &gateway->api->listeners.items[i];
-                listener->owner = &gateway->api->object;
-                listener->gateway = gateway;
-                listener->name = freeze(w, listener->api->name);
-                listener->status = &gateway->status->listeners.items[i];
-                listener->status->name = arena_slice(&w->out->arena, listener->api->name);
-                listener->protocol_known = kind_of(listener->api, &listener->kind);
-        }
+        list_add(w, gateway, &gateway->api->object, &gateway->api->listeners, gateway->status);
+        gateway->own_count = gateway->listener_count;
+        for (struct listener_set_work *set = gateway->sets; set; set = set->next)
+                if (set->allowed)
+                        set_add(w, gateway, set);
         groups_check(w, gateway);
         for (size_t i = 0; i < count; i++) {
                 struct listener_work *listener = &gateway->listeners[i];

@@ -6,6 +6,11 @@ bool pins_are_required(const struct work *w, const struct gateway_work *gateway)
         return w->request->require_pinning || gateway->api->requires_pinning;
 }
 
+static const struct policy_target *set_policy(const struct listener_work *listener)
+{
+        return listener->set ? listener->set->policy : NULL;
+}
+
 static void say(struct listener_work *listener, bool holds, const char *reason,
                 struct slice message)
 {
@@ -50,8 +55,10 @@ static void usable_decide(struct work *w, const struct gateway_work *gateway,
                     SLICE("the policy records whom it would refuse, and refuses nobody"));
         else
                 say(listener, true,
-                    has_faults(gateway->policy) || has_faults(listener->policy) ? "InvalidPin"
-                                                                                : "Enforced",
+                    has_faults(gateway->policy) || has_faults(set_policy(listener)) ||
+                                    has_faults(listener->policy)
+                            ? "InvalidPin"
+                            : "Enforced",
                     tell(w, "%zu %s in force, trust digest %s, generation %llu", pins,
                          pins == 1 ? "pin" : "pins", digest_hex(&policy->digest, hex),
                          (unsigned long long)w->request->generation));
@@ -68,7 +75,7 @@ static bool scope_holds(const struct client_policy *policy, uint32_t index)
 void pinning_decide(struct work *w, struct gateway_work *gateway, struct listener_work *listener)
 {
         const struct client_policy *policy = listener->client->policy;
-        bool asked = gateway->policy || listener->policy;
+        bool asked = gateway->policy || set_policy(listener) || listener->policy;
         if (!listener->client->validation) {
                 bool closed = policy_enforces(gateway->policy) || listener->closed.len > 0;
                 if (asked)

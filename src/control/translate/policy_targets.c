@@ -6,11 +6,20 @@
 
 /* --- finding --- */
 
-/* The listener of that name. False: none has it. */
+bool target_covers(const struct policy_target *target, const struct listener_work *listener)
+{
+        if (target->section != WHOLE_TARGET)
+                return listener == &target->gateway->listeners[target->section];
+        return !target->set || listener->set == target->set;
+}
+
+/* The listener of that name among its target's own. False: none has it. */
 static bool listener_section_find(struct policy_target *target)
 {
         const struct gateway_work *gateway = target->gateway;
-        for (size_t i = 0; i < gateway->listener_count; i++)
+        size_t first = target->set ? target->set->first : 0;
+        size_t count = target->set ? target->set->count : gateway->own_count;
+        for (size_t i = first; i < first + count; i++)
                 if (slice_equal(gateway->listeners[i].api->name, target->api->section_name)) {
                         target->section = i;
                         return true;
@@ -29,54 +38,68 @@ static bool rule_section_find(struct policy_target *target)
         return false;
 }
 
+static enum object_kind object_kind_of(enum target_kind kind)
+{
+        static const enum object_kind kinds[] = {
+                [TARGET_GATEWAY] = KIND_GATEWAY,
+                [TARGET_LISTENER_SET] = KIND_LISTENER_SET,
+                [TARGET_HTTP_ROUTE] = KIND_HTTP_ROUTE,
+                [TARGET_GRPC_ROUTE] = KIND_GRPC_ROUTE,
+        };
+        return kinds[kind];
+}
+
 static enum target_outcome target_find(struct work *w, struct policy_target *target)
 {
         struct slice namespace = target->policy->api->object.namespace;
-        struct slice name = target->api->name;
+        enum object_kind kind = object_kind_of(target->api->kind);
+        void *found = work_find(w, kind, namespace, target->api->name);
         bool whole = target->api->section_name.len == 0;
+        if (!found)
+                return objects_find(w->objects, kind, namespace, target->api->name)
+                               ? TARGET_FOREIGN
+                               : TARGET_MISSING;
         switch (target->api->kind) {
         case TARGET_GATEWAY:
-                target->gateway = work_find(w, KIND_GATEWAY, namespace, name);
-                if (!target->gateway)
-                        return objects_find(w->objects, KIND_GATEWAY, namespace, name)
-                                       ? TARGET_FOREIGN
-                                       : TARGET_MISSING;
+                target->gateway = found;
+                return whole || listener_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
+        case TARGET_LISTENER_SET:
+                target->set = found;
+                target->gateway = target->set->gateway;
                 return whole || listener_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
         case TARGET_HTTP_ROUTE:
         case TARGET_GRPC_ROUTE:
-                target->route = work_find(w,
-                                          target->api->kind == TARGET_HTTP_ROUTE ? KIND_HTTP_ROUTE
-                                                                                 : KIND_GRPC_ROUTE,
-                                          namespace, name);
-                if (!target->route)
-                        return TARGET_MISSING;
-                return whole || rule_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
-        case TARGET_LISTENER_SET: /* none is served, so no door is open where one is named */
+                target->route = found;
                 break;
         }
-        return TARGET_MISSING;
+        return whole || rule_section_find(target) ? TARGET_ATTACHED : TARGET_MISSING;
 }
 
 /* The place where the one policy of a target, or of its section, stands. */
 static const struct policy_target **target_slot(const struct policy_target *target)
 {
-        if (target->gateway)
-                return target->section == WHOLE_TARGET
-                               ? &target->gateway->policy
-                               : &target->gateway->listeners[target->section].policy;
-        return target->section == WHOLE_TARGET ? &target->route->policy
-                                               : &target->route->rule_policies[target->section];
+        bool whole = target->section == WHOLE_TARGET;
+        if (target->route)
+                return whole ? &target->route->policy
+                             : &target->route->rule_policies[target->section];
+        if (!whole)
+                return &target->gateway->listeners[target->section].policy;
+        return target->set ? &target->set->policy : &target->gateway->policy;
 }
 
 /* --- what a target can't have --- */
 
 /* PinnedOnly would open the port's other listeners, too: SNI is the client's to choose. */
-static bool terminates_alone(const struct gateway_work *gateway, size_t section)
+static bool terminates_alone(const struct policy_target *target)
 {
-        size_t sharing = 0;
-        for (size_t i = 0; i < gateway->listener_count; i++)
-                sharing += gateway->listeners[i].api->port == gateway->listeners[section].api->port;
-        return sharing == 1;
+        const struct gateway_work *gateway = target->gateway;
+        for (size_t start = 0, end; start < gateway->listener_count; start = end) {
+                end = port_group_end(gateway, start);
+                for (size_t i = start; i < end; i++)
+                        if (target_covers(target, gateway->by_port[i]) && end - start > 1)
+                                return false;
+        }
+        return true;
 }
 
 /* Nobody here sees its clients' certificates: closed, where pins are demanded all the same. */
@@ -104,8 +127,8 @@ static struct slice target_invalid(const struct policy_target *target)
         if (target->route && api->extended_key_usage != USE_CLIENT_AUTH)
                 return SLICE("extendedKeyUsage acts in the handshake, before any route is known, "
                              "wants a Gateway as target; without it, its pins hold all the same");
-        if (pinned_only && target->section != WHOLE_TARGET &&
-            !terminates_alone(target->gateway, target->section))
+        if (pinned_only && (target->set || target->section != WHOLE_TARGET) &&
+            !terminates_alone(target))
                 return SLICE("trust: PinnedOnly is for a whole Gateway, or the only listener of "
                              "its port, and this one shares its port; without it, its pins hold "
                              "all the same");

@@ -35,7 +35,7 @@ static void gateway_enforced_tell(struct work *w, const struct policy_target *ta
         size_t asked = 0;
         for (size_t i = 0; i < gateway->listener_count; i++) {
                 const struct listener_work *listener = &gateway->listeners[i];
-                if (!listener->client || (target->section != WHOLE_TARGET && target->section != i))
+                if (!listener->client || !target_covers(target, listener))
                         continue;
                 asked++;
                 if (!listener->pinning || listener->pinning_holds)
@@ -53,8 +53,10 @@ static void gateway_enforced_tell(struct work *w, const struct policy_target *ta
                                    SLICE_ARG(target_text(w, target))));
         else if (asked == 0)
                 condition_set(conditions, CONDITION_PINNING, false, "NoClientCertificateValidation",
-                              SLICE("the Gateway has no HTTPS listener, so no client is asked for "
-                                    "a certificate"));
+                              tell(w,
+                                   "the %s has no HTTPS listener in service, so no client is asked "
+                                   "for a certificate",
+                                   target_kind_name(target->api->kind)));
         else
                 enforced_set(w, target, conditions);
 }
@@ -213,8 +215,9 @@ static void policy_tell(struct work *w, const struct policy_work *policy)
         for (size_t t = 0; t < api->targets.count; t++) {
                 const struct policy_target *target = &policy->targets[t];
                 if (target->outcome == TARGET_FOREIGN) {
-                        work_warn(w, "%.*s: targetRefs[%zu]: Gateway %.*s is not ours",
-                                  SLICE_ARG(api->object.id), t, SLICE_ARG(target->api->name));
+                        work_warn(w, "%.*s: targetRefs[%zu]: %s %.*s is not ours",
+                                  SLICE_ARG(api->object.id), t, target_kind_name(target->api->kind),
+                                  SLICE_ARG(target->api->name));
                         continue;
                 }
                 struct parent_status *status =

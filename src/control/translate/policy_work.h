@@ -7,6 +7,7 @@
 #include "trust/pin_set.h"
 
 struct gateway_work;
+struct listener_set_work;
 struct route_work;
 struct policy_work;
 
@@ -24,8 +25,9 @@ struct policy_target {
         const struct policy_work *policy;
         const struct target_ref *api;
         enum target_outcome outcome;
-        struct gateway_work *gateway;       /* of a Gateway; else NULL */
-        struct route_work *route;           /* of an HTTPRoute; else NULL */
+        struct gateway_work *gateway;       /* of a Gateway or ListenerSet; else NULL */
+        struct listener_set_work *set;      /* of a ListenerSet; else NULL */
+        struct route_work *route;           /* of an HTTPRoute or GRPCRoute; else NULL */
         size_t section;                     /* index of the listener or rule, or WHOLE_TARGET */
         const struct policy_target *holder; /* of CONFLICTED: the older one */
         /* What it asks for and can't have here; empty: nothing. Its pins hold all the same: that

@@ -115,7 +115,8 @@ static const struct port *port_taken(struct work *w, const struct gateway_work *
 
 static unsigned forward_of(const struct gateway_work *gateway, const struct listener_work *listener)
 {
-        const struct policy_target *targets[] = {listener->policy, gateway->policy};
+        const struct policy_target *targets[] = {
+                listener->policy, listener->set ? listener->set->policy : NULL, gateway->policy};
         bool given;
         if (!listener->client || !listener->client->policy)
                 return 0;
@@ -212,7 +213,7 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
 {
         struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
         size_t count = 0;
-        if (gateway->api->infrastructure && gateway->api->infrastructure->parameters) {
+        if (!gateway->address_refused && gateway_is_refused(gateway)) {
                 unbound_all(gateway, SLICE("the Gateway is not accepted, so nothing is bound"));
                 return;
         }

@@ -1,16 +1,8 @@
 /* Which route serves on which listener, and what the route is told about each of its parents. */
 #include <stdlib.h>
 
+#include "control/translate/attach.h"
 #include "control/translate/stages.h"
-#include "route/host_match.h"
-
-/* How far a parentRef came; the last gate passed gives the reason (gateway-api.md, section 7). */
-enum attach_step {
-        ATTACH_NO_LISTENER,
-        ATTACH_NOT_ALLOWED,
-        ATTACH_NO_HOSTNAME,
-        ATTACHED,
-};
 
 static int by_age(const void *a, const void *b)
 {
@@ -51,82 +43,17 @@ void routes_collect(struct work *w)
         }
 }
 
-/* --- attaching --- */
-
-/* Of the route's hostnames, those that the listener serves. */
-static bool hostnames_meet(struct work *w, const struct route_object *route,
-                           struct slice listener_hostname, struct attachment *out)
-{
-        struct slice both;
-        size_t max = route->hostnames.count, first = 0;
-        while (first < max &&
-               !host_intersect(listener_hostname, route->hostnames.items[first], &both))
-                first++;
-        if (max > 0 && first == max)
-                return false;
-        out->hostnames = ARENA_ARRAY(w->frozen, struct slice, max ? max - first : 1);
-        out->hostname_count = 0;
-        if (max == 0)
-                out->hostnames[out->hostname_count++] =
-                        host_normalize(listener_hostname, w->frozen);
-        for (size_t i = first; i < max; i++)
-                if (host_intersect(listener_hostname, route->hostnames.items[i], &both))
-                        out->hostnames[out->hostname_count++] = host_normalize(both, w->frozen);
-        return true;
-}
-
-/* Routes are attached one after the other: if this one is there, it is the last. */
-static bool already_attached(const struct listener_work *listener, const struct route_work *route)
-{
-        return listener->routes.count > 0 &&
-               listener->routes.items[listener->routes.count - 1].route == route;
-}
-
-static enum attach_step listener_attach(struct work *w, struct listener_work *listener,
-                                        struct route_work *route, const struct parent_ref *parent)
-{
-        const struct gateway_listener *api = listener->api;
-        const struct object *object = &route->api->object;
-        if ((parent->section_name.len && !slice_equal(parent->section_name, api->name)) ||
-            (parent->port && parent->port != api->port))
-                return ATTACH_NO_LISTENER;
-        if (!(listener->status->kinds & BIT(object->kind)) ||
-            !namespace_allowed(w, api->allowed_routes ? api->allowed_routes->namespaces : NULL,
-                               listener->owner->namespace, object->namespace))
-                return ATTACH_NOT_ALLOWED;
-        if (already_attached(listener, route))
-                return ATTACHED;
-        struct attachment attachment = {.route = route};
-        if (!hostnames_meet(w, route->api, api->hostname, &attachment))
-                return ATTACH_NO_HOSTNAME;
-        vec_push(&listener->routes, attachment);
-        vec_push(&route->listeners, listener);
-        if (!route->all_unsupported)
-                listener->status->attached_routes++;
-        return ATTACHED;
-}
-
-static struct slice parent_namespace(const struct route_object *route,
-                                     const struct parent_ref *parent)
-{
-        return parent->namespace.len ? parent->namespace : route->object.namespace;
-}
-
-static struct gateway_work *parent_find(struct work *w, const struct route_object *route,
-                                        const struct parent_ref *parent)
-{
-        if (!slice_is(parent->group, GROUP_GATEWAY) || !slice_is(parent->kind, "Gateway"))
-                return NULL;
-        return work_find(w, KIND_GATEWAY, parent_namespace(route, parent), parent->name);
-}
+/* --- what they are told --- */
 
 static void accepted_set(struct work *w, struct parent_status *status, enum attach_step step,
-                         const struct route_work *route)
+                         const struct route_work *route, bool parent_is_empty)
 {
         switch (step) {
         case ATTACH_NO_LISTENER:
                 condition_set(&status->conditions, "Accepted", false, "NoMatchingParent",
-                              SLICE("no listener has that sectionName and port"));
+                              parent_is_empty
+                                      ? SLICE("the ListenerSet is not attached to its Gateway")
+                                      : SLICE("no listener has that sectionName and port"));
                 return;
         case ATTACH_NOT_ALLOWED:
                 condition_set(&status->conditions, "Accepted", false, "NotAllowedByListeners",
@@ -136,6 +63,11 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
         case ATTACH_NO_HOSTNAME:
                 condition_set(&status->conditions, "Accepted", false, "NoMatchingListenerHostname",
                               SLICE("no hostname of the route meets a listener's hostname"));
+                return;
+        case ATTACH_RIVAL:
+                condition_set(&status->conditions, "Accepted", false, "Conflicted",
+                              tell(w, "%.*s is older and serves the same on the listener",
+                                   SLICE_ARG(route->rival->api->object.id)));
                 return;
         case ATTACHED:
                 break;
@@ -170,14 +102,9 @@ static void two_doors_warn(const struct gateway_work *gateway, const struct rout
                                     "client certificate"));
 }
 
-static void parent_attach(struct work *w, struct route_work *route, const struct parent_ref *parent,
-                          struct parent_status *status, struct gateway_work *gateway)
+static void parent_tell(struct work *w, struct route_work *route, const struct parent_ref *parent,
+                        struct parent_status *status, const struct parent_place *place)
 {
-        enum attach_step best = ATTACH_NO_LISTENER;
-        for (size_t i = 0; i < gateway->listener_count; i++) {
-                enum attach_step step = listener_attach(w, &gateway->listeners[i], route, parent);
-                best = step > best ? step : best;
-        }
         struct arena *arena = &w->out->arena;
         *status = (struct parent_status){.group = arena_slice(arena, parent->group),
                                          .kind = arena_slice(arena, parent->kind),
@@ -185,7 +112,7 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
                                          .name = arena_slice(arena, parent->name),
                                          .section_name = arena_slice(arena, parent->section_name),
                                          .port = parent->port};
-        accepted_set(w, status, best, route);
+        accepted_set(w, status, parent_attach(w, route, parent, place), route, place->count == 0);
         condition_set(&status->conditions, "ResolvedRefs", !route->ref_reason,
                       route->ref_reason ? route->ref_reason : "ResolvedRefs",
                       route->ref_reason ? route->ref_message
@@ -196,11 +123,16 @@ static void parent_attach(struct work *w, struct route_work *route, const struct
 static void parent_lost(struct work *w, const struct route_object *route,
                         const struct parent_ref *parent, size_t index)
 {
-        struct slice namespace = parent_namespace(route, parent);
-        bool there = objects_find(w->objects, KIND_GATEWAY, namespace, parent->name) != NULL;
+        bool set = slice_is(parent->kind, "ListenerSet");
+        struct slice namespace =
+                parent->namespace.len ? parent->namespace : route->object.namespace;
+        bool there = objects_find(w->objects, set ? KIND_LISTENER_SET : KIND_GATEWAY, namespace,
+                                  parent->name) != NULL;
+        if (!set && !slice_is(parent->kind, "Gateway"))
+                return;
         w->lost |= !there;
-        work_warn(w, "%.*s: parentRefs[%zu]: Gateway %.*s/%.*s %s", SLICE_ARG(route->object.id),
-                  index, SLICE_ARG(namespace), SLICE_ARG(parent->name),
+        work_warn(w, "%.*s: parentRefs[%zu]: %.*s %.*s/%.*s %s", SLICE_ARG(route->object.id), index,
+                  SLICE_ARG(parent->kind), SLICE_ARG(namespace), SLICE_ARG(parent->name),
                   there ? "is not ours" : "does not exist");
 }
 
@@ -214,10 +146,10 @@ void routes_attach(struct work *w)
                 size_t count = 0;
                 for (size_t p = 0; p < api->parents.count; p++) {
                         const struct parent_ref *parent = &api->parents.items[p];
-                        struct gateway_work *gateway = parent_find(w, api, parent);
-                        if (gateway)
-                                parent_attach(w, route, parent, &statuses[count++], gateway);
-                        else if (slice_is(parent->kind, "Gateway"))
+                        struct parent_place place = parent_find(w, api, parent);
+                        if (place.gateway)
+                                parent_tell(w, route, parent, &statuses[count++], &place);
+                        else
                                 parent_lost(w, api, parent, p);
                 }
                 route->status->parents.items = statuses;
@@ -227,8 +159,8 @@ void routes_attach(struct work *w)
 }
 
 /* GEP-713: an object that policies hold on says so. */
-static void affected_tell(struct work *w, const struct route_work *route,
-                          struct parent_status *status)
+static void policies_of_route_tell(struct work *w, const struct route_work *route,
+                                   struct parent_status *status)
 {
         struct slice message = SLICE_NONE;
         if (route->policy)
@@ -252,13 +184,13 @@ void routes_warn(struct work *w)
                 struct route_work *route = &w->routes[i];
                 size_t at = 0;
                 for (size_t p = 0; p < route->api->parents.count; p++) {
-                        struct gateway_work *gateway =
+                        struct parent_place place =
                                 parent_find(w, route->api, &route->api->parents.items[p]);
-                        if (!gateway)
+                        if (!place.gateway)
                                 continue;
                         struct parent_status *status = &route->status->parents.items[at++];
-                        two_doors_warn(gateway, route, status);
-                        affected_tell(w, route, status);
+                        two_doors_warn(place.gateway, route, status);
+                        policies_of_route_tell(w, route, status);
                 }
         }
 }

@@ -5,6 +5,7 @@
 
 /* The stages, in their order. */
 void gateways_collect(struct work *w);
+void listener_sets_collect(struct work *w);
 void listeners_check(struct work *w, struct gateway_work *gateway);
 void policies_collect(struct work *w);
 void policies_attach(struct work *w); /* once listeners are checked and routes collected */
@@ -16,12 +17,16 @@ void slices_index(struct work *w);
 void routes_collect(struct work *w);
 void routes_attach(struct work *w);
 bool ports_build(struct work *w, struct error *err);
-void gateways_tell(struct work *w);
+void gateways_tell(struct work *w); /* their listeners too, and those of ListenerSets */
+void listener_sets_tell(struct work *w);
+bool gateway_is_refused(const struct gateway_work *gateway); /* all of it: nothing is bound */
 void policies_tell(struct work *w);
 void backend_tls_tell(struct work *w);
 void routes_warn(struct work *w);
 
-/* policy_targets.c: what a policy demands where it holds. */
+/* policy_targets.c: whether it is meant for that listener of its Gateway. */
+bool target_covers(const struct policy_target *target, const struct listener_work *listener);
+/* What a policy demands where it holds. */
 struct pin_scope policy_scope(struct work *w, const struct policy_target *target,
                               enum pin_scope_kind kind);
 bool policy_enforces(const struct policy_target *target); /* NULL, ReportOnly: not */
@@ -39,8 +44,11 @@ enum port_protocol listener_protocol(enum listener_kind kind); /* of the port th
 /* Where the listeners of a port end in by_port, that of `start` being the first. */
 size_t port_group_end(const struct gateway_work *gateway, size_t start);
 void listener_ref_fault(struct listener_work *listener, const char *reason, struct slice message);
-/* listener_tell.c: true: accepted. */
-bool listener_tell(struct work *w, struct listener_work *listener, bool *programmed);
+/* listener_tell.c */
+struct listeners_told listeners_tell(struct work *w, struct listener_work *listeners, size_t count);
+/* GEP-713: an object that policies hold on says so. `whole` holds on all of it. */
+void affected_tell(struct work *w, struct object_status *status, const struct policy_target *whole,
+                   const struct listener_work *listeners, size_t count);
 void overlaps_tell(struct work *w, struct gateway_work *gateway);
 /* allowed.c: `own` is the namespace of who allows. NULL: Same. */
 bool namespace_allowed(struct work *w, const struct allowed_namespaces *allowed, struct slice own,

@@ -157,7 +157,10 @@ struct node *object_status_tree(const struct object_status *status, struct slice
         if (status->kind == KIND_GATEWAY && status->addresses.count)
                 add_addresses(arena, map, status);
         add_conditions(arena, map, &status->conditions, status->generation, at);
-        if (status->kind == KIND_GATEWAY)
+        if (status->listeners.count > 0)
                 add_listeners(arena, map, status, at);
+        if (status->counts_sets)
+                node_add(arena, map, SLICE("attachedListenerSets"),
+                         node_new_integer(arena, status->attached_sets));
         return root;
 }

@@ -42,6 +42,8 @@ struct object_status {
         struct condition_list conditions;
         LIST(struct slice) addresses;
         LIST(struct listener_status) listeners;
+        bool counts_sets; /* a Gateway that ListenerSets name, or that allows them */
+        int64_t attached_sets;
         LIST(struct parent_status) parents;
 };
 

@@ -99,16 +99,18 @@ static bool stages_run(struct work *w, struct error *err)
         statuses_allocate(w);
         classes_tell(w);
         gateways_collect(w);
+        listener_sets_collect(w);
         client_certificates_resolve(w);
         policies_collect(w);
         backend_tls_collect(w);
         slices_index(w);
         routes_collect(w);
-        for (size_t i = 0; i < w->gateway_count; i++) {
-                struct gateway_work *gateway = &w->gateways[i];
-                gateway->status = status_new(w, &gateway->api->object);
-                listeners_check(w, gateway);
-        }
+        for (size_t i = 0; i < w->gateway_count; i++)
+                w->gateways[i].status = status_new(w, &w->gateways[i].api->object);
+        for (size_t i = 0; i < w->listener_set_count; i++)
+                w->listener_sets[i].status = status_new(w, &w->listener_sets[i].api->object);
+        for (size_t i = 0; i < w->gateway_count; i++)
+                listeners_check(w, &w->gateways[i]);
         policies_attach(w);
         rule_policies_build(w);
         for (size_t i = 0; i < w->gateway_count; i++)
@@ -123,6 +125,7 @@ static bool stages_run(struct work *w, struct error *err)
         routes_warn(w);
         bool ok = ports_build(w, err);
         gateways_tell(w);
+        listener_sets_tell(w);
         policies_tell(w);
         backend_tls_tell(w);
         return ok;
@@ -175,8 +178,12 @@ static void work_done(struct work *w)
         for (size_t i = 0; i < w->gateway_count; i++)
                 map_done(&w->gateways[i].own_rules);
         for (size_t i = 0; i < w->gateway_count; i++)
-                for (size_t l = 0; l < w->gateways[i].listener_count; l++)
-                        vec_done(&w->gateways[i].listeners[l].routes);
+                for (size_t l = 0; l < w->gateways[i].listener_count; l++) {
+                        struct listener_work *listener = &w->gateways[i].listeners[l];
+                        vec_done(&listener->routes);
+                        host_claims_done(&listener->http_claims);
+                        host_claims_done(&listener->other_claims);
+                }
         for (size_t i = 0; i < w->route_count; i++)
                 vec_done(&w->routes[i].listeners);
         vec_each (set, &w->pin_sets)
@@ -192,6 +199,7 @@ static void work_done(struct work *w)
         map_done(&w->slice_index);
         map_done(&w->certificate_index);
         free(w->gateways);
+        free(w->listener_sets);
         free(w->policies);
         free(w->tls_policies);
         free(w->routes);

@@ -20,6 +20,7 @@ struct route_work { /* of every kind: api->object.kind says which */
         size_t rule_count;              /* 0 of what routes connections: see stream */
         struct stream_route *stream;    /* of a TLSRoute or TCPRoute; else NULL */
         VEC(struct listener_work *) listeners; /* that it is attached to */
+        const struct route_work *rival;        /* who holds a listener's place; NULL: nobody */
         const char *ref_reason;                /* of ResolvedRefs=False */
         struct slice ref_message;
         struct slice unsupported; /* what is wrong with the rules that refuse; empty: nothing */
@@ -37,6 +38,8 @@ struct work {
         struct arena *frozen;          /* the snapshot's */
         struct gateway_work *gateways; /* ours, oldest first */
         size_t gateway_count;
+        struct listener_set_work *listener_sets; /* of ours, oldest first */
+        size_t listener_set_count;
         struct policy_work *policies;
         size_t policy_count;
         struct backend_tls_work *tls_policies; /* oldest first */
@@ -50,7 +53,7 @@ struct work {
         VEC(struct port) ports;
         VEC(struct backend) backends;
         VEC(struct rule_policy) rule_policies;
-        struct map works;         /* an object's id to its gateway_work or route_work */
+        struct map works; /* an object's id to its gateway_work, listener_set_work or route_work */
         struct map backend_index; /* protocol and name to index + 1 */
         struct map slice_index;   /* "namespace/service" to its EndpointSlices */
         VEC(const struct server_certificate *) certificates;
