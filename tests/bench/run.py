@@ -132,6 +132,11 @@ def routes(folder, backend):
     rows.translation(folder, backend)
 
 
+def bodies(folder, people):
+    import bodies as rows
+    rows.bodies(folder, people)
+
+
 def first_sight(folder, people, backend, repeats):
     """Clients that were never seen: nothing is remembered. Caddy is given the CA alone: its list of leaf
     certificates is searched one by one."""
@@ -250,6 +255,7 @@ def main():
     parser.add_argument("--against", metavar="BINARY", help="another build of pingate, in the same run")
     parser.add_argument("--only-pin-sets", action="store_true", help="only the rows about 1,000,000 pins")
     parser.add_argument("--only-routes", action="store_true", help="only the rows about 10,000 routes")
+    parser.add_argument("--only-bodies", action="store_true", help="only the rows about a body of 1 GiB")
     parser.add_argument("--rows", metavar="WORD", help="only the rows whose name has the word, and the idle connection")
     options = parser.parse_args()
     rows = [row for row in ROWS if not options.rows or options.rows in row[0]]
@@ -258,11 +264,13 @@ def main():
     people = make_people(folder / "pki")
     versions()
     backend = Backend(folder / "backend")
-    if options.only_pin_sets or options.only_routes:
+    if options.only_pin_sets or options.only_routes or options.only_bodies:
         try:
             if options.only_routes:
                 routes(folder, backend)
-            else:
+            if options.only_bodies:
+                bodies(folder, people)
+            if options.only_pin_sets:
                 pin_sets(folder, people, backend, options.size)
         finally:
             backend.stop()
@@ -289,6 +297,7 @@ def main():
         pin_sets(folder, people, backend, options.size)
         route_pins(folder, people, backend, options.repeats, options.size)
         routes(folder, backend)
+        bodies(folder, people)
         rejudged(folder, people, backend)
     finally:
         for server in servers + [backend]:
