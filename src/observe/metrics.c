@@ -177,7 +177,8 @@ static bool print_times(const struct metrics_extra *extra, struct buffer *out)
                            "Unix time at which a source last could not be read; not there before.",
                            extra->source_error_ms) &&
                print_expiry(out, "pingate_ca_earliest_not_after_timestamp_seconds",
-                            "Unix time at which the next client CA ends.", extra->expires.cas) &&
+                            "Unix time at which the next CA ends, of clients or backends.",
+                            extra->expires.cas) &&
                print_expiry(out, "pingate_crl_earliest_next_update_timestamp_seconds",
                             "Unix time by which the next CRL has to be replaced.",
                             extra->expires.crls) &&

@@ -9,9 +9,11 @@
 #define EXPIRY_NONE INT64_MAX
 
 struct expiries { /* EXPIRY_NONE: there is none of the kind */
-        /* A bundle keeps old CAs: those that were over at `now` count only where all are. */
+        /* Of clients and of backends. A bundle keeps old CAs: those that were over at `now` count
+         * only where all are. */
         int64_t cas;
-        /* These lock clients out while they are over, so they count for as long as they stand. */
+        /* These lock peers out while they are over, so they count for as long as they stand. A
+         * Gateway's client certificate counts as a server's. */
         int64_t crls, server_certificates;
 };
 

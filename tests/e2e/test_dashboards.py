@@ -159,6 +159,7 @@ FIRES = {
     "PingatePortAdmitsNobody": {'pingate_handshakes_refused_total{reason="no_usable_pin"}': "0x110 0+1x10"},
     "PingateWouldRefuse": {'pingate_requests_would_refuse_total{reason="not_pinned"}': "0x100 1x20"},
     "PingateRenewalWaits": {"pingate_renewals_noticed_total": "0x100 1x20"},
+    "PingateBackendRefused": {'pingate_backend_handshakes_refused_total{reason="untrusted"}': "0x110 0+1x10"},
     "PingatePinEnds": {'pingate_pin_not_after_timestamp_seconds{policy="p",name="n"}': f"{13 * DAY}x120"},
     "PingatePinOver": {'pingate_pin_not_after_timestamp_seconds{policy="p",name="n"}': "100x120"},
     "PingateClientCAEnds": {"pingate_ca_earliest_not_after_timestamp_seconds": f"{29 * DAY}x120"},
@@ -176,6 +177,7 @@ FIRES = {
 CALM = {
     'pingate_handshakes_refused_total{reason="not_pinned"}': "0+12x120",
     'pingate_handshakes_refused_total{reason="no_usable_pin"}': "0x120",
+    'pingate_backend_handshakes_refused_total{reason="untrusted"}': "3x120",
     'pingate_handshakes_would_refuse_total{reason="not_pinned"}': "7x120", "pingate_renewals_noticed_total": "1x120",
     'pingate_pin_not_after_timestamp_seconds{policy="p",name="n"}': f"{90 * DAY}x120",
     "pingate_ca_earliest_not_after_timestamp_seconds": f"{90 * DAY}x120",

@@ -74,6 +74,23 @@ static void a_port_whose_cas_are_all_over_is_told(void **state)
         drop(s);
 }
 
+static void a_ca_of_backends_counts_as_one_of_clients_does(void **state)
+{
+        (void)state;
+        struct snapshot *s = snapshot_new();
+        port_add(s, ca_pem(PKI_NOW + 90 * DAY), NULL);
+        port_add(s, ca_pem(PKI_NOW + 7 * DAY), NULL);
+        struct backend_tls *tls = ARENA_NEW(&s->arena, struct backend_tls);
+        const struct backend_tls **all = ARENA_NEW(&s->arena, const struct backend_tls *);
+        *tls = (struct backend_tls){.peer = s->ports[1].client};
+        *all = tls;
+        s->backend_tls = all; /* takes over the port's reference */
+        s->backend_tls_count = 1;
+        s->port_count = 1;
+        assert_int_equal(snapshot_expiries(s, PKI_NOW).cas, PKI_NOW + 7 * DAY);
+        drop(s);
+}
+
 static void a_crl_and_a_server_certificate_count_for_as_long_as_they_stand(void **state)
 {
         (void)state;
@@ -99,6 +116,7 @@ int main(void)
                 cmocka_unit_test(nothing_ends_where_there_is_nothing),
                 cmocka_unit_test(an_old_ca_in_a_bundle_hides_none_that_ends_next),
                 cmocka_unit_test(a_port_whose_cas_are_all_over_is_told),
+                cmocka_unit_test(a_ca_of_backends_counts_as_one_of_clients_does),
                 cmocka_unit_test(a_crl_and_a_server_certificate_count_for_as_long_as_they_stand),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
