@@ -2,6 +2,7 @@
 
 #include "base/must.h"
 #include "proxy/backend_call_kind.h"
+#include "proxy/upstream/stream.h"
 
 static void on_ready(void *self)
 {
@@ -33,7 +34,8 @@ static const struct upstream_callbacks upstream_side = {on_ready, on_failed, on_
 void backend_call_open(struct backend_call *call, const struct backend_call_start *start)
 {
         *call = (struct backend_call){.start = *start};
-        if (start->fresh)
+        /* An upgrade ends a connection's use for HTTP: it gets one of its own. */
+        if (start->fresh || start->head->upgrade.len > 0)
                 upstream_lease_fresh(&call->lease, start->pool, start->backend, &upstream_side,
                                      call);
         else
@@ -94,5 +96,15 @@ void backend_call_close(struct backend_call *call, bool whole)
         upstream_release(&call->lease, whole && call->kind && call->kind->is_reusable(call));
         if (call->kind)
                 call->kind->done(call);
+        call->kind = NULL;
+}
+
+void backend_call_hand_over(struct backend_call *call, struct upstream_lease *to,
+                            const struct upstream_callbacks *callbacks, void *self,
+                            struct buffer *came)
+{
+        *came = call->kind->leftover(call);
+        upstream_move(to, &call->lease, callbacks, self);
+        call->kind->done(call);
         call->kind = NULL;
 }

@@ -99,6 +99,11 @@ enum h2_pull backend_call_pull(struct backend_call *call, char *into, size_t *le
 bool backend_call_has_input(const struct backend_call *call);
 /* Tells the loop what to wait for; behind everything that sent, asked for heads or pulled. */
 void backend_call_watch(struct backend_call *call);
+/* Behind a 101: its connection is somebody else's from here on, as is what came on it behind the
+ * head. */
+void backend_call_hand_over(struct backend_call *call, struct upstream_lease *to,
+                            const struct upstream_callbacks *callbacks, void *self,
+                            struct buffer *came);
 /* Ends it, at any time; none is fine. `whole`: the response was read to its end. The connection is
  * kept if the request ended cleanly as well (I30). */
 void backend_call_close(struct backend_call *call, bool whole);

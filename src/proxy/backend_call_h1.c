@@ -22,7 +22,6 @@ static bool h1_begin(struct backend_call *call)
         buffer_init(&h1->wire, WIRE_BYTES_MAX);
         buffer_init(&h1->in, IN_BYTES_MAX);
         h1_reader_init(&h1->reader, call->start.limits, call->start.arena);
-        head.upgrade = SLICE_NONE; /* hop by hop; tunnels are not offered yet */
         head.keep_alive = true;
         return h1_write_request(&head, &h1->wire);
 }
@@ -154,7 +153,9 @@ static enum call_head bad_head(struct backend_call *call, struct http_fault faul
 static enum call_head h1_head(struct backend_call *call, struct response_head *head)
 {
         struct call_h1 *h1 = &call->h1;
-        const struct h1_asked asked = {.head = slice_is(call->start.head->method, "HEAD")};
+        const struct request_head *request = call->start.head;
+        const struct h1_asked asked = {.head = slice_is(request->method, "HEAD"),
+                                       .websocket = request->upgrade.len > 0};
         struct slice bytes = slice_skip(buffer_slice(&h1->in), h1->taken);
         size_t consumed = 0;
         switch (h1_response_read(&h1->reader, bytes, asked, &consumed, head)) {
@@ -249,6 +250,15 @@ static void h1_done(struct backend_call *call)
         buffer_done(&call->h1.in);
 }
 
+static struct buffer h1_leftover(struct backend_call *call)
+{
+        struct call_h1 *h1 = &call->h1;
+        compact(h1);
+        struct buffer came = h1->in;
+        buffer_init(&h1->in, IN_BYTES_MAX);
+        return came;
+}
+
 const struct call_kind call_h1_kind = {
         .begin = h1_begin,
         .send = h1_send,
@@ -259,5 +269,6 @@ const struct call_kind call_h1_kind = {
         .has_input = h1_has_input,
         .watch = h1_watch,
         .is_reusable = h1_is_reusable,
+        .leftover = h1_leftover,
         .done = h1_done,
 };

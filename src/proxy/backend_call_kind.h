@@ -14,7 +14,9 @@ struct call_kind {
         bool (*has_input)(const struct backend_call *call);
         void (*watch)(struct backend_call *call);
         bool (*is_reusable)(const struct backend_call *call); /* a whole response was read */
-        void (*done)(struct backend_call *call);              /* gives its memory back */
+        /* Behind a 101: what came behind its head, to be freed by who takes it. */
+        struct buffer (*leftover)(struct backend_call *call);
+        void (*done)(struct backend_call *call); /* gives its memory back */
 };
 
 extern const struct call_kind call_h1_kind;

@@ -9,6 +9,7 @@
 #include "proxy/client.h"
 #include "proxy/connection_io.h"
 #include "proxy/connection_state.h"
+#include "proxy/tunnel.h"
 
 enum {
         OUT_BYTES_WANTED = 64 * 1024,     /* answers are pulled up to here while the peer is slow */
@@ -40,8 +41,11 @@ struct client_h1 {
         bool chunked;   /* we frame the answer */
         bool answered;  /* the answer is complete */
         bool keep_alive;
-        bool continued; /* 100 Continue was sent */
-        bool filled;    /* pulling stopped because enough waits to be written */
+        bool continued;            /* 100 Continue was sent */
+        bool filled;               /* pulling stopped because enough waits to be written */
+        bool switched;             /* a 101 is written: the connection becomes a tunnel */
+        struct request_head asked; /* of an upgrade: the head as it came, which the tunnel is
+                                    * judged again by; filters change the other one */
 };
 
 static void on_head(struct exchange *exchange, const struct response_head *head, bool end,
@@ -112,6 +116,15 @@ static void refuse(struct client_h1 *h1, const struct http_fault *fault)
         h1->exchange = exchange_open_fault(&start, fault);
 }
 
+static void keep_asked(struct client_h1 *h1)
+{
+        const struct header_list *headers = &h1->head.headers;
+        h1->asked = h1->head;
+        header_list_init(&h1->asked.headers, &h1->arena);
+        for (size_t i = 0; i < headers->count; i++)
+                header_append(&h1->asked.headers, headers->items[i].name, headers->items[i].value);
+}
+
 static void begin(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
@@ -122,6 +135,8 @@ static void begin(struct client_h1 *h1)
         h1->in_head = false;
         body_reader_init(&h1->body, h1->head.framing, h1->head.content_length, &h1->limits,
                          &h1->arena);
+        if (h1->head.upgrade.len > 0)
+                keep_asked(h1);
         struct exchange_start start = start_of(h1, end);
         h1->exchange = exchange_open(&start);
         if (connection->state == CONNECTION_SERVING) /* a drain's grace is not prolonged */
@@ -345,9 +360,23 @@ static void cut_turn(struct client_h1 *h1)
         connection_watch(connection);
 }
 
+/* What the client has sent meanwhile is the tunnel's first; none of it went on before. */
+static void become_tunnel(struct client_h1 *h1)
+{
+        struct connection *connection = h1->connection;
+        connection->h1 = NULL;
+        tunnel_switch(connection, h1->exchange, &h1->asked, &h1->arena);
+        h1->exchange = NULL;
+        client_h1_free(h1);
+}
+
 void client_h1_turn(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
+        if (h1->switched && !connection->broken) {
+                become_tunnel(h1);
+                return;
+        }
         if (connection->cut && h1->phase == H1_HEAD) {
                 cut_turn(h1);
                 return;
@@ -389,6 +418,13 @@ static void on_head(struct exchange *exchange, const struct response_head *head,
         if (head->informational) {
                 if (h1->head.http_minor > 0 &&
                     !h1_write_response(&written, SLICE_NONE, &connection->out))
+                        connection->broken = true;
+                connection_ready(connection);
+                return;
+        }
+        if (head->status == 101) {
+                h1->switched = true;
+                if (!h1_write_response(&written, connection->worker->date, &connection->out))
                         connection->broken = true;
                 connection_ready(connection);
                 return;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proxy/connection_leave.h"
+#include "proxy/tunnel.h"
 
 enum {
         SLICE_NS = 1000 * 1000, /* of a turn; a path that is verified anew costs 95 to 180 us */
@@ -37,12 +38,20 @@ static void due_remove(struct connection *connection)
         connection->due_link = NULL;
 }
 
+/* Of whom its connection let in, and of the request that became a tunnel. */
+static int64_t valid_until_of(const struct connection *connection)
+{
+        int64_t ends = connection->standing->valid_until;
+        if (connection->tunnel && tunnel_valid_until(connection->tunnel) < ends)
+                ends = tunnel_valid_until(connection->tunnel);
+        return ends;
+}
+
 static void on_look(struct deadline *deadline)
 {
         struct connection *connection = CONTAINER_OF(deadline, struct connection, look);
-        const struct standing *standing = connection->standing;
         int64_t now = (int64_t)time(NULL);
-        if (now < standing->valid_from || now >= standing->valid_until)
+        if (now < connection->standing->valid_from || now >= valid_until_of(connection))
                 due_add(connection);
         else
                 connection_await_end(connection);
@@ -50,15 +59,14 @@ static void on_look(struct deadline *deadline)
 
 void connection_await_end(struct connection *connection)
 {
-        const struct standing *standing = connection->standing;
-        if (!standing || standing->valid_until == INT64_MAX)
+        if (!connection->standing || valid_until_of(connection) == INT64_MAX)
                 return;
+        int64_t ends = valid_until_of(connection);
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         int64_t in_ms = LOOK_AHEAD_S * 1000;
-        if (standing->valid_until < (int64_t)now.tv_sec + LOOK_AHEAD_S)
-                in_ms = (standing->valid_until - (int64_t)now.tv_sec) * 1000 -
-                        now.tv_nsec / 1000000;
+        if (ends < (int64_t)now.tv_sec + LOOK_AHEAD_S)
+                in_ms = (ends - (int64_t)now.tv_sec) * 1000 - now.tv_nsec / 1000000;
         struct worker *worker = connection->worker;
         deadline_set(&worker->wheel, &connection->look,
                      worker->now_ms + (in_ms > 0 ? (uint64_t)in_ms : 0) + 1, on_look);
@@ -121,6 +129,19 @@ static void judge_or_cut(struct connection *connection)
         connection_cut(connection, renamed ? "identity_changed" : "no_longer_admitted", removal);
 }
 
+static void judge_tunnel(struct connection *connection)
+{
+        struct removal removal;
+        enum reason reason;
+        if (tunnel_judge(connection->tunnel, &removal, &reason)) {
+                connection_await_end(connection);
+                return;
+        }
+        connection->cut_reason = reason;
+        connection_cut(connection,
+                       reason == REASON_ACCEPTED ? "route_changed" : "no_longer_admitted", removal);
+}
+
 void connection_recheck(struct connection *connection)
 {
         struct worker *worker = connection->worker;
@@ -138,6 +159,8 @@ void connection_recheck(struct connection *connection)
                         (struct removal){REMOVAL_DRAIN, (uint32_t)worker->limits->drain_grace_ms});
         else if (due || (newer && is_decided_otherwise(connection)))
                 judge_or_cut(connection);
+        if (!connection->cut && connection->tunnel)
+                judge_tunnel(connection);
 }
 
 bool connection_is_unjudged(const struct connection *connection)

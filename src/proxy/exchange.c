@@ -113,6 +113,8 @@ static void on_failed(enum upstream_failure failure, void *self)
 static void on_moved(unsigned moved, void *self)
 {
         struct exchange *exchange = self;
+        if (exchange->state == EXCHANGE_SWITCHED) /* what came belongs to its taker */
+                return;
         if (moved)
                 exchange_deadline_renew(exchange);
         exchange_request_sent(exchange);
@@ -209,6 +211,7 @@ enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
         case EXCHANGE_CONNECTING:
         case EXCHANGE_RESTING:
         case EXCHANGE_WAITING:
+        case EXCHANGE_SWITCHED:
                 exchange->pull_waits = true;
                 return H2_PULL_LATER;
         case EXCHANGE_RELAYING:
@@ -236,6 +239,23 @@ bool exchange_request_unread(const struct exchange *exchange)
 {
         return exchange->state == EXCHANGE_ANSWERING || exchange->state == EXCHANGE_ENDED ||
                exchange->state == EXCHANGE_BROKEN;
+}
+
+void exchange_hand_over(struct exchange *exchange, struct upstream_lease *to,
+                        const struct upstream_callbacks *callbacks, void *self,
+                        struct exchange_switched *out)
+{
+        must(exchange->state == EXCHANGE_SWITCHED);
+        *out = (struct exchange_switched){
+                .request_id = exchange->record.request_id,
+                .route = exchange->rule->route,
+                .upstream = exchange->record.upstream,
+                .valid_until = exchange->rule->policy == ROUTE_POLICY_NONE
+                                       ? INT64_MAX
+                                       : exchange->decision.valid_until,
+        };
+        backend_call_hand_over(&exchange->call, to, callbacks, self, &out->came);
+        exchange->state = EXCHANGE_ENDED;
 }
 
 void exchange_close(struct exchange *exchange)

@@ -13,6 +13,7 @@
  * byte of the body has come: it is not sent on, and the backend's own 100 is dropped. */
 #pragma once
 
+#include "base/buffer.h"
 #include "event/emit.h"
 #include "http/h2.h"
 #include "http/message.h"
@@ -98,6 +99,17 @@ void exchange_request_broken(struct exchange *exchange, const struct http_fault 
 /* As on_pull of http/h2.h; *trailers may be set with END. */
 enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
                            const struct header_list **trailers);
+/* What a 101 leaves behind. */
+struct exchange_switched {
+        struct slice request_id, route; /* in the exchange's memory */
+        struct event_address upstream;
+        int64_t valid_until; /* of the pins of route and rule that let the request in */
+        struct buffer came;  /* from the backend, behind its head; the taker's to free */
+};
+/* After on_head said 101: gives the backend's connection away and ends the exchange. */
+void exchange_hand_over(struct exchange *exchange, struct upstream_lease *to,
+                        const struct upstream_callbacks *callbacks, void *self,
+                        struct exchange_switched *out);
 /* The backend side is over and done; nothing of the request is wanted any more (h1: if the request
  * body is not complete by then, the connection can't be reused). */
 bool exchange_request_unread(const struct exchange *exchange);

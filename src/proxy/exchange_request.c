@@ -87,6 +87,8 @@ void exchange_request_start(struct exchange *exchange)
         headers_make(exchange);
         if (exchange->start.end && head->framing == FRAMING_CHUNKED)
                 head->framing = FRAMING_NONE;
+        if (exchange->backend->protocol != BACKEND_HTTP) /* RFC 8441 is not offered */
+                head->upgrade = SLICE_NONE;
         exchange->out.replayable = true;
         exchange_request_rewrite(exchange);
         mirror(exchange);

@@ -27,7 +27,13 @@ static void final_head(struct exchange *exchange, bool *end)
         if (head->framing == FRAMING_UNTIL_CLOSE || head->framing == FRAMING_CHUNKED)
                 head->framing = exchange->start.head->http_minor == 0 ? FRAMING_UNTIL_CLOSE
                                                                       : FRAMING_CHUNKED;
-        head->keep_alive = true; /* of the client's connection; it knows better */
+        head->keep_alive = true;   /* of the client's connection; it knows better */
+        if (head->status == 101) { /* only where it was asked for (http/h1.h, I31) */
+                deadline_clear(&exchange->deadline);
+                exchange->state = EXCHANGE_SWITCHED;
+                *end = false;
+                return;
+        }
         *end = head->framing == FRAMING_NONE ||
                (head->framing == FRAMING_LENGTH && head->content_length == 0);
         exchange->state = EXCHANGE_RELAYING;

@@ -18,6 +18,7 @@ enum exchange_state {
         EXCHANGE_RESTING,    /* a try failed; the next one waits for its moment */
         EXCHANGE_WAITING,    /* the request goes out; the final head has not come in */
         EXCHANGE_RELAYING,   /* the client has the head; the body passes through */
+        EXCHANGE_SWITCHED,   /* a 101: the backend's connection waits to be handed over */
         EXCHANGE_ANSWERING,  /* what the client gets is an answer of our own */
         EXCHANGE_ENDED,      /* the client has pulled all there is */
         EXCHANGE_BROKEN,     /* the backend broke off behind the head: ABORT, never a clean end */

@@ -85,7 +85,7 @@ static void on_event(void *self)
         connection_ready(tunnel->connection);
 }
 
-static const struct upstream_callbacks upstream_side = {on_ready, on_failed, on_event};
+const struct upstream_callbacks tunnel_upstream_side = {on_ready, on_failed, on_event};
 
 /* ---- its life ---- */
 
@@ -96,13 +96,14 @@ static const char *protocol_of(const struct connection *connection)
         return connection->listener->kind == LISTENER_TLS_PASSTHROUGH ? "tls-passthrough" : "tcp";
 }
 
-static struct tunnel *tunnel_new(struct connection *connection)
+struct tunnel *tunnel_new(struct connection *connection, const char *protocol)
 {
         struct tunnel *tunnel = NEW(struct tunnel);
         struct timespec now;
         clock_gettime(CLOCK_REALTIME_COARSE, &now);
         tunnel->connection = connection;
-        tunnel->protocol = protocol_of(connection);
+        tunnel->protocol = protocol;
+        tunnel->valid_until = INT64_MAX;
         tunnel->opened_ms = connection->worker->now_ms;
         tunnel->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
         buffer_init(&tunnel->to_backend, TUNNEL_BYTES_MAX);
@@ -114,7 +115,8 @@ static struct tunnel *tunnel_new(struct connection *connection)
 struct tunnel *tunnel_open(struct connection *connection)
 {
         struct worker *worker = connection->worker;
-        struct tunnel *tunnel = connection->tunnel = tunnel_new(connection);
+        struct tunnel *tunnel = connection->tunnel =
+                tunnel_new(connection, protocol_of(connection));
         const struct stream_route *route = NULL;
         const struct backend *backend = NULL;
         tunnel->fault =
@@ -130,7 +132,7 @@ struct tunnel *tunnel_open(struct connection *connection)
         }
         tunnel->snapshot = snapshot_ref(worker->snapshot);
         /* Never one that was kept: HTTP went over it. */
-        upstream_lease_fresh(&tunnel->lease, worker->pool, backend, &upstream_side, tunnel);
+        upstream_lease_fresh(&tunnel->lease, worker->pool, backend, &tunnel_upstream_side, tunnel);
         return tunnel;
 }
 
@@ -160,6 +162,7 @@ void tunnel_free(struct tunnel *tunnel)
                 break_off(tunnel);
         snapshot_unref(tunnel->snapshot);
         buffer_done(&tunnel->to_backend);
+        arena_done(&tunnel->arena);
         free(tunnel);
 }
 

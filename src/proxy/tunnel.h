@@ -19,7 +19,17 @@ struct tunnel;
 /* For the connection's listener, which is one of streams; `connection->in` are its first bytes.
  * NULL: there is nowhere to go, and the connection has ended. */
 struct tunnel *tunnel_open(struct connection *connection);
+/* For an exchange that ended in a 101, whose connection to the backend it takes over; ends it.
+ * `asked` is the request as it came, in `arena`, which it takes over as well. */
+void tunnel_switch(struct connection *connection, struct exchange *exchange,
+                   const struct request_head *asked, struct arena *arena);
 void tunnel_free(struct tunnel *tunnel);
 void tunnel_turn(struct tunnel *tunnel);
+/* Of a WebSocket: would its request still be let through by the worker's snapshot? False: not, and
+ * *removal says how it goes, *reason why; ACCEPTED: its route is another one now. True for every
+ * other tunnel: it is its connection that is judged. */
+bool tunnel_judge(struct tunnel *tunnel, struct removal *removal, enum reason *reason);
+/* When that is to be asked again though nothing changes, in Unix seconds. */
+int64_t tunnel_valid_until(const struct tunnel *tunnel);
 /* Bytes of its client and of its backend so far. */
 void tunnel_count(const struct tunnel *tunnel, uint64_t *in, uint64_t *out);

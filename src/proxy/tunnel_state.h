@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxy/tunnel.h"
+#include "proxy/upstream/stream.h"
 
 enum tunnel_state {
         TUNNEL_CONNECTING, /* nothing of the client is read */
@@ -24,6 +25,11 @@ struct tunnel {
         struct tunnel_way up, down; /* to the backend, to the client */
         bool moved;                 /* since the deadline was set */
 
+        /* Of a WebSocket; else empty. */
+        struct arena arena; /* of the request */
+        const struct request_head *asked;
+        int64_t valid_until; /* of what its route's pins said last */
+
         /* For the record, in the connection's arena. */
         const char *protocol; /* "tcp", "tls", "websocket" */
         const char *fault;    /* NULL: none */
@@ -32,6 +38,10 @@ struct tunnel {
         uint64_t opened_ms;
         int64_t time_ms;
 };
+
+/* ---- tunnel.c ---- */
+struct tunnel *tunnel_new(struct connection *connection, const char *protocol);
+extern const struct upstream_callbacks tunnel_upstream_side;
 
 /* ---- tunnel_bytes.c ---- */
 enum tunnel_progress {

@@ -126,7 +126,8 @@ static bool protocol_supported(enum backend_protocol protocol, const struct serv
 {
         static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
                                              "tls", "grpc"};
-        if (tls && slice_is(port->app_protocol, "https"))
+        if (tls && (slice_is(port->app_protocol, "https") ||
+                    slice_is(port->app_protocol, "kubernetes.io/wss")))
                 return true; /* a BackendTLSPolicy says whom to trust there */
         for (size_t i = 0; protocol != BACKEND_TCP && i < COUNT_OF(others); i++)
                 if (slice_is(port->app_protocol, others[i]))

@@ -301,28 +301,3 @@ ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room)
 {
         return socket_receive(lease->socket, into, room);
 }
-
-bool upstream_end(struct upstream_lease *lease)
-{
-        if (lease->socket->tls && !socket_tls_end(lease->socket->tls))
-                return false;
-        shutdown(lease->socket->fd, SHUT_WR);
-        return true;
-}
-
-void upstream_detach(struct upstream_lease *lease)
-{
-        must(lease->socket);
-        lease->backend = NULL;
-        lease->endpoint = NULL;
-}
-
-void upstream_abort(struct upstream_lease *lease)
-{
-        const struct linger at_once = {.l_onoff = 1};
-        if (lease->socket)
-                setsockopt(lease->socket->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-        if (lease->socket && lease->socket->tls)
-                lease->socket->tls->broken = true; /* and no close_notify */
-        upstream_release(lease, false);
-}

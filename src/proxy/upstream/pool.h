@@ -104,12 +104,6 @@ enum {
 ssize_t upstream_send(struct upstream_lease *lease, struct slice bytes);
 /* How many bytes came; 0: the backend sends no more. */
 ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room);
-/* That no more bytes come from us; the backend may still send. False: not yet, want writing. */
-bool upstream_end(struct upstream_lease *lease);
-/* What the lease was made by may go, while its connection stays: tunnels outlive generations. */
-void upstream_detach(struct upstream_lease *lease);
-/* As upstream_release, but the backend sees a reset: what it got is not the whole. */
-void upstream_abort(struct upstream_lease *lease);
 /* What on_event is wanted for. It also runs when the connection breaks. */
 void upstream_want(struct upstream_lease *lease, bool read, bool write);
 /* ALPN chose HTTP/2. False in the clear. */
