@@ -136,6 +136,18 @@ static void filters_put(struct buffer *out, const char *indent, const struct rou
         }
 }
 
+/* Of backends that bear one name, which: with what policy, and with what certificate of ours. */
+static void backend_label_put(struct buffer *out, const char *label, const struct backend *backend)
+{
+        char hex[DIGEST_HEX_SIZE];
+        label_put(out, label, backend->name);
+        if (!backend->tls)
+                return;
+        must(buffer_printf(out, " tls=%.12s", digest_hex(&backend->tls->digest, hex)));
+        if (backend->tls->certificate)
+                label_put(out, " as ", backend->tls->certificate->source);
+}
+
 static void mirrors_put(struct buffer *out, const struct snapshot *snapshot, const char *indent,
                         const struct route_filters *filters)
 {
@@ -144,7 +156,7 @@ static void mirrors_put(struct buffer *out, const struct snapshot *snapshot, con
                 must(mirror->backend < snapshot->backend_count);
                 must(buffer_printf(out, "%smirror %u of %u", indent, mirror->numerator,
                                    mirror->denominator));
-                label_put(out, " to ", snapshot->backends[mirror->backend].name);
+                backend_label_put(out, " to ", &snapshot->backends[mirror->backend]);
                 must(buffer_append(out, SLICE("\n")));
         }
 }
@@ -155,12 +167,9 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
         for (size_t i = 0; i < count; i++) {
                 const struct route_backend *target = &targets[i];
                 bool valid = target->backend < snapshot->backend_count;
-                const struct backend *backend = valid ? &snapshot->backends[target->backend] : NULL;
-                if (backend)
-                        label_put(out, "      to ", backend->name);
-                if (backend && backend->tls && backend->tls->certificate)
-                        label_put(out, " as ", backend->tls->certificate->source);
-                if (!backend)
+                if (valid)
+                        backend_label_put(out, "      to ", &snapshot->backends[target->backend]);
+                else
                         must(buffer_append(out, SLICE("      to nothing (500)")));
                 must(buffer_printf(out, " weight=%u\n", target->weight));
                 if (target->filters) {

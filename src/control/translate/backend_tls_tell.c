@@ -49,7 +49,7 @@ static void lists_free(struct map *lists)
 static void gateways_of_routes(struct work *w, struct map *by_route)
 {
         for (size_t g = 0; g < w->gateway_count; g++)
-                for (size_t i = 0; i < w->gateways[g].api->listeners.count; i++)
+                for (size_t i = 0; i < w->gateways[g].listener_count; i++)
                         vec_each (attachment, &w->gateways[g].listeners[i].routes)
                                 list_add(by_route, attachment->route->api->object.id,
                                          &w->gateways[g]);

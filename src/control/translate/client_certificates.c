@@ -78,53 +78,71 @@ uint32_t backend_of_gateway(struct work *w, const struct gateway_work *gateway, 
 
 /* --- rules --- */
 
-static bool mirrors_take(struct work *w, const struct gateway_work *gateway,
+static bool leads_to_tls(const struct work *w, uint32_t index)
+{
+        return index != ROUTE_BACKEND_INVALID && w->backends.items[index].tls;
+}
+
+static bool mirrors_lead_to_tls(const struct work *w, const struct route_filters *filters)
+{
+        for (size_t i = 0; filters && i < filters->mirror_count; i++)
+                if (leads_to_tls(w, filters->mirrors[i].backend))
+                        return true;
+        return false;
+}
+
+static bool rule_leads_to_tls(const struct work *w, const struct route_rule *rule)
+{
+        for (size_t i = 0; i < rule->backend_count; i++)
+                if (leads_to_tls(w, rule->backends[i].backend) ||
+                    mirrors_lead_to_tls(w, rule->backends[i].filters))
+                        return true;
+        return mirrors_lead_to_tls(w, &rule->filters);
+}
+
+static void mirrors_take(struct work *w, const struct gateway_work *gateway,
                          struct route_filters *filters)
 {
-        bool own = false;
-        struct route_mirror *mirrors = NULL;
-        if (filters->mirror_count > 0)
-                mirrors = ARENA_ARRAY(w->frozen, struct route_mirror, filters->mirror_count);
+        struct route_mirror *mirrors =
+                ARENA_ARRAY(w->frozen, struct route_mirror, filters->mirror_count);
         for (size_t i = 0; i < filters->mirror_count; i++) {
                 mirrors[i] = filters->mirrors[i];
                 mirrors[i].backend = backend_of_gateway(w, gateway, mirrors[i].backend);
-                own |= mirrors[i].backend != filters->mirrors[i].backend;
         }
-        if (own)
-                filters->mirrors = mirrors;
-        return own;
+        filters->mirrors = mirrors;
 }
 
-/* True: it is not what it was. */
-static bool target_take(struct work *w, const struct gateway_work *gateway,
+static void target_take(struct work *w, const struct gateway_work *gateway,
                         struct route_backend *target)
 {
-        uint32_t backend = backend_of_gateway(w, gateway, target->backend);
-        bool own = backend != target->backend;
-        target->backend = backend;
-        if (!target->filters || target->filters->mirror_count == 0)
-                return own;
+        target->backend = backend_of_gateway(w, gateway, target->backend);
+        if (!mirrors_lead_to_tls(w, target->filters))
+                return;
         struct route_filters *filters = ARENA_NEW(w->frozen, struct route_filters);
         *filters = *target->filters;
-        if (mirrors_take(w, gateway, filters)) {
-                target->filters = filters;
-                own = true;
-        }
-        return own;
+        mirrors_take(w, gateway, filters);
+        target->filters = filters;
 }
 
-static bool rule_take(struct work *w, const struct gateway_work *gateway, struct route_rule *rule)
+static void rule_take(struct work *w, const struct gateway_work *gateway, struct route_rule *rule)
 {
         struct route_backend *targets =
                 ARENA_ARRAY(w->frozen, struct route_backend, rule->backend_count);
-        bool own = mirrors_take(w, gateway, &rule->filters), own_targets = false;
         for (size_t i = 0; i < rule->backend_count; i++) {
                 targets[i] = rule->backends[i];
-                own_targets |= target_take(w, gateway, &targets[i]);
+                target_take(w, gateway, &targets[i]);
         }
-        if (own_targets)
-                rule->backends = targets;
-        return own || own_targets;
+        rule->backends = targets;
+        if (mirrors_lead_to_tls(w, &rule->filters))
+                mirrors_take(w, gateway, &rule->filters);
+}
+
+static bool route_leads_to_tls(const struct work *w, const struct route_work *route)
+{
+        for (size_t i = 0; i < route->rule_count; i++)
+                if (rule_leads_to_tls(w, &route->rules[i]))
+                        return true;
+        return false;
 }
 
 const struct route_rule *route_rules_of_gateway(struct work *w, struct gateway_work *gateway,
@@ -133,15 +151,14 @@ const struct route_rule *route_rules_of_gateway(struct work *w, struct gateway_w
         if (!gateway->shows_certificate || w->backend_tls.count == 0)
                 return route->rules;
         const struct route_rule *known = map_find(&gateway->own_rules, route->api->object.id);
-        if (known)
-                return known;
+        if (known || !route_leads_to_tls(w, route))
+                return known ? known : route->rules;
         struct route_rule *rules = ARENA_ARRAY(w->frozen, struct route_rule, route->rule_count);
-        bool own = false;
         for (size_t i = 0; i < route->rule_count; i++) {
                 rules[i] = route->rules[i];
-                own |= rule_take(w, gateway, &rules[i]);
+                if (rule_leads_to_tls(w, &rules[i]))
+                        rule_take(w, gateway, &rules[i]);
         }
-        const struct route_rule *chosen = own ? rules : route->rules;
-        map_set(&gateway->own_rules, route->api->object.id, (void *)(uintptr_t)chosen);
-        return chosen;
+        map_set(&gateway->own_rules, route->api->object.id, rules);
+        return rules;
 }
