@@ -116,27 +116,31 @@ SHAPE(service_shape, struct service, service_fields);
 
 /* --- EndpointSlice --- */
 
-static bool conditions_read(struct decoder *d, const struct node *node, void *out,
-                            struct error *err)
+static bool condition_read(struct decoder *d, const struct node *conditions, const char *name,
+                           bool *out, struct error *err)
 {
-        bool *ready = out;
-        const struct node *said = node_find(node, "ready");
+        const struct node *said = node_find(conditions, name);
         if (!said || said->kind == NODE_NULL)
                 return true;
         if (said->kind != NODE_BOOL)
                 return decode_error(d, said, err, "is %s, wants true or false",
                                     node_kind_name(said->kind));
-        *ready = said->boolean;
+        *out = said->boolean;
         return true;
 }
 
-static bool endpoint_ready_by_default(struct decoder *d, void *value, struct error *err)
+static bool conditions_read(struct decoder *d, void *value, struct error *err)
 {
         struct endpoint_entry *entry = value;
         const struct node *conditions = node_find(entry->node, "conditions");
-        entry->ready = true;
-        return !conditions || conditions->kind == NODE_NULL ||
-               conditions_read(d, conditions, &entry->ready, err);
+        entry->ready = entry->serving = true;
+        if (!conditions || conditions->kind == NODE_NULL)
+                return true;
+        if (!condition_read(d, conditions, "ready", &entry->ready, err))
+                return false;
+        entry->serving = entry->ready;
+        return condition_read(d, conditions, "serving", &entry->serving, err) &&
+               condition_read(d, conditions, "terminating", &entry->terminating, err);
 }
 
 static const struct field endpoint_fields[] = {
@@ -145,7 +149,7 @@ static const struct field endpoint_fields[] = {
         {"conditions", FIELD_IGNORED},
 };
 static SHAPE(endpoint_shape, struct endpoint_entry, endpoint_fields, .rest = REST_PASSES,
-             .check = endpoint_ready_by_default);
+             .check = conditions_read);
 
 static const struct field endpoint_port_fields[] = {
         {"name", FIELD_TEXT, offsetof(struct endpoint_port, name), .max = 63},

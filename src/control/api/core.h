@@ -39,7 +39,9 @@ struct endpoint_port {
 struct endpoint_entry {
         const struct node *node;
         LIST(struct slice) addresses;
-        bool ready; /* nothing said means ready */
+        /* EndpointConditions: nothing said of the first means true, of the second what the first
+         * says, of the third false. */
+        bool ready, serving, terminating;
 };
 
 struct endpoint_slice {

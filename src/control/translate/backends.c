@@ -47,6 +47,11 @@ static int64_t slice_port(const struct endpoint_slice *slice, const struct servi
         return 0;
 }
 
+struct endpoint_set {
+        VEC(struct endpoint) endpoints;
+        struct map seen; /* by their text */
+};
+
 /* The EndpointSlices of one Service, in the order read. */
 struct slice_chain {
         const struct endpoint_slice *slice;
@@ -74,27 +79,52 @@ void slices_index(struct work *w)
         }
 }
 
+typedef bool (*is_wanted_fn)(const struct endpoint_entry *entry);
+
+static bool is_ready(const struct endpoint_entry *entry)
+{
+        return entry->ready;
+}
+
+static bool is_leaving(const struct endpoint_entry *entry)
+{
+        return entry->serving && entry->terminating;
+}
+
+/* An endpoint that moves from one slice to another may stand in both for a while. */
+static void endpoints_of_slice(struct work *w, const struct endpoint_slice *slice, int64_t port,
+                               is_wanted_fn is_wanted, struct endpoint_set *out)
+{
+        for (size_t i = 0; port && i < slice->endpoints.count; i++) {
+                const struct endpoint_entry *entry = &slice->endpoints.items[i];
+                /* All addresses of an entry are one endpoint; the first stands for it. */
+                if (!is_wanted(entry) || entry->addresses.count == 0)
+                        continue;
+                struct endpoint endpoint = endpoint_of(w, entry->addresses.items[0], port);
+                if (map_find(&out->seen, endpoint.text))
+                        continue;
+                map_set(&out->seen, endpoint.text, out);
+                vec_push(&out->endpoints, endpoint);
+        }
+}
+
+/* Ready ones. Where there are none, those that are on their way out and still serve: the last of a
+ * Service that is replaced answers until its successor does (KEP-1669, as kube-proxy has it). */
 static void endpoints_collect(struct work *w, const struct service *service,
                               const struct service_port *port, struct backend *backend)
 {
-        VEC(struct endpoint) endpoints = {0};
+        static const is_wanted_fn turns[] = {is_ready, is_leaving};
+        struct endpoint_set set = {0};
         struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG(service->object.namespace),
                                 SLICE_ARG(service->object.name));
-        const struct slice_chain *link = map_find(&w->slice_index, key);
-        for (; link; link = link->next) {
-                int64_t number = slice_port(link->slice, port);
-                for (size_t i = 0; number && i < link->slice->endpoints.count; i++) {
-                        const struct endpoint_entry *entry = &link->slice->endpoints.items[i];
-                        /* All addresses of an entry are one endpoint; the first stands for it. */
-                        if (!entry->ready || entry->addresses.count == 0)
-                                continue;
-                        struct endpoint endpoint =
-                                endpoint_of(w, entry->addresses.items[0], number);
-                        vec_push(&endpoints, endpoint);
-                }
-        }
+        const struct slice_chain *first = map_find(&w->slice_index, key);
+        for (size_t turn = 0; turn < COUNT_OF(turns) && set.endpoints.count == 0; turn++)
+                for (const struct slice_chain *link = first; link; link = link->next)
+                        endpoints_of_slice(w, link->slice, slice_port(link->slice, port),
+                                           turns[turn], &set);
         struct endpoint *frozen;
-        vec_freeze(&endpoints, w->frozen, &frozen, &backend->endpoint_count);
+        map_done(&set.seen);
+        vec_freeze(&set.endpoints, w->frozen, &frozen, &backend->endpoint_count);
         backend->endpoints = frozen;
 }
 
