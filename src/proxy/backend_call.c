@@ -35,11 +35,9 @@ void backend_call_open(struct backend_call *call, const struct backend_call_star
 {
         *call = (struct backend_call){.start = *start};
         /* An upgrade ends a connection's use for HTTP: it gets one of its own. */
-        if (start->fresh || start->head->upgrade.len > 0)
-                upstream_lease_fresh(&call->lease, start->pool, start->backend, &upstream_side,
-                                     call);
-        else
-                upstream_lease(&call->lease, start->pool, start->backend, &upstream_side, call);
+        call->lease.fresh = start->fresh || start->head->upgrade.len > 0;
+        call->lease.avoid = start->avoid;
+        upstream_lease(&call->lease, start->pool, start->backend, &upstream_side, call);
 }
 
 bool backend_call_is_open(const struct backend_call *call)
@@ -50,6 +48,11 @@ bool backend_call_is_open(const struct backend_call *call)
 bool backend_call_begin(struct backend_call *call)
 {
         return call->kind->begin(call);
+}
+
+void backend_call_tell(const struct backend_call *call, bool well)
+{
+        upstream_tell(&call->lease, well);
 }
 
 bool backend_call_is_unsent(const struct backend_call *call)

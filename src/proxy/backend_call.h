@@ -46,7 +46,8 @@ struct backend_call_start { /* what it points to outlives the call */
         size_t window_bytes;              /* of a response body that nobody pulls */
         const struct backend_call_callbacks *callbacks;
         void *self;
-        bool fresh; /* take no kept connection */
+        bool fresh;                   /* take no kept connection */
+        const struct endpoint *avoid; /* another endpoint, if there is one; NULL: any */
 };
 
 struct call_h1 {
@@ -78,6 +79,8 @@ void backend_call_open(struct backend_call *call, const struct backend_call_star
 bool backend_call_is_open(const struct backend_call *call);
 /* Connected: sends the head. False: it is too big for anybody. */
 bool backend_call_begin(struct backend_call *call);
+/* Whether the endpoint did its part: what is wrong with connecting is known without. */
+void backend_call_tell(const struct backend_call *call, bool well);
 /* Not one byte of the request went. */
 bool backend_call_is_unsent(const struct backend_call *call);
 /* As much of the request as goes now. True: something went. */

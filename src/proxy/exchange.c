@@ -99,6 +99,7 @@ static void on_failed(enum upstream_failure failure, void *self)
         static const struct try_fault faults[] = {
                 [UPSTREAM_NO_ENDPOINT] = {TRY_HOPELESS, 503, "no_endpoints"},
                 [UPSTREAM_NO_ADDRESS] = {TRY_CONNECTION, 503, "backend_name_unresolved"},
+                [UPSTREAM_OVER_LIMIT] = {TRY_ANSWER, 503, "backend_over_limit"},
                 [UPSTREAM_CONNECT_FAILED] = {TRY_CONNECTION, 502, "backend_connect_failed"},
                 [UPSTREAM_CONNECT_TIMEOUT] = {TRY_TIMEOUT, 504, "backend_connect_timeout"},
                 [UPSTREAM_TLS_FAILED] = {TRY_CONNECTION, 502, NULL}, /* by its reason */
@@ -139,6 +140,7 @@ void exchange_call_open(struct exchange *exchange, bool fresh)
                 .callbacks = &backend_side,
                 .self = exchange,
                 .fresh = fresh,
+                .avoid = exchange->retry.avoid,
         };
         exchange->state = EXCHANGE_CONNECTING;
         exchange_attempt_begin(exchange);

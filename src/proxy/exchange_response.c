@@ -57,6 +57,12 @@ static bool informational_head(struct exchange *exchange)
         return exchange->response.status != 100 && exchange->start.head->http_minor > 0;
 }
 
+/* What says of an endpoint that it can't do its part. A 500 is the application's own. */
+static bool is_gateway_fault(unsigned status)
+{
+        return status >= 502 && status <= 504;
+}
+
 bool exchange_response_head(struct exchange *exchange, bool *end)
 {
         struct backend_call *call = &exchange->call;
@@ -79,6 +85,8 @@ bool exchange_response_head(struct exchange *exchange, bool *end)
                 case CALL_HEAD_DONE:
                         break;
                 }
+                if (!exchange->response.informational)
+                        backend_call_tell(call, !is_gateway_fault(exchange->response.status));
                 if (!exchange->response.informational && exchange_retry_answer(exchange))
                         return false;
                 if (!exchange->response.informational) {

@@ -83,9 +83,12 @@ void exchange_try_failed(struct exchange *exchange, const struct try_fault *faul
 {
         const struct route_retry *retry = exchange->rule->retry;
         bool reused = exchange->call.lease.reused && fault->kind == TRY_CONNECTION;
-        bool died_idle = !retry && reused && !exchange->call.any;
+        bool died_idle = reused && !exchange->call.any; /* which may be nobody's fault */
         uint64_t wait_ms = 0;
-        if ((died_idle && may_again(exchange) && is_safe_twice(exchange)) ||
+        if (!died_idle)
+                backend_call_tell(&exchange->call, false);
+        exchange->retry.avoid = died_idle ? NULL : exchange->call.lease.endpoint;
+        if ((died_idle && !retry && may_again(exchange) && is_safe_twice(exchange)) ||
             rule_retries(exchange, fault, &wait_ms)) {
                 backend_call_close(&exchange->call, false);
                 again(exchange, reused ? 0 : wait_ms, reused);
@@ -117,6 +120,7 @@ bool exchange_retry_answer(struct exchange *exchange)
         uint64_t wait_ms;
         if (!rule_retries(exchange, &fault, &wait_ms))
                 return false;
+        exchange->retry.avoid = exchange->call.lease.endpoint;
         backend_call_close(&exchange->call, answer_drain(&exchange->call));
         again(exchange, wait_ms, false);
         return true;

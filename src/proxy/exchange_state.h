@@ -76,8 +76,9 @@ struct exchange {
         uint64_t attempt_ends_ms; /* this try at a backend, whatever moves */
         struct deadline deadline;
         struct {
-                uint64_t at_ms; /* of RESTING: then the next try begins */
-                bool fresh;     /* on a connection of its own */
+                uint64_t at_ms;               /* of RESTING: then the next try begins */
+                bool fresh;                   /* on a connection of its own */
+                const struct endpoint *avoid; /* that the last one failed at; NULL: not known */
         } retry;
         bool *gone; /* set by exchange_close while a turn calls back; else NULL */
 };

@@ -38,12 +38,17 @@ static void late(struct exchange *exchange, const char *fault)
 {
         const struct try_fault timeout = {TRY_TIMEOUT, 504, fault};
         bool whole = *exchange->start.env->now_ms >= exchange->ends_ms;
-        if (waits_for_body(exchange))
+        if (waits_for_body(exchange)) {
                 exchange_fail(exchange, 408, "request_body_timeout");
-        else if (whole || exchange->head_told)
-                exchange_fail(exchange, timeout.status, timeout.fault);
-        else
+                return;
+        }
+        if (!whole && !exchange->head_told) {
                 exchange_try_failed(exchange, &timeout);
+                return;
+        }
+        if (exchange->state == EXCHANGE_WAITING) /* it did not answer in all that time */
+                backend_call_tell(&exchange->call, false);
+        exchange_fail(exchange, timeout.status, timeout.fault);
 }
 
 /* A client that does not pull is its connection's affair, as long as the whole is in time. */

@@ -132,7 +132,8 @@ struct tunnel *tunnel_open(struct connection *connection)
         }
         tunnel->snapshot = snapshot_ref(worker->snapshot);
         /* Never one that was kept: HTTP went over it. */
-        upstream_lease_fresh(&tunnel->lease, worker->pool, backend, &tunnel_upstream_side, tunnel);
+        tunnel->lease.fresh = true;
+        upstream_lease(&tunnel->lease, worker->pool, backend, &tunnel_upstream_side, tunnel);
         return tunnel;
 }
 

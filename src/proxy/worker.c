@@ -222,6 +222,12 @@ static void init_pool(struct worker *worker, bool local_names)
         options.random_state = &worker->random_state;
         options.connect_ms_max = worker->limits->connect_ms;
         options.local_names = local_names;
+        options.connections_max = worker->limits->backend_connections;
+        options.endpoint_connections_max = worker->limits->endpoint_connections;
+        options.failures_max = (unsigned)worker->limits->eject_failures;
+        options.eject_ms = worker->limits->eject_ms;
+        options.eject_ms_max = worker->limits->eject_max_ms;
+        options.sink = worker->sink;
         options.worker = worker->index;
         options.path_cache = worker->cache;
         worker->pool = upstream_pool_open(&options);

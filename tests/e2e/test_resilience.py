@@ -1,4 +1,5 @@
 """Slow, failing and dead backends: what a rule's timeouts promise."""
+import concurrent.futures
 import json
 import math
 import socket
@@ -246,6 +247,149 @@ def test_a_mirror_that_does_not_exist_is_told_and_the_rule_serves(serve, backend
     said = subprocess.run([gw.BINARY, "check", "-c", str(gateway.config), "-o", "json"], capture_output=True, text=True,
                           timeout=30).stdout
     assert "requestMirror.backendRef: Service edge/mirror does not exist" in said and "BackendNotFound" in said
+
+
+# ---- endpoints ----
+
+def service(name, *backends):
+    """A Service with an endpoint for each of these."""
+    text = gw.backend(backends[0].port, name=name)
+    for number, backend in enumerate(backends[1:], 2):
+        text += f"""---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-{number}, namespace: edge, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: http, port: {backend.port}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+"""
+    return text
+
+
+@pytest.fixture
+def several():
+    backends = [Backend(name) for name in "abcd"]
+    yield backends
+    for backend in backends:
+        backend.kill()
+
+
+@pytest.fixture
+def balanced(start):
+    def run(text, *options, rules=None, workers=1):
+        port = free_port()
+        gateway = start({"edge.yaml": gw.gateway([gw.http_listener("http", port)]) + text + gw.route(rules=rules)},
+                        *options, workers=workers)
+        gateway.port = port
+        return gateway
+    return run
+
+
+EJECTS = ("--limit", "eject-failures=3", "--limit", "eject-ms=1000", "--limit", "eject-max-ms=1500")
+
+
+def test_endpoints_that_fail_are_passed_over_never_more_than_half_and_come_back(balanced, several):
+    gateway = balanced(service("app", *several), *EJECTS)
+    several[0].kill()
+    several[1].status = "503"
+    statuses = burst(gateway.port, 300)
+    assert 1 <= statuses.count(503) <= 6 and statuses.count(200) == 300 - statuses.count(503), statuses
+    assert counted(gateway, "pingate_upstream_ejections_total") >= 2
+    several[2].status = "502"  # the third of four: it goes on being asked
+    statuses = burst(gateway.port, 100)
+    assert statuses.count(502) > 10, statuses
+    assert counted(gateway, "pingate_upstream_ejected_endpoints") <= 2
+    told = eventually(lambda: [r for r in gateway.audit() if "passed over" in str(r)], "the audit log tells")
+    assert f"endpoint 127.0.0.1:{several[1].port} failed 3 times in a row" in str(told)
+    several[0].revive()
+    several[1].status = several[2].status = "200"
+    eventually(lambda: counted(gateway, "pingate_upstream_ejected_endpoints") == 0, "all have come back")
+    burst(gateway.port, 8)
+    for server in several:
+        server.clear()
+    assert burst(gateway.port, 200) == [200] * 200
+    assert all(len(server.asked()) > 20 for server in several)
+
+
+def test_where_all_fail_all_are_used_and_the_first_that_lives_again_serves(balanced, several):
+    gateway = balanced(service("app", *several), *EJECTS)
+    for server in several:
+        server.kill()
+    assert burst(gateway.port, 30) == [502] * 30
+    assert counted(gateway, "pingate_upstream_ejected_endpoints") <= 2
+    for server in several:
+        server.revive()
+    statuses = burst(gateway.port, 100)
+    assert statuses.count(200) > 95, statuses
+
+
+def test_a_lone_endpoint_is_never_passed_over(balanced, backend):
+    gateway = balanced(service("app", backend), *EJECTS)
+    backend.status = "503"
+    assert burst(gateway.port, 20) == [503] * 20
+    backend.status = "200"
+    assert burst(gateway.port, 20) == [200] * 20
+
+
+def test_weights_hold_whatever_endpoints_do(balanced, several):
+    rules = "- backendRefs: [{name: app, port: 80, weight: 70}, {name: other, port: 80, weight: 30}]"
+    gateway = balanced(service("app", *several[:3]) + service("other", several[3]), *EJECTS, rules=rules)
+    several[0].kill()
+    assert burst(gateway.port, 500) == [200] * 500
+    sigma = math.sqrt(500 * 0.3 * 0.7)
+    assert abs(len(several[3].asked()) - 150) <= 3 * sigma
+    assert abs(len(several[1].asked()) - len(several[2].asked())) <= 3 * math.sqrt(350)
+
+
+def test_the_less_busy_endpoint_is_asked(balanced, several):
+    gateway = balanced(service("app", *several[:2]))
+    several[0].delay = 0.5
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(sum(pool.map(lambda _: burst(gateway.port, 40), range(8)), [])) == {200}
+    slow, fast = (len(server.asked()) for server in several[:2])
+    assert slow + fast == 320 and slow < 80, (slow, fast)
+
+
+def many_at_once(gateway, count, path):
+    """So many requests, all sent before one is answered. The statuses."""
+    clients = [socket.create_connection(("127.0.0.1", gateway.port), timeout=20) for _ in range(count)]
+    for client in clients:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    statuses = [int(client.makefile("rb").readline().split()[1]) for client in clients]
+    for client in clients:
+        client.close()
+    return statuses
+
+
+@pytest.mark.parametrize("limit,passes", (("endpoint-connections=2", 4), ("backend-connections=3", 3)))
+def test_over_the_limit_on_connections_the_answer_is_503(balanced, several, limit, passes):
+    gateway = balanced(service("app", *several[:2]), "--limit", limit)
+    assert sorted(many_at_once(gateway, 10, "/?delay=1")) == [200] * passes + [503] * (10 - passes)
+    assert sum(len(server.asked()) for server in several[:2]) == passes
+    assert counted(gateway, "pingate_limit_refusals_total") >= 10 - passes
+    eventually(lambda: [r.get("error.type") for r in gateway.access()].count("backend_over_limit") == 10 - passes,
+               gateway.access)
+    assert many_at_once(gateway, 2, "/") == [200, 200]
+
+
+# What is wrong with a backend, and what the client gets. Never a hang, never a reset.
+@pytest.mark.parametrize("http", ("1.1", "2"))
+def test_each_fault_of_a_backend_has_its_answer(start, people, backend, http):
+    port, dead, timeouts = free_port(), Backend(), "timeouts: {backendRequest: 300ms}\n  "
+    dead.kill()
+    rules = "".join(f"- matches: [{{path: {{value: /{name}}}}}]\n  {timeouts}backendRefs: [{{name: {name}, port: 80}}]\n"
+                    for name in ("app", "dead", "empty"))
+    gateway = start({"edge.yaml": gw.secret_tls("server", people.server) + gw.gateway([gw.https_listener("https", port)])
+                     + gw.backend(backend.port) + gw.backend(dead.port, name="dead")
+                     + gw.backend(backend.port, name="empty", ready=False) + gw.route(rules=rules)})
+    faults = {"/dead": (502, "backend_connect_failed"), "/empty": (503, "no_endpoints"),
+              "/app?fail=99&how=close": (502, "backend_closed"), "/app?fail=98&how=rst": (502, "backend_closed"),
+              "/app?status=nonsense": (502, "status_line"), "/app?delay=5": (504, "backend_timeout"),
+              "/nowhere": (404, "no_route")}
+    got = {path: curl(port, people.server_ca, path=path, http=http).status for path in faults}
+    assert got == {path: status for path, (status, _) in faults.items()}
+    eventually(lambda: len(gateway.access()) == len(faults), gateway.access)
+    assert [r.get("error.type") for r in gateway.access()] == [fault for _, fault in faults.values()]
 
 
 def test_explain_tells_the_mirrors(serve, mirror):

@@ -16,6 +16,11 @@ struct upstream_options upstream_options_default(void)
                 .dns_ttl_ms = 10000,
                 .idle_max = 1024,
                 .idle_endpoint_max = 128,
+                .connections_max = 65536,
+                .endpoint_connections_max = 65536,
+                .failures_max = 5,
+                .eject_ms = 10000,
+                .eject_ms_max = 300000,
         };
 }
 
@@ -38,6 +43,7 @@ struct upstream_pool *upstream_pool_open(const struct upstream_options *options)
         task_queue_init(&pool->tasks, options->loop);
         pool->open_handles = 2;
         pool->dns = dns_open(&pool->options, lease_resolved);
+        balance_init(&pool->balance, &pool->options);
         return pool;
 }
 
@@ -76,36 +82,12 @@ void upstream_pool_close(struct upstream_pool *pool, on_pool_closed_fn on_closed
                         socket_close(target->idle);
         }
         dns_close(pool->dns);
+        balance_done(&pool->balance);
         pool->dns = NULL;
         task_queue_close(&pool->tasks, on_queue_closed);
 }
 
 /* ---- choosing ---- */
-
-static size_t load_of(const struct upstream_lease *lease, size_t index)
-{
-        const struct endpoint *endpoint = &lease->backend->endpoints[index];
-        struct upstream_target *target =
-                target_find(lease->pool, lease->backend, &endpoint->address);
-        return target ? target->leased : 0;
-}
-
-/* Two draws, the less busy one wins; a second try never draws what failed, if there is other. */
-static size_t endpoint_choose(const struct upstream_lease *lease)
-{
-        size_t count = lease->backend->endpoint_count;
-        uint64_t *random = lease->pool->options.random_state;
-        must(count > 0); /* the gate has let nothing else through */
-        if (count == 1)
-                return 0;
-        if (lease->attempt > 0) {
-                size_t step = 1 + (size_t)(random_next(random) % (count - 1));
-                return (lease->tried + step) % count;
-        }
-        size_t a = (size_t)(random_next(random) % count);
-        size_t b = (size_t)(random_next(random) % count);
-        return load_of(lease, b) < load_of(lease, a) ? b : a;
-}
 
 static void address_take(struct upstream_lease *lease, const struct sockaddr_storage *addresses,
                          size_t count)
@@ -121,10 +103,18 @@ static void address_take(struct upstream_lease *lease, const struct sockaddr_sto
 
 /* ---- a lease's way ---- */
 
+/* It is under way there no more. */
+static void record_leave(struct upstream_lease *lease)
+{
+        balance_end(lease->record);
+        lease->record = NULL;
+}
+
 static void lease_fail(struct upstream_lease *lease, enum upstream_failure failure)
 {
         const struct upstream_callbacks *callbacks = lease->callbacks;
         void *self = lease->self;
+        record_leave(lease);
         *lease = (struct upstream_lease){.tls_reason = lease->tls_reason};
         callbacks->on_failed(failure, self);
 }
@@ -150,23 +140,47 @@ static void fail_later(struct upstream_lease *lease, enum upstream_failure failu
 static void lease_try(struct upstream_lease *lease);
 
 /* One more try, where there is somewhere else to go. */
-static void try_other(struct upstream_lease *lease, enum upstream_failure failure)
+static void go_elsewhere(struct upstream_lease *lease, enum upstream_failure failure)
 {
         bool elsewhere = lease->backend->endpoint_count > 1 ||
                          lease->backend->endpoints[0].address.ss_family == AF_UNSPEC;
         lease->socket = NULL;
-        counter_add(&lease->pool->options.counters->upstream_errors, 1);
+        record_leave(lease);
         if (lease->attempt > 0 || !elsewhere) {
                 fail_later(lease, failure);
                 return;
         }
         lease->attempt++;
+        lease->avoid = lease->endpoint;
         lease_try(lease);
+}
+
+static void try_other(struct upstream_lease *lease, enum upstream_failure failure)
+{
+        counter_add(&lease->pool->options.counters->upstream_errors, 1);
+        balance_tell(lease->record, lease->backend, false);
+        go_elsewhere(lease, failure);
+}
+
+static bool is_over_limit(const struct upstream_lease *lease)
+{
+        const struct upstream_options *options = &lease->pool->options;
+        const struct upstream_target *target =
+                target_find(lease->pool, lease->backend, &lease->address);
+        if (lease->pool->leased_count < options->connections_max &&
+            (!target || target->leased < options->endpoint_connections_max))
+                return false;
+        counter_add(&options->counters->limit_refusals, 1);
+        return true;
 }
 
 static void lease_connect(struct upstream_lease *lease)
 {
         struct worker_counters *counters = lease->pool->options.counters;
+        if (is_over_limit(lease)) {
+                go_elsewhere(lease, UPSTREAM_OVER_LIMIT);
+                return;
+        }
         lease->socket = lease->fresh ? NULL : socket_reuse(lease);
         lease->reused = lease->socket != NULL;
         if (lease->reused) {
@@ -201,8 +215,10 @@ static void lease_resolved(struct dns_wait *wait)
 
 static void lease_try(struct upstream_lease *lease)
 {
-        lease->tried = endpoint_choose(lease);
-        lease->endpoint = &lease->backend->endpoints[lease->tried];
+        struct balance *balance = &lease->pool->balance;
+        size_t index = balance_choose(balance, lease->backend, lease->avoid);
+        lease->endpoint = &lease->backend->endpoints[index];
+        lease->record = balance_begin(balance, lease->backend, lease->endpoint);
         if (lease->endpoint->address.ss_family == AF_UNSPEC) {
                 lease_resolve(lease);
                 return;
@@ -214,6 +230,8 @@ static void lease_try(struct upstream_lease *lease)
 void lease_connected(struct upstream_lease *lease)
 {
         counter_add(&lease->pool->options.counters->upstream_connects, 1);
+        if (lease->backend->protocol == BACKEND_TCP) /* of its bytes we know nothing */
+                balance_tell(lease->record, lease->backend, true);
         lease->callbacks->on_ready(lease->self);
 }
 
@@ -257,19 +275,15 @@ void upstream_lease(struct upstream_lease *lease, struct upstream_pool *pool,
 {
         lease_start(lease, (struct upstream_lease){.pool = pool,
                                                    .backend = backend,
+                                                   .fresh = lease->fresh,
+                                                   .avoid = lease->avoid,
                                                    .callbacks = callbacks,
                                                    .self = self});
 }
 
-void upstream_lease_fresh(struct upstream_lease *lease, struct upstream_pool *pool,
-                          const struct backend *backend, const struct upstream_callbacks *callbacks,
-                          void *self)
+void upstream_tell(const struct upstream_lease *lease, bool well)
 {
-        lease_start(lease, (struct upstream_lease){.pool = pool,
-                                                   .backend = backend,
-                                                   .fresh = true,
-                                                   .callbacks = callbacks,
-                                                   .self = self});
+        balance_tell(lease->record, lease->backend, well);
 }
 
 bool upstream_leased(const struct upstream_lease *lease)
@@ -287,6 +301,7 @@ void upstream_release(struct upstream_lease *lease, bool reusable)
                 socket_keep(lease->socket);
         else if (lease->socket)
                 socket_close(lease->socket);
+        record_leave(lease);
         *lease = (struct upstream_lease){0};
 }
 

@@ -4,39 +4,21 @@
  * if both messages ended cleanly (I30), and any byte or event on a kept one ends it. Bounded in
  * all: connections kept, names remembered, time to connect, time kept idle.
  *
- * Of a backend's endpoints two are drawn at random and the one with fewer requests under way is
- * taken. When connecting fails, one other endpoint is tried. Endpoints with a dns_name are resolved
+ * Of a backend's endpoints the least busy of two that are drawn is taken (balance.h). When
+ * connecting fails, one other endpoint is tried. Endpoints with a dns_name are resolved
  * by getaddrinfo off the loop; the answer is kept for dns_ttl_ms. */
 #pragma once
 
 #include <sys/types.h>
 
 #include "base/reason.h"
-#include "base/wheel.h"
-#include "event/counters.h"
+#include "proxy/upstream/options.h"
 #include "proxy/upstream/tasks.h"
 #include "snapshot/snapshot.h"
 
-struct path_cache;
+struct endpoint_record;
 struct upstream_pool;
 struct upstream_socket;
-
-struct upstream_options { /* what it points to outlives the pool */
-        uv_loop_t *loop;
-        struct wheel *wheel;
-        const uint64_t *now_ms;
-        struct worker_counters *counters;
-        uint64_t *random_state;
-        uint64_t connect_ms_max, idle_ms_max, dns_ttl_ms;
-        size_t worker;                 /* whose pool it is: TLS contexts are a worker's own */
-        struct path_cache *path_cache; /* that worker's; may be NULL */
-        size_t idle_max;               /* kept in all */
-        size_t idle_endpoint_max;      /* of them, to one address */
-        /* Names that resolve to loopback or link-local addresses: a name must not reach what
-         * listens only for us, but in files mode, where whoever wrote the file may. */
-        bool local_names;
-};
-struct upstream_options upstream_options_default(void); /* 5 s, 60 s, 10 s, 256, 32; no pointers */
 
 typedef void (*on_pool_closed_fn)(void *self);
 
@@ -48,6 +30,7 @@ struct task_queue *upstream_pool_tasks(struct upstream_pool *pool);
 enum upstream_failure {
         UPSTREAM_NO_ENDPOINT,     /* none at all: 503 */
         UPSTREAM_NO_ADDRESS,      /* the name did not resolve: 503 */
+        UPSTREAM_OVER_LIMIT,      /* too many connections are in use: 503 */
         UPSTREAM_CONNECT_FAILED,  /* 502 */
         UPSTREAM_CONNECT_TIMEOUT, /* 504 */
         UPSTREAM_TLS_FAILED,      /* 502: the backend is not who it must be, or speaks no TLS */
@@ -75,23 +58,25 @@ struct upstream_lease {
         struct upstream_socket *socket; /* NULL while a name is looked up */
         struct sockaddr_storage address;
         const struct endpoint *endpoint;
-        size_t tried;   /* the endpoint's index */
-        size_t attempt; /* 0, 1 */
+        struct endpoint_record *record; /* of the endpoint: one of the requests under way there */
+        size_t attempt;                 /* 0, 1 */
         bool reused;
-        bool fresh; /* asked for: take no kept connection */
+        /* Asked for, before upstream_lease: */
+        bool fresh;                   /* take no kept connection */
+        const struct endpoint *avoid; /* go elsewhere if there is another; NULL: anywhere */
         enum upstream_failure failure;
         enum reason tls_reason; /* of UPSTREAM_TLS_FAILED; told when the lease is over, too */
         struct task task;
         struct dns_wait wait;
 };
 
+/* The lease is zeroed but for what is asked for. */
 void upstream_lease(struct upstream_lease *lease, struct upstream_pool *pool,
                     const struct backend *backend, const struct upstream_callbacks *callbacks,
                     void *self);
-/* As upstream_lease, but on a connection of its own: for the second try of a request. */
-void upstream_lease_fresh(struct upstream_lease *lease, struct upstream_pool *pool,
-                          const struct backend *backend, const struct upstream_callbacks *callbacks,
-                          void *self);
+/* What became of a request on it: the endpoint did its part, or failed (502, 503, 504). That it
+ * could not be connected to is known without. */
+void upstream_tell(const struct upstream_lease *lease, bool well);
 /* Ends it, at any time. reusable: both messages ended cleanly. No lease is fine. */
 void upstream_release(struct upstream_lease *lease, bool reusable);
 bool upstream_leased(const struct upstream_lease *lease);

@@ -58,6 +58,18 @@ static void target_drop_unused(struct upstream_pool *pool, struct upstream_targe
         free(target);
 }
 
+static void leased_more(struct upstream_socket *socket)
+{
+        socket->target->leased++;
+        socket->pool->leased_count++;
+}
+
+static void leased_fewer(struct upstream_socket *socket)
+{
+        socket->target->leased--;
+        socket->pool->leased_count--;
+}
+
 /* ---- idle ones ---- */
 
 static void idle_unlink(struct upstream_socket *socket)
@@ -94,7 +106,7 @@ void socket_keep(struct upstream_socket *socket)
         }
         socket->state = SOCKET_IDLE;
         socket->lease = NULL;
-        target->leased--;
+        leased_fewer(socket);
         target->idle_count++;
         pool->idle_count++;
         counter_add(&pool->options.counters->upstream_idle, 1);
@@ -131,7 +143,7 @@ struct upstream_socket *socket_reuse(struct upstream_lease *lease)
                 deadline_clear(&socket->deadline);
                 socket->state = SOCKET_LEASED;
                 socket->lease = lease;
-                target->leased++;
+                leased_more(socket);
                 return socket;
         }
         return NULL;
@@ -161,7 +173,7 @@ void socket_close(struct upstream_socket *socket)
         if (socket->state == SOCKET_IDLE)
                 idle_unlink(socket);
         else
-                socket->target->leased--;
+                leased_fewer(socket);
         socket->target->closing++;
         socket->state = SOCKET_CLOSED;
         socket->lease = NULL;
@@ -349,7 +361,7 @@ struct upstream_socket *socket_connect(struct upstream_lease *lease)
         }
         socket->poll.data = socket;
         socket->target = target_of(pool, lease->backend, &lease->address);
-        socket->target->leased++;
+        leased_more(socket);
         socket->state = SOCKET_CONNECTING;
         pool->open_handles++;
         poll_for(socket, UV_WRITABLE);

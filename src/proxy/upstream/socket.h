@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/map.h"
+#include "proxy/upstream/balance.h"
 #include "proxy/upstream/dns.h"
 #include "proxy/upstream/pool.h"
 #include "proxy/upstream/socket_tls.h"
@@ -53,7 +54,9 @@ struct upstream_pool {
         struct task_queue tasks;
         struct dns *dns;
         struct map targets;
+        struct balance balance;
         size_t idle_count;
+        size_t leased_count;         /* in use, and connecting */
         size_t open_handles;         /* sockets and the task queue's two */
         on_pool_closed_fn on_closed; /* not NULL: it is closing */
         void *self;

@@ -17,7 +17,7 @@ class Backend:
     def __init__(self, name="backend"):
         self.name, self.port = name, free_port()
         self.requests, self.connections = [], 0
-        self.revived = None
+        self.status, self.delay = "200", 0  # of requests that ask for nothing else
         self._lock = threading.Lock()
         self.revive()
 
@@ -28,6 +28,8 @@ class Backend:
 
     def kill(self):
         """Nobody listens any more, and what was open is reset."""
+        if self._ended.is_set():
+            return
         self._ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -77,7 +79,7 @@ class Backend:
             before = sum(r.target == request.target for r in self.requests)
             self.requests.append(request)
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request.target).query))
-        status = query.get("status", "200")
+        status = query.get("status", self.status)
         if before < int(query.get("fail", 0)):
             status = query.get("how", "503")
             if status == "rst":
@@ -88,7 +90,7 @@ class Backend:
             if status == "hang":
                 self._ended.wait(30)
                 return False
-        self._ended.wait(float(query.get("delay", 0)))
+        self._ended.wait(float(query.get("delay", self.delay)))
         body = f"{self.name} {request.method} {request.target} {len(request.body)}\n".encode()
         head = f"HTTP/1.1 {status} Said\r\nX-Backend: {self.name}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         connection.sendall(head + (b"" if "drip" in query else body))
