@@ -146,8 +146,19 @@ static bool answered(struct explain_story *story, const char *gate, int status, 
         return false;
 }
 
+/* A redirect or a preflight: what the rule is for, and no refusal. */
+static bool filters_answered(struct walk *walk, const struct redirect_request *request)
+{
+        struct explain_filters filters;
+        explain_filters_apply(walk->story.rule, NULL, request, &walk->arena, &filters);
+        if (filters.answer.status == 0)
+                return false;
+        walk->story.filters = filters;
+        return true;
+}
+
 /* Every backend that the rule can pick. */
-static bool backends_pass(struct walk *walk)
+static bool backends_pass(struct walk *walk, const struct redirect_request *request)
 {
         struct explain_story *story = &walk->story;
         const struct route_rule *rule = story->rule;
@@ -155,18 +166,21 @@ static bool backends_pass(struct walk *walk)
                 ARENA_ARRAY(&walk->arena, struct explain_backend, rule->backend_count);
         bool all = true;
         for (size_t i = 0; i < rule->backend_count; i++) {
-                const struct backend *backend = NULL;
-                if (rule->backends[i].weight == 0)
+                const struct route_backend *target = &rule->backends[i];
+                struct explain_backend *told = &list[story->backend_count];
+                if (target->weight == 0)
                         continue;
                 struct exchange_gate gate =
-                        exchange_gate_backend(walk->snapshot, &rule->backends[i], &backend);
-                list[story->backend_count++] = (struct explain_backend){
-                        .backend = backend,
-                        .weight = rule->backends[i].weight,
-                        .status = gate.status,
-                        .fault = gate.fault,
-                };
-                all = all && gate.status == 0;
+                        exchange_gate_backend(walk->snapshot, target, &told->backend);
+                if (told->backend)
+                        explain_filters_apply(rule, target, request, &walk->arena, &told->filters);
+                told->weight = target->weight;
+                if (told->filters.answer.status == 0) {
+                        told->status = gate.status;
+                        told->fault = gate.fault;
+                }
+                all = all && told->status == 0;
+                story->backend_count++;
         }
         story->backends = list;
         return rule->weight_sum > 0 ? all : answered(story, "backend", 500, "no_backend");
@@ -200,7 +214,14 @@ static bool request_passes(struct walk *walk)
                 return answered(story, story->host_listener ? "rule" : "host", gate.status,
                                 gate.fault);
         story->rule = found.rule;
-        return rule_passes(walk) && backends_pass(walk);
+        const struct redirect_request request = {
+                .head = &walk->head,
+                .match = found.match,
+                .scheme = story->port->protocol == PORT_TLS ? SLICE("https") : SLICE("http"),
+                .listener_port = story->port->number,
+        };
+        return rule_passes(walk) &&
+               (filters_answered(walk, &request) || backends_pass(walk, &request));
 }
 
 static bool all_pass(struct walk *walk, const struct chain *chain)

@@ -80,6 +80,7 @@ static void print_backend(const struct explain_backend *backend, uint64_t weight
                         (unsigned long long)weight_sum);
         if (backend->backend)
                 explain_backend_print(backend->backend, out);
+        explain_filters_print(&backend->filters, out);
 }
 
 static struct slice report_source(const struct pin_decision *pins)
@@ -107,6 +108,7 @@ static void print_rule(const struct explain_story *story, const struct route_rul
         if (story->policy)
                 print_pins(story, out);
         explain_rule_print(story->snapshot, rule, out);
+        explain_filters_print(&story->filters, out);
         for (size_t i = 0; i < story->backend_count; i++)
                 print_backend(&story->backends[i], rule->weight_sum, out);
 }
@@ -171,6 +173,7 @@ static void write_backends(struct json_writer *w, const struct explain_story *st
                 write_answer(w, backend->status, backend->fault);
                 if (backend->backend)
                         explain_backend_write(backend->backend, w);
+                explain_filters_write(&backend->filters, w);
                 json_end_object(w);
         }
         json_end_array(w);
@@ -206,6 +209,7 @@ static void write_request(struct json_writer *w, const struct explain_story *sto
         }
         if (story->policy)
                 write_pins(w, &story->pins);
+        explain_filters_write(&story->filters, w);
         if (story->status)
                 json_field_text(w, "gate", story->gate);
         write_answer(w, story->status, story->fault);

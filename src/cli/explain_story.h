@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cli/explain.h"
+#include "cli/explain_filters.h"
 #include "snapshot/snapshot.h"
 
 /* One backend that the rule can pick; a request would meet just one of them. */
@@ -14,6 +15,7 @@ struct explain_backend {
         uint32_t weight;
         int status; /* that answers the request in its place; 0: none */
         const char *fault;
+        struct explain_filters filters;
 };
 
 struct explain_story {
@@ -36,6 +38,7 @@ struct explain_story {
         const struct route_rule *rule;
         const struct rule_policy *policy; /* of the rule; NULL: none */
         struct pin_decision pins;         /* of its scopes and its route's */
+        struct explain_filters filters;   /* of the rule, where one of them answers */
         const struct explain_backend *backends;
         size_t backend_count;
 };
