@@ -36,6 +36,8 @@ struct server_certificate {
         struct secret key;    /* PKCS#8 DER; wiped with the snapshot */
         struct digest digest; /* of chain and key */
         int64_t not_after;
+        const struct slice *names; /* DNS names of the leaf, in lower case; for people */
+        size_t name_count;
 };
 
 /* Where the bytes of a connection go: of a TLSRoute or a TCPRoute. No backend, or all weights 0:
@@ -49,8 +51,8 @@ struct stream_route {
 
 struct listener {
         enum listener_kind kind;
-        struct slice gateway;  /* "namespace/name" */
-        struct slice name;     /* section name */
+        struct slice gateway; /* "namespace/name" */
+        struct slice name;    /* section name; "namespace/set/section" where a ListenerSet has it */
         struct slice hostname; /* normalised pattern; empty: every name */
         uint32_t index;        /* within the port: the scope number that policies use */
         /* Where TLS ends here; the first is used unless SNI or key type say otherwise. None: the

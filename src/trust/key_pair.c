@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "base/memory.h"
 #include "text/pem.h"
@@ -126,6 +127,28 @@ static int64_t unix_of(const ASN1_TIME *time)
         return (int64_t)days * 86400 + seconds;
 }
 
+/* subjectAltName alone: no client looks into the subject any more (RFC 9525, 6.3). */
+static void names_read(X509 *leaf, struct arena *arena, struct key_pair *out)
+{
+        GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+        int count = names ? sk_GENERAL_NAME_num(names) : 0;
+        out->names = ARENA_ARRAY(arena, struct slice, (size_t)count);
+        for (int i = 0; i < count; i++) {
+                const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+                if (name->type != GEN_DNS)
+                        continue;
+                struct slice text = slice_from(ASN1_STRING_get0_data(name->d.dNSName),
+                                               (size_t)ASN1_STRING_length(name->d.dNSName));
+                char *copy = arena_text(arena, text);
+                for (size_t c = 0; c < text.len; c++)
+                        copy[c] = ascii_lower(copy[c]);
+                if (text.len > 0)
+                        out->names[out->name_count++] = slice_from(copy, text.len);
+        }
+        GENERAL_NAMES_free(names);
+        ERR_clear_error();
+}
+
 static struct digest pair_digest(const struct key_pair *pair)
 {
         struct hasher hasher;
@@ -156,6 +179,7 @@ bool key_pair_parse(struct slice certificate_pem, struct slice key_pem, struct a
                 return error_set(err, ERROR_INPUT, "tls.key is of a kind that can't be used");
         pair.not_after = unix_of(X509_get0_notAfter(leaf));
         pair.digest = pair_digest(&pair);
+        names_read(leaf, arena, &pair);
         *out = pair;
         return true;
 }

@@ -22,6 +22,8 @@ struct key_pair {
         struct secret key;    /* PKCS#8 DER; the caller's to wipe */
         struct digest digest; /* of chain and key */
         int64_t not_after;    /* of the leaf, Unix seconds */
+        struct slice *names;  /* DNS names of the leaf, in lower case; in the caller's arena */
+        size_t name_count;
 };
 
 /* Keys may be PKCS#8, PKCS#1 or SEC 1, not encrypted. Errors name the part ("tls.key: …") and never

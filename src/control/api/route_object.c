@@ -34,6 +34,13 @@ bool parents_check(struct decoder *d, const struct route_object *route, struct e
                                                     "is the parent of item %zu again, wants "
                                                     "another sectionName or port",
                                                     j);
+                        if (same_parent(a, b) &&
+                            ((a->section_name.len == 0) != (b->section_name.len == 0) ||
+                             (a->port == 0) != (b->port == 0)))
+                                return decode_error(d, a->node, err,
+                                                    "is of the same parent as item %zu, wants a "
+                                                    "sectionName or port in both",
+                                                    j);
                 }
         return true;
 }

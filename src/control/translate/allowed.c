@@ -1,9 +1,19 @@
 /* Which namespaces may attach: routes to listeners, ListenerSets to Gateways. */
 #include "control/translate/stages.h"
 
+/* Kubernetes takes no In without values and no Exists with any: what can't be meant selects
+ * nothing. */
+static bool requirement_is_valid(const struct label_requirement *r)
+{
+        bool lists = slice_is(r->operator, "In") || slice_is(r->operator, "NotIn");
+        return lists == (r->values.count > 0);
+}
+
 static bool requirement_holds(const struct label_requirement *r, const struct text_map *labels)
 {
         const struct slice *value = text_map_find(labels, r->key);
+        if (!requirement_is_valid(r))
+                return false;
         if (slice_is(r->operator, "Exists"))
                 return value != NULL;
         if (slice_is(r->operator, "DoesNotExist"))

@@ -22,7 +22,9 @@ static const struct server_certificate *certificate_build(struct work *w, struct
                                                    .chain_count = pair.chain_count,
                                                    .key = pair.key,
                                                    .digest = pair.digest,
-                                                   .not_after = pair.not_after};
+                                                   .not_after = pair.not_after,
+                                                   .names = pair.names,
+                                                   .name_count = pair.name_count};
         vec_push(&w->certificates, certificate);
         map_set(&w->certificate_index, certificate->source, certificate);
         return certificate;

@@ -15,38 +15,37 @@ static struct slice wider(struct slice name)
         return SLICE_NONE;
 }
 
-static void map_add(struct map *map, struct slice key, const struct route_work *route)
+static void map_add(struct map *map, struct slice key, const void *holder)
 {
         if (!map_find(map, key))
-                map_set(map, key, (void *)(uintptr_t)route);
+                map_set(map, key, (void *)(uintptr_t)holder);
 }
 
-void host_claims_add(struct host_claims *claims, struct slice pattern,
-                     const struct route_work *route)
+void host_claims_add(struct host_claims *claims, struct slice pattern, const void *holder)
 {
         if (!claims->first)
-                claims->first = route;
+                claims->first = holder;
         if (pattern.len == 0) {
-                claims->any = claims->any ? claims->any : route;
+                claims->any = claims->any ? claims->any : holder;
                 return;
         }
         struct slice name = key_of(pattern);
-        map_add(&claims->names, name, route);
+        map_add(&claims->names, name, holder);
         while ((name = wider(name)).len > 0)
-                map_add(&claims->suffixes, name, route);
+                map_add(&claims->suffixes, name, holder);
 }
 
-const struct route_work *host_claims_holder(const struct host_claims *claims, struct slice pattern)
+const void *host_claims_holder(const struct host_claims *claims, struct slice pattern)
 {
         return pattern.len == 0 ? claims->any : map_find(&claims->names, key_of(pattern));
 }
 
-const struct route_work *host_claims_meet(const struct host_claims *claims, struct slice pattern)
+const void *host_claims_meet(const struct host_claims *claims, struct slice pattern)
 {
         if (pattern.len == 0 || claims->any)
                 return pattern.len == 0 ? claims->first : claims->any;
         struct slice name = key_of(pattern);
-        const struct route_work *holder = map_find(&claims->names, name);
+        const void *holder = map_find(&claims->names, name);
         if (!holder && pattern.data[0] == '*')
                 holder = map_find(&claims->suffixes, name);
         while (!holder && (name = wider(name)).len > 0)

@@ -1,6 +1,5 @@
 /* What each listener is told. */
 #include "control/translate/stages.h"
-#include "route/host_match.h"
 
 static void client_tell(struct listener_work *listener)
 {
@@ -89,23 +88,4 @@ void affected_tell(struct work *w, struct object_status *status, const struct po
         if (message.len > 0)
                 condition_set(&status->conditions, CONDITION_AFFECTED, true, "PolicyAttached",
                               message);
-}
-
-void overlaps_tell(struct work *w, struct gateway_work *gateway)
-{
-        size_t count = gateway->listener_count;
-        for (size_t i = 0; i < count; i++)
-                for (size_t j = 0; j < count; j++) {
-                        struct listener_work *a = &gateway->listeners[i],
-                                             *b = &gateway->listeners[j];
-                        struct slice both;
-                        if (i == j || !a->client || a->client != b->client ||
-                            !host_intersect(a->api->hostname, b->api->hostname, &both))
-                                continue;
-                        condition_set(&a->status->conditions, "OverlappingTLSConfig", true,
-                                      "OverlappingHostnames",
-                                      tell(w, "the hostname overlaps that of listener %.*s",
-                                           SLICE_ARG(b->api->name)));
-                        break;
-                }
 }

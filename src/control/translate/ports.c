@@ -13,6 +13,7 @@ enum {
 struct bind_address {
         struct sockaddr_storage address;
         bool wildcard;
+        bool held;         /* by an older Gateway, on one of the ports */
         struct slice text; /* "192.0.2.1", "[::]" */
 };
 
@@ -178,8 +179,8 @@ static void listeners_build(struct work *w, struct listener_work *const *group, 
         free(hosts);
 }
 
-static void port_bind(struct work *w, struct gateway_work *gateway, const struct port *made,
-                      const struct bind_address *at)
+static bool port_bind(struct work *w, struct gateway_work *gateway, const struct port *made,
+                      struct bind_address *at)
 {
         struct port port = *made;
         port.address = at->address;
@@ -193,20 +194,34 @@ static void port_bind(struct work *w, struct gateway_work *gateway, const struct
                 if (port.client)
                         client_policy_ref(port.client); /* snapshot_reap gives it back */
                 vec_push(&w->ports, port);
-                return;
+                return true;
         }
+        at->held = true;
         gateway->address_unusable = true;
         gateway->address_message = tell(w, "%.*s is held by Gateway %.*s, which is older",
                                         SLICE_ARG(port.text), SLICE_ARG(holder->gateway));
-        for (size_t i = 0; i < gateway->listener_count; i++)
-                if (gateway->listeners[i].api->port == port.number)
-                        gateway->listeners[i].unbound = gateway->address_message;
+        return false;
 }
 
 static void unbound_all(struct gateway_work *gateway, struct slice why)
 {
         for (size_t i = 0; i < gateway->listener_count; i++)
                 gateway->listeners[i].unbound = why;
+}
+
+/* Those where every listener is: upstream wants no others told. */
+static void addresses_tell(struct work *w, struct gateway_work *gateway,
+                           const struct bind_address *addresses, size_t count)
+{
+        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, count);
+        for (size_t a = 0; a < count; a++) {
+                struct slice text = addresses[a].text;
+                if (!addresses[a].wildcard && !addresses[a].held)
+                        told[gateway->status->addresses.count++] = arena_slice(
+                                &w->out->arena,
+                                text.data[0] == '[' ? slice_sub(text, 1, text.len - 2) : text);
+        }
+        gateway->status->addresses.items = told;
 }
 
 static void gateway_bind(struct work *w, struct gateway_work *gateway)
@@ -227,18 +242,13 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
                                     .gateway = gateway->name};
                 end = port_group_end(gateway, start);
                 listeners_build(w, group, end - start, &port);
+                size_t bound = 0;
                 for (size_t a = 0; port.listener_count && a < count; a++)
-                        port_bind(w, gateway, &port, &addresses[a]);
+                        bound += port_bind(w, gateway, &port, &addresses[a]);
+                for (size_t i = start; bound == 0 && i < end; i++)
+                        gateway->by_port[i]->unbound = gateway->address_message;
         }
-        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, count);
-        for (size_t a = 0; a < count; a++)
-                if (!addresses[a].wildcard)
-                        told[gateway->status->addresses.count++] = arena_slice(
-                                &w->out->arena,
-                                addresses[a].text.data[0] == '['
-                                        ? slice_sub(addresses[a].text, 1, addresses[a].text.len - 2)
-                                        : addresses[a].text);
-        gateway->status->addresses.items = told;
+        addresses_tell(w, gateway, addresses, count);
 }
 
 bool ports_build(struct work *w, struct error *err)

@@ -66,7 +66,9 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
                 return;
         case ATTACH_RIVAL:
                 condition_set(&status->conditions, "Accepted", false, "Conflicted",
-                              tell(w, "%.*s is older and serves the same on the listener",
+                              tell(w,
+                                   "%.*s goes before it, by age or by name, and holds the same "
+                                   "on the listener",
                                    SLICE_ARG(route->rival->api->object.id)));
                 return;
         case ATTACHED:

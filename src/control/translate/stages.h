@@ -49,7 +49,7 @@ struct listeners_told listeners_tell(struct work *w, struct listener_work *liste
 /* GEP-713: an object that policies hold on says so. `whole` holds on all of it. */
 void affected_tell(struct work *w, struct object_status *status, const struct policy_target *whole,
                    const struct listener_work *listeners, size_t count);
-void overlaps_tell(struct work *w, struct gateway_work *gateway);
+void overlaps_tell(struct work *w, struct gateway_work *gateway); /* overlaps.c */
 /* allowed.c: `own` is the namespace of who allows. NULL: Same. */
 bool namespace_allowed(struct work *w, const struct allowed_namespaces *allowed, struct slice own,
                        struct slice namespace);
