@@ -255,6 +255,7 @@ void exchange_hand_over(struct exchange *exchange, struct upstream_lease *to,
                 .valid_until = exchange->rule->policy == ROUTE_POLICY_NONE
                                        ? INT64_MAX
                                        : exchange->decision.valid_until,
+                .generation = exchange->start.snapshot->generation,
         };
         backend_call_hand_over(&exchange->call, to, callbacks, self, &out->came);
         exchange->state = EXCHANGE_ENDED;

@@ -103,7 +103,8 @@ enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
 struct exchange_switched {
         struct slice request_id, route; /* in the exchange's memory */
         struct event_address upstream;
-        int64_t valid_until; /* of the pins of route and rule that let the request in */
+        int64_t valid_until; /* of the pins of route and rule that let the request in… */
+        uint64_t generation; /* …in this generation */
         struct buffer came;  /* from the backend, behind its head; the taker's to free */
 };
 /* After on_head said 101: gives the backend's connection away and ends the exchange. */

@@ -32,6 +32,7 @@ void tunnel_switch(struct connection *connection, struct exchange *exchange,
         tunnel->route = arena_slice(&connection->arena, switched.route);
         tunnel->request_id = arena_slice(&connection->arena, switched.request_id);
         tunnel->valid_until = switched.valid_until;
+        connection->judged = switched.generation; /* its next turn asks what a newer one says */
         tunnel->down.bytes = switched.came.len;
         exchange_close(exchange);
         request_take(tunnel, asked, arena);

@@ -1,6 +1,7 @@
 """WebSockets: a request like any other until the backend's valid 101, bytes as they are behind it (I31); held to the
 pins of its port and of its route for as long as it lives."""
 import os
+import ssl
 import threading
 
 import pytest
@@ -264,6 +265,44 @@ def test_it_is_held_to_what_would_be_said_now(people, start, server, change):
         assert ended(client) == b""
     closed = eventually(lambda: gateway.audit("connection_closed"), "its end is in the audit log")[0]
     assert closed["why"] == why and closed.get("reason") == reason
+
+
+@pytest.mark.parametrize("change", ["route pin", "rule"])
+def test_it_is_held_to_what_changed_before_the_101(people, start, server, change):
+    """The request was let in by one generation, the 101 came in the next: that one decides."""
+    before, after, why, reason = CHANGES[change]
+    rules = "- matches: [{path: {type: PathPrefix, value: /chat}}]\n  backendRefs: [{name: app, port: 80}]"
+    extra = policy("chat", [target("app", kind="HTTPRoute")], [pin(certificate=people.pinned.certificate_hash)],
+                   onRemoval={"action": "Close"})
+    asked, go = threading.Event(), threading.Event()
+
+    def serve(connection, data):
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536)
+        asked.set()
+        assert go.wait(20)
+        connection.sendall(TAKEN)
+        while piece := connection.recv(65536):
+            data += piece
+
+    backend = server(kind=ByteServer, on_connection=serve)
+    edge = Edge(people, backend.port, rules=rules, extra=extra)
+    gateway = start({"edge.yaml": edge.text()})
+    with connect(edge.port, people.server_ca, people.pinned) as client:
+        client.sendall(ASK)
+        assert asked.wait(20)
+        gateway.swap("edge.yaml", edge.text().replace(before(people), after(people)))
+        go.set()
+        client.sendall(b"of a tunnel")
+        try:
+            while client.recv(65536):
+                pass
+        except (ConnectionError, ssl.SSLError):
+            pass
+    closed = eventually(lambda: gateway.audit("connection_closed"), "its end is in the audit log")[0]
+    assert closed["why"] == why and closed.get("reason") == reason
+    if change == "route pin":  # closed at once; a route that is gone drains
+        assert b"of a tunnel" not in backend.received()[0]
 
 
 def test_a_silent_one_ends(people, start, server):
