@@ -39,8 +39,10 @@ static void tell_request_news(struct exchange *exchange, const bool *gone)
         if (*gone || !exchange->news.proceed)
                 return;
         exchange->news.proceed = false;
-        if (exchange->state == EXCHANGE_WAITING)
-                callbacks->on_continue(exchange, exchange->start.self);
+        if (exchange->state != EXCHANGE_WAITING)
+                return;
+        exchange->news.proceeded = true;
+        callbacks->on_continue(exchange, exchange->start.self);
 }
 
 /* Each callback may close the exchange, and then its memory is gone. */
@@ -81,7 +83,7 @@ static void on_ready(void *self)
         exchange->record.upstream = event_address_of((const void *)&exchange->call.lease.address);
         if (exchange->start.head->expect_continue && exchange->start.head->http_minor > 0 &&
             exchange->out.body_bytes == 0 && !exchange->out.body.ended &&
-            exchange->record.retries == 0) {
+            !exchange->news.proceeded) {
                 exchange->news.proceed = true;
                 exchange_turn_later(exchange);
         }

@@ -37,7 +37,8 @@ struct exchange_out {
 /* What the next turn tells the connection. */
 struct exchange_news {
         size_t consumed;
-        bool proceed; /* 100 Continue */
+        bool proceed;   /* 100 Continue */
+        bool proceeded; /* it was told before */
         bool readable;
 };
 

@@ -127,6 +127,19 @@ def test_a_body_goes_with_each_try_whatever_the_method(serve, backend, method, t
     assert reply.status == 503 and len(backend.asked("/big")) == 1, reply
 
 
+def test_who_waits_for_a_100_gets_it_from_a_later_try(serve, backend):
+    gateway = serve("- retry: {attempts: 5, backoff: 500ms}\n  backendRefs: [{name: app, port: 80}]")
+    backend.kill()
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+        client.sendall(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+        eventually(lambda: counted(gateway, "pingate_upstream_connections_total", result="failed") > 0, "a failed try")
+        backend.revive()
+        assert client.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"body")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert [r.body for r in backend.asked("/late")] == [b"body"]
+
+
 def test_a_backend_that_is_down_is_503_when_retries_are_spent_and_502_without(serve, backend):
     gateway = serve("- matches: [{path: {value: /retry}}]\n" + RETRY.replace("- ", "  ", 1)
                     + "\n- backendRefs: [{name: app, port: 80}]")
