@@ -19,17 +19,19 @@ static bool query_is_repeated(const struct name_value *items, size_t at)
 }
 
 static enum pattern_answer header_holds(const struct name_value *wanted,
-                                        const struct header_list *headers)
+                                        const struct header_list *headers,
+                                        struct pattern_budget *budget)
 {
         const struct header *got = header_find(headers, wanted->name);
         if (!got)
                 return PATTERN_DIFFERS;
         if (wanted->pattern)
-                return pattern_match(wanted->pattern, got->value);
+                return pattern_match_within(wanted->pattern, got->value, budget);
         return slice_equal(got->value, wanted->value) ? PATTERN_MATCHES : PATTERN_DIFFERS;
 }
 
-static enum pattern_answer query_holds(const struct name_value *wanted, struct slice query)
+static enum pattern_answer query_holds(const struct name_value *wanted, struct slice query,
+                                       struct pattern_budget *budget)
 {
         struct slice raw;
         char text[QUERY_TEXT_MAX];
@@ -40,21 +42,21 @@ static enum pattern_answer query_holds(const struct name_value *wanted, struct s
                 return query_text_equal(raw, wanted->value) ? PATTERN_MATCHES : PATTERN_DIFFERS;
         if (!query_text_decode(raw, text, &len))
                 return PATTERN_TOO_COSTLY;
-        return pattern_match(wanted->pattern, slice_from(text, len));
+        return pattern_match_within(wanted->pattern, slice_from(text, len), budget);
 }
 
 enum pattern_answer conditions_hold(const struct route_match *match,
-                                    const struct request_head *head)
+                                    const struct request_head *head, struct pattern_budget *budget)
 {
         enum pattern_answer answer = PATTERN_MATCHES;
         if (match->method.len > 0 && !slice_equal(match->method, head->method))
                 return PATTERN_DIFFERS;
         for (size_t i = 0; i < match->header_count && answer == PATTERN_MATCHES; i++)
                 if (!header_is_repeated(match->headers, i))
-                        answer = header_holds(&match->headers[i], &head->headers);
+                        answer = header_holds(&match->headers[i], &head->headers, budget);
         for (size_t i = 0; i < match->query_count && answer == PATTERN_MATCHES; i++)
                 if (!query_is_repeated(match->queries, i))
-                        answer = query_holds(&match->queries[i], head->query);
+                        answer = query_holds(&match->queries[i], head->query, budget);
         return answer;
 }
 

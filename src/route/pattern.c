@@ -62,23 +62,43 @@ static void match_context_free(pcre2_match_context **context)
         pcre2_match_context_free(*context);
 }
 
-static uint32_t steps_for(size_t len)
+static uint32_t steps_for(size_t len, uint32_t steps_max, size_t byte_steps_max)
 {
-        size_t steps = PATTERN_BYTE_STEPS_MAX / (len + 1);
-        return steps < PATTERN_STEPS_MAX ? (uint32_t)steps : PATTERN_STEPS_MAX;
+        size_t steps = byte_steps_max / (len + 1);
+        return steps < steps_max ? (uint32_t)steps : steps_max;
 }
 
-enum pattern_answer pattern_match(const struct pattern *pattern, struct slice subject)
+static int match_once(const struct pattern *pattern, struct slice subject, uint32_t steps)
 {
         CLEANUP(match_data_free) pcre2_match_data *data = pcre2_match_data_create(1, NULL);
         CLEANUP(match_context_free) pcre2_match_context *limits = pcre2_match_context_create(NULL);
         if (!data || !limits)
-                return PATTERN_TOO_COSTLY;
-        pcre2_set_match_limit(limits, steps_for(subject.len));
+                return PCRE2_ERROR_NOMEMORY;
+        pcre2_set_match_limit(limits, steps);
         pcre2_set_heap_limit(limits, PATTERN_HEAP_KIB_MAX);
-        int got = pcre2_match(pattern->code, (PCRE2_SPTR)(subject.len ? subject.data : ""),
-                              subject.len, 0, 0, data, limits);
+        return pcre2_match(pattern->code, (PCRE2_SPTR)(subject.len ? subject.data : ""),
+                           subject.len, 0, 0, data, limits);
+}
+
+/* PCRE2 does not tell how many steps it took: what is over the low bound begins again. */
+enum pattern_answer pattern_match_within(const struct pattern *pattern, struct slice subject,
+                                         struct pattern_budget *budget)
+{
+        int got = match_once(
+                pattern, subject,
+                steps_for(subject.len, PATTERN_QUICK_STEPS_MAX, PATTERN_QUICK_BYTE_STEPS_MAX));
+        if (got == PCRE2_ERROR_MATCHLIMIT && budget->deep < PATTERN_DEEP_MAX) {
+                budget->deep++;
+                got = match_once(pattern, subject,
+                                 steps_for(subject.len, PATTERN_STEPS_MAX, PATTERN_BYTE_STEPS_MAX));
+        }
         if (got == PCRE2_ERROR_NOMATCH)
                 return PATTERN_DIFFERS;
         return got >= 0 ? PATTERN_MATCHES : PATTERN_TOO_COSTLY;
+}
+
+enum pattern_answer pattern_match(const struct pattern *pattern, struct slice subject)
+{
+        struct pattern_budget budget = {0};
+        return pattern_match_within(pattern, subject, &budget);
 }

@@ -48,11 +48,11 @@ static const struct route_found nothing;
 static const struct route_found undecided = {.too_costly = true};
 
 static struct route_found group_find(const struct path_group *group,
-                                     const struct request_head *head)
+                                     const struct request_head *head, struct pattern_budget *budget)
 {
         for (size_t i = 0; group && i < group->count; i++) {
                 const struct route_match *match = group->lines[i].match;
-                enum pattern_answer answer = conditions_hold(match, head);
+                enum pattern_answer answer = conditions_hold(match, head, budget);
                 if (answer == PATTERN_MATCHES)
                         return (struct route_found){group->lines[i].rule, match, false};
                 if (answer == PATTERN_TOO_COSTLY)
@@ -68,18 +68,20 @@ static bool is_found(const struct route_found *found)
 
 /* Patterns are tried one by one, each once: there is no other way. */
 static struct route_found pattern_find(const struct host_routes *host,
-                                       const struct request_head *head)
+                                       const struct request_head *head,
+                                       struct pattern_budget *budget)
 {
         struct route_found found = nothing;
         for (size_t i = 0; i < host->pattern_count && !is_found(&found); i++) {
                 const struct path_group *group = &host->patterns[i];
                 const struct pattern *pattern = group->lines->match->pattern;
                 enum pattern_answer answer =
-                        pattern ? pattern_match(pattern, head->path) : PATTERN_MATCHES;
+                        pattern ? pattern_match_within(pattern, head->path, budget)
+                                : PATTERN_MATCHES;
                 if (answer == PATTERN_TOO_COSTLY)
                         return undecided;
                 if (answer == PATTERN_MATCHES)
-                        found = group_find(group, head);
+                        found = group_find(group, head, budget);
         }
         return found;
 }
@@ -100,7 +102,8 @@ static size_t prefix_start(const struct host_routes *host, struct slice path)
 }
 
 static struct route_found prefix_find(const struct host_routes *host,
-                                      const struct request_head *head)
+                                      const struct request_head *head,
+                                      struct pattern_budget *budget)
 {
         struct route_found found = nothing;
         if (host->prefix.count == 0)
@@ -109,7 +112,7 @@ static struct route_found prefix_find(const struct host_routes *host,
                 bool ends = end == head->path.len || head->path.data[end] == '/';
                 struct slice piece = slice_sub(head->path, 0, end);
                 if (ends)
-                        found = group_find(frozen_map_find(&host->prefix, piece), head);
+                        found = group_find(frozen_map_find(&host->prefix, piece), head, budget);
                 if (is_found(&found) || end == 0)
                         return found;
         }
@@ -119,12 +122,13 @@ struct route_found route_find(const struct route_table *table, const struct requ
 {
         const struct host_routes *host = host_table_find(table->hosts, head->host);
         struct route_found found = nothing;
+        struct pattern_budget budget = {0};
         for (; host && !is_found(&found); host = host->wider) {
-                found = group_find(frozen_map_find(&host->exact, head->path), head);
+                found = group_find(frozen_map_find(&host->exact, head->path), head, &budget);
                 if (!is_found(&found))
-                        found = pattern_find(host, head);
+                        found = pattern_find(host, head, &budget);
                 if (!is_found(&found))
-                        found = prefix_find(host, head);
+                        found = prefix_find(host, head, &budget);
         }
         return found;
 }

@@ -140,6 +140,36 @@ static void no_pattern_takes_long_whatever_the_subject(void **state)
         }
 }
 
+/* A subject is chosen by who sends it: just short enough for each of a route's 128 patterns to give
+ * up by itself, it costs as much as all of them together. */
+static void many_patterns_of_one_request_take_no_longer(void **state)
+{
+        static const char *const slow[] = {".*a.*a.*[bc]", ".*[^b].*[bc]", "(a|b|ab)*[bc]",
+                                           "(?:a?){20}.*[bc]"};
+        static char subject[8 * 1024];
+        double worst = 0;
+        (void)state;
+        memset(subject, 'a', sizeof(subject));
+        for (size_t i = 0; i < COUNT_OF(slow); i++) {
+                const struct pattern *pattern = built(slow[i]);
+                for (size_t len = 16; len <= sizeof(subject); len += len / 8) {
+                        struct pattern_budget budget = {0};
+                        struct timespec from, to;
+                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+                        for (int n = 0; n < 128; n++)
+                                if (pattern_match_within(pattern, slice_from(subject, len),
+                                                         &budget) == PATTERN_TOO_COSTLY)
+                                        break;
+                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+                        double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
+                                    (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+                        worst = ms > worst ? ms : worst;
+                }
+        }
+        print_message("at most %.1f ms\n", worst);
+        assert_true(worst < 80);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -147,6 +177,7 @@ int main(void)
                 cmocka_unit_test(what_is_no_pattern_says_why_and_where),
                 cmocka_unit_test(a_pattern_has_bounds_in_length_and_size),
                 cmocka_unit_test(no_pattern_takes_long_whatever_the_subject),
+                cmocka_unit_test(many_patterns_of_one_request_take_no_longer),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }
