@@ -202,6 +202,7 @@ def test_two_gateways_show_each_its_own_certificate(start, people, world, backen
         assert curl(b, None, scheme="http").body == f"sni={HOST} verify=NONE\n"
 
 
+@pytest.mark.tsan
 def test_a_changed_ca_holds_for_the_next_request_though_connections_were_kept(site, backend, world):
     nginx = backend()
     s = site(nginx.port)
@@ -307,6 +308,7 @@ def test_a_chain_with_an_intermediate_and_a_crl_of_each_ca(site, backend, world)
     assert s.fault("/revoked") == "backend_revoked"
 
 
+@pytest.mark.tsan
 def test_a_client_certificate_is_changed_live(site, backend, world):
     nginx = backend(client_ca=world.client_ca)
     s = site(nginx.port, client_certificate="edge-client")
