@@ -84,7 +84,7 @@ static bool target_tell(struct work *w, const struct backend_target_work *target
         switch (target->outcome) {
         case BACKEND_TARGET_CONFLICTED:
                 condition_set(conditions, "Accepted", false, "Conflicted",
-                              tell(w, "%.*s is older and holds on %.*s; this one has no effect",
+                              tell(w, "%.*s is older and holds on %.*s; this target has no effect",
                                    SLICE_ARG(target->holder->policy->api->object.id),
                                    SLICE_ARG(target_text(w, target))));
                 return true;

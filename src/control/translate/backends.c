@@ -150,15 +150,21 @@ static const struct service_port *service_port_find(const struct service *servic
         return NULL;
 }
 
+/* A BackendTLSPolicy has to say whom to trust there. */
+static bool wants_tls(const struct service_port *port)
+{
+        return slice_is(port->app_protocol, "https") ||
+               slice_is(port->app_protocol, "kubernetes.io/wss");
+}
+
 /* Plain HTTP/1.1 is what goes to backends; sending it where something else is spoken is a fault. */
 static bool protocol_supported(enum backend_protocol protocol, const struct service_port *port,
                                const struct backend_tls *tls)
 {
         static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
                                              "tls", "grpc"};
-        if (tls && (slice_is(port->app_protocol, "https") ||
-                    slice_is(port->app_protocol, "kubernetes.io/wss")))
-                return true; /* a BackendTLSPolicy says whom to trust there */
+        if (tls && wants_tls(port))
+                return true;
         for (size_t i = 0; protocol != BACKEND_TCP && i < COUNT_OF(others); i++)
                 if (slice_is(port->app_protocol, others[i]))
                         return false;
@@ -225,8 +231,9 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
         }
         if (port && !protocol_supported(protocol, port, backend_tls_find(w, service, port))) {
                 *reason = "UnsupportedProtocol";
-                *message = tell(w, "backendRefs: %.*s: appProtocol %.*s is not supported",
-                                SLICE_ARG(id), SLICE_ARG(port->app_protocol));
+                *message = tell(w, "backendRefs: %.*s: appProtocol %.*s %s", SLICE_ARG(id),
+                                SLICE_ARG(port->app_protocol),
+                                wants_tls(port) ? "wants a BackendTLSPolicy" : "is not supported");
                 return ROUTE_BACKEND_INVALID;
         }
         struct slice name = tell(w, "%.*s/%.*s:%lld", SLICE_ARG(namespace), SLICE_ARG(ref->name),
