@@ -1,17 +1,37 @@
 #include "proxy/connection_greet.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "proxy/connection_handshake.h"
 #include "proxy/handshake/client_hello.h"
+#include "proxy/proxy_header.h"
 
 enum {
-        GREETING_BYTES_MAX = CLIENT_HELLO_BYTES_MAX,
+        GREETING_BYTES_MAX = PROXY_HEADER_BYTES_MAX + CLIENT_HELLO_BYTES_MAX,
         READ_BYTES = 4096,
 };
 
-static bool is_awaited(const struct connection *connection)
+static bool range_has(const struct address_range *range, const struct event_address *address)
+{
+        size_t whole = range->bits / 8U, rest = range->bits % 8U;
+        if (range->family != address->family || memcmp(range->bytes, address->bytes, whole) != 0)
+                return false;
+        unsigned mask = (0xff00U >> rest) & 0xffU;
+        return rest == 0 || ((range->bytes[whole] ^ address->bytes[whole]) & mask) == 0;
+}
+
+static bool awaits_header(const struct connection *connection)
+{
+        const struct port *port = connection->port;
+        for (size_t i = 0; i < port->proxy_count && !connection->introduced; i++)
+                if (range_has(&port->proxies[i], &connection->peer))
+                        return true;
+        return false;
+}
+
+static bool awaits_hello(const struct connection *connection)
 {
         return connection->port->protocol == PORT_TLS && connection->port->passes_through;
 }
@@ -33,7 +53,7 @@ static void begin(struct connection *connection)
 void connection_greet(struct connection *connection)
 {
         struct worker *worker = connection->worker;
-        if (!is_awaited(connection)) {
+        if (!awaits_header(connection) && !awaits_hello(connection)) {
                 begin(connection);
                 return;
         }
@@ -59,6 +79,38 @@ void connection_greeting_refuse(struct connection *connection, const char *fault
         counter_add(&worker->counters->streams_refused, 1);
         connection->place = (struct place){0}; /* it has not served, and is told of no more */
         connection_end(connection, fault);
+}
+
+/* ---- the PROXY header ---- */
+
+static void introduce(struct connection *connection, const struct proxy_header *header)
+{
+        connection->introduced = true;
+        buffer_consume(&connection->in, header->len);
+        if (connection->in.len == 0)
+                buffer_release(&connection->in);
+        if (header->from.family == 0) /* a check of its health, or nothing to say */
+                return;
+        connection->peer = connection->client.peer = header->from;
+        connection->local = header->to;
+}
+
+/* False: it is not there yet, or will never be. */
+static bool header_look(struct connection *connection)
+{
+        struct proxy_header header;
+        switch (proxy_header_read(buffer_slice(&connection->in), &header)) {
+        case PROXY_HEADER_MORE:
+                connection_watch(connection);
+                return false;
+        case PROXY_HEADER_BAD:
+                connection_greeting_refuse(connection, "proxy_header_malformed");
+                return false;
+        case PROXY_HEADER_DONE:
+                introduce(connection, &header);
+                return true;
+        }
+        return false;
 }
 
 /* ---- the ClientHello ---- */
@@ -136,7 +188,9 @@ void connection_greeting_turn(struct connection *connection)
                 connection_greeting_refuse(connection, "listener_removed");
                 return;
         }
-        if (is_awaited(connection))
+        if (awaits_header(connection) && !header_look(connection))
+                return;
+        if (awaits_hello(connection))
                 hello_look(connection);
         else
                 begin(connection);

@@ -1,8 +1,9 @@
-/* The first bytes of a connection where they decide what it is: on a port that passes TLS through
- * for some names, the ClientHello. Read into `in`, bounded in size and time; whatever is made of
- * the connection gets them from there. A connection to a listener that passes TLS through is judged
- * by nobody and goes to that listener's backend alone; a name that no listener has is closed
- * without a word. Ports where nothing is to be found out pass by at once. Private to proxy/. */
+/* The first bytes of a connection where they decide what it is: from a load balancer in front the
+ * PROXY header, on a port that passes TLS through for some names the ClientHello. Read into `in`,
+ * bounded in size and time; whatever is made of the connection gets what follows from there. A
+ * connection to a listener that passes TLS through is judged by nobody and goes to that listener's
+ * backend alone; a name that no listener has is closed without a word. Ports where nothing is to be
+ * found out pass by at once. Private to proxy/. */
 #pragma once
 
 #include "proxy/connection_state.h"

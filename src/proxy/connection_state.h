@@ -39,7 +39,9 @@ struct connection {
         struct deadline deadline,
                 stall; /* stall runs while bytes wait for a peer that takes none (I34) */
         uint64_t id, opened_ms, requests;
-        struct event_address peer;
+        struct event_address peer;  /* whom it is from: of a PROXY header, if it came by one… */
+        struct event_address local; /* …and where to; none: ask the socket */
+        bool introduced;            /* its PROXY header was read */
 
         /* Where it belongs, in the worker's snapshot: refreshed when that changes. */
         size_t port_index;

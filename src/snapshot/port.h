@@ -67,6 +67,13 @@ struct listener {
                 closed; /* why its handshakes are refused, whoever comes; empty: they are not */
 };
 
+/* The addresses that share their first `bits` with these. */
+struct address_range {
+        uint8_t family; /* 4, 6 */
+        uint8_t bits;
+        unsigned char bytes[16];
+};
+
 /* One (address, port) of one Gateway. */
 struct port {
         struct sockaddr_storage address;
@@ -79,6 +86,10 @@ struct port {
         const struct host_table *hosts; /* host name to struct listener */
         bool passes_through; /* a listener of it is LISTENER_TLS_PASSTHROUGH: the ClientHello is
                               * read before it is known whether TLS ends here */
+        /* Load balancers in front: who comes from there says whom for by a PROXY header, and must;
+         * nobody else may. */
+        const struct address_range *proxies;
+        size_t proxy_count;
         /* NULL: certificates are not asked for. The snapshot holds one reference a port, given
          * back by snapshot_reap. */
         const struct client_policy *client;

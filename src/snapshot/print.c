@@ -1,5 +1,7 @@
 #include "snapshot/print.h"
 
+#include <arpa/inet.h>
+
 #include "base/must.h"
 
 static bool is_plain(char c)
@@ -173,6 +175,19 @@ static const char *protocol_name(const struct port *port)
         return "tls";
 }
 
+static void proxies_put(struct buffer *out, const struct port *port)
+{
+        must(buffer_append(out, SLICE("  proxies")));
+        for (size_t i = 0; i < port->proxy_count; i++) {
+                const struct address_range *range = &port->proxies[i];
+                char text[INET6_ADDRSTRLEN];
+                inet_ntop(range->family == 4 ? AF_INET : AF_INET6, range->bytes, text,
+                          sizeof(text));
+                must(buffer_printf(out, " %s/%u", text, range->bits));
+        }
+        must(buffer_append(out, SLICE("\n")));
+}
+
 static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port)
 {
         must(buffer_append(out, SLICE("port ")));
@@ -180,6 +195,8 @@ static void port_put(struct buffer *out, const struct snapshot *snapshot, const 
         must(buffer_printf(out, " %s gateway=", protocol_name(port)));
         text_print_into(out, port->gateway);
         must(buffer_append(out, SLICE("\n")));
+        if (port->proxy_count > 0)
+                proxies_put(out, port);
         if (port->client)
                 client_put(out, port->client, "clients");
         for (size_t i = 0; i < port->listener_count; i++)

@@ -43,7 +43,8 @@ struct listener_work {
         const struct policy_target *policy;           /* whose sectionName it is; NULL: none */
         struct slice closed; /* why its handshakes are refused, whatever its port's policy; empty:
                                 they are not */
-        const char *pinning; /* the reason of PinningEnforced; NULL: nobody asked for pins */
+        struct slice unintroduced; /* why not even their addresses are known; empty: they are */
+        const char *pinning;       /* the reason of PinningEnforced; NULL: nobody asked for pins */
         bool pinning_holds;
         struct slice pinning_message;
 };

@@ -46,14 +46,15 @@ static void listener_tell(struct work *w, struct listener_work *listener,
         struct condition_list *conditions = &listener->status->conditions;
         bool accepted = accepted_tell(w, listener);
         bool bare = listener->client && listener->certificate_count == 0;
-        bool programmed = accepted && !bare && listener->unbound.len == 0;
+        struct slice unserved = listener->unbound.len ? listener->unbound : listener->unintroduced;
+        bool programmed = accepted && !bare && unserved.len == 0;
         if (programmed)
                 condition_set(conditions, "Programmed", true, "Programmed", SLICE("is served"));
         else if (accepted)
                 condition_set(conditions, "Programmed", false, "Invalid",
                               bare ? SLICE("has no usable certificate, so its handshakes are "
                                            "refused")
-                                   : listener->unbound);
+                                   : unserved);
         if (listener->client)
                 client_tell(listener);
         if (!listener->refs_broken)

@@ -241,6 +241,7 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
                 struct port port = {.number = (uint16_t)group[0]->api->port,
                                     .gateway = gateway->name};
                 end = port_group_end(gateway, start);
+                proxies_read(w, gateway, group, end - start, &port);
                 listeners_build(w, group, end - start, &port);
                 size_t bound = 0;
                 for (size_t a = 0; port.listener_count && a < count; a++)

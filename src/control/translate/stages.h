@@ -60,6 +60,9 @@ void grpc_rules_compile(struct work *w, struct route_work *route);   /* grpc_rul
 void stream_route_compile(struct work *w, struct route_work *route); /* streams.c */
 /* resilience.c: what the rule does about slow and failing backends */
 void resilience_compile(struct work *w, const struct http_rule *api, struct route_rule *rule);
+/* proxies.c: load balancers in front of a port; closes listeners where that is not clear. */
+void proxies_read(struct work *w, const struct gateway_work *gateway,
+                  struct listener_work *const *group, size_t count, struct port *port);
 /* streams.c: NULL: nothing is attached, or the listener is closed. */
 const struct host_table *streams_build(struct work *w, const struct listener_work *listener);
 /* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
