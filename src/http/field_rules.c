@@ -99,6 +99,8 @@ bool request_rules_check(struct request_head *head, struct http_fault *fault)
         bool has_body = head->framing == FRAMING_CHUNKED || head->content_length > 0;
         if (has_body && slice_is(head->method, "TRACE"))
                 return fault_set(fault, 400, "trace_with_body"); /* RFC 9110, 9.3.8 */
+        if (slice_equal_nocase(head->method, SLICE("PRI")))      /* reserved: how HTTP/2 begins */
+                return fault_set(fault, 501, "method_pri");
         size_t at = 0;
         const struct header *expect = header_next(&head->headers, SLICE("expect"), &at);
         if (expect != NULL && head->http_minor > 0) { /* RFC 9110, 10.1.1 */

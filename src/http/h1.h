@@ -7,9 +7,9 @@
  * Content-Length, equal ones too, and any that is not 1..19 digits; Transfer-Encoding other than
  * exactly one "chunked", or in HTTP/1.0; a bare CR or LF, NUL and other controls; obs-fold; space
  * before the colon, an empty or non-token name; no Host or several, an invalid one, or one that
- * differs from an absolute target's; "*" but for OPTIONS; HTTP/0.9. CONNECT and methods over the
- * limit: 501. Other versions: 505. An expectation but 100-continue: 417. One empty line before a
- * request is let pass (RFC 9112, 2.2). After H1_BAD no byte of the connection may be read (I32).
+ * differs from an absolute target's; "*" but for OPTIONS; HTTP/0.9. CONNECT, PRI and methods over
+ * the limit: 501. Other versions: 505. An expectation but 100-continue: 417. One empty line before
+ * a request is let pass (RFC 9112, 2.2). After H1_BAD no byte of the connection may be read (I32).
  * Backends' heads: same rules, fault status always 502. */
 #pragma once
 

@@ -55,6 +55,7 @@ static const struct row request_line_is_read_to_the_letter[] = {
         BAD("\"GET\" / HTTP/1.1", 400, "method"),
         BAD("CONNECT a:443 HTTP/1.1", 501, "method_connect"),
         BAD("connect / HTTP/1.1", 501, "method_connect"),
+        BAD("PRI / HTTP/1.1", 501, "method_pri"),
         BAD("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1", 501, "method_too_long"),
         BAD("GET * HTTP/1.1", 400, "target_form"),
         BAD("OPTIONS ** HTTP/1.1", 400, "target_form"),

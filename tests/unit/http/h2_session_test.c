@@ -439,6 +439,7 @@ static const struct {
         {":method: CONNECT\n:authority: a:1\n", 0, "method_connect"},
         {":method: CONNECT\n:scheme: https\n:path: /\n:authority: a\n:protocol: websocket\n", 1,
          NULL},
+        {":method: PRI\n:scheme: https\n:path: /\n:authority: a\n", 0, "method_pri"},
         {":method: G T\n:scheme: https\n:path: /\n:authority: a\n", 1, NULL},
         {":method: GET\n:scheme: ftp\n:path: /\n:authority: a\n", 0, "scheme"},
         {":method: GET\n:scheme: https\n:path: /\n:authority: u@a\n", 0, "host"},
