@@ -324,6 +324,7 @@ static void print_worker(struct json_writer *w, const struct worker_counters *c)
                             counter_get(&c->handshakes_accepted) +
                                     counter_get(&c->handshakes_unverified));
         json_field_unsigned(w, "refused", counter_get(&c->handshakes_refused));
+        json_field_unsigned(w, "ejected_endpoints", counter_get(&c->upstream_ejected));
         json_end_object(w);
 }
 

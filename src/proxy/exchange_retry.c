@@ -85,7 +85,8 @@ void exchange_try_failed(struct exchange *exchange, const struct try_fault *faul
         bool reused = exchange->call.lease.reused && fault->kind == TRY_CONNECTION;
         bool died_idle = reused && !exchange->call.any; /* which may be nobody's fault */
         uint64_t wait_ms = 0;
-        if (!died_idle)
+        /* Nor is it the endpoint's to wait for a body: else a client could have one passed over. */
+        if (!died_idle && exchange->out.body.ended)
                 backend_call_tell(&exchange->call, false);
         exchange->retry.avoid = died_idle ? NULL : exchange->call.lease.endpoint;
         if ((died_idle && !retry && may_again(exchange) && is_safe_twice(exchange)) ||

@@ -344,6 +344,22 @@ def test_a_lone_endpoint_is_never_passed_over(balanced, backend):
     assert burst(gateway.port, 20) == [200] * 20
 
 
+def test_a_client_that_holds_its_body_back_has_no_endpoint_passed_over(balanced, several):
+    gateway = balanced(service("app", *several), *EJECTS)
+    several[0].impatient, asked = True, 0
+    for _ in range(60):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+            before = [server.connections for server in several]
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nslow")
+            eventually(lambda: [server.connections for server in several] != before, "one is asked")
+            if several[0].connections > before[0]:
+                asked += client.recv(4096).startswith(b"HTTP/1.1 502 ")
+    assert asked >= 4
+    assert counted(gateway, "pingate_upstream_ejections_total") == 0
+    statuses = burst(gateway.port, 100)  # with whole requests it is the endpoint's fault
+    assert 3 <= statuses.count(502) <= 4 and counted(gateway, "pingate_upstream_ejections_total") == 1, statuses
+
+
 def test_weights_hold_whatever_endpoints_do(balanced, several):
     rules = "- backendRefs: [{name: app, port: 80, weight: 70}, {name: other, port: 80, weight: 30}]"
     gateway = balanced(service("app", *several[:3]) + service("other", several[3]), *EJECTS, rules=rules)

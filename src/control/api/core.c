@@ -104,6 +104,7 @@ static const struct field service_spec_fields[] = {
         {"externalName", FIELD_TEXT, offsetof(struct service, external_name), .max = 253},
         {"clusterIP", FIELD_TEXT, offsetof(struct service, cluster_ip)},
         {"ports", FIELD_OBJECTS, offsetof(struct service, ports), .shape = &service_port_shape},
+        {"publishNotReadyAddresses", FIELD_FLAG, offsetof(struct service, publish_not_ready)},
 };
 /* The rest of a Service steers kube-proxy, which is not on a request's way here. */
 static SHAPE(service_spec_shape, struct service, service_spec_fields, .rest = REST_PASSES);

@@ -27,6 +27,7 @@ struct service_port {
 struct service {
         struct object object;
         struct slice type, external_name, cluster_ip;
+        bool publish_not_ready; /* its endpoints' readiness is to be disregarded */
         LIST(struct service_port) ports;
 };
 

@@ -86,6 +86,12 @@ static bool is_ready(const struct endpoint_entry *entry)
         return entry->ready;
 }
 
+static bool is_there(const struct endpoint_entry *entry)
+{
+        (void)entry;
+        return true;
+}
+
 static bool is_leaving(const struct endpoint_entry *entry)
 {
         return entry->serving && entry->terminating;
@@ -113,7 +119,7 @@ static void endpoints_of_slice(struct work *w, const struct endpoint_slice *slic
 static void endpoints_collect(struct work *w, const struct service *service,
                               const struct service_port *port, struct backend *backend)
 {
-        static const is_wanted_fn turns[] = {is_ready, is_leaving};
+        const is_wanted_fn turns[] = {service->publish_not_ready ? is_there : is_ready, is_leaving};
         struct endpoint_set set = {0};
         struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG(service->object.namespace),
                                 SLICE_ARG(service->object.name));

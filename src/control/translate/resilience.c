@@ -1,12 +1,19 @@
 /* What a rule does about slow and failing backends, to the router's form. */
 #include "control/translate/filters.h"
 
+#include <stdlib.h>
+
 enum {
         /* What upstream leaves to us. */
         RETRY_ATTEMPTS = 2,
         RETRY_ATTEMPTS_MAX = 32, /* each may leave a response head in the request's memory */
         RETRY_BACKOFF_MS = 25,
 };
+
+static int by_number(const void *a, const void *b)
+{
+        return *(const uint16_t *)a - *(const uint16_t *)b;
+}
 
 static const struct route_retry *retry_compile(struct work *w, const struct http_retry *api)
 {
@@ -17,6 +24,8 @@ static const struct route_retry *retry_compile(struct work *w, const struct http
                 attempts = RETRY_ATTEMPTS_MAX;
         for (size_t i = 0; i < api->codes.count; i++)
                 codes[i] = (uint16_t)api->codes.items[i];
+        if (api->codes.count > 0) /* a set: two orders of it are one print */
+                qsort(codes, api->codes.count, sizeof(*codes), by_number);
         *retry = (struct route_retry){
                 .codes = codes,
                 .code_count = api->codes.count,

@@ -18,6 +18,7 @@ class Backend:
         self.name, self.port = name, free_port()
         self.requests, self.connections = [], 0
         self.status, self.delay = "200", 0  # of requests that ask for nothing else
+        self.impatient = False  # closes as soon as it has read a head
         self._lock = threading.Lock()
         self.revive()
 
@@ -72,12 +73,14 @@ class Backend:
             pass
 
     def _answer(self, connection, stream):
-        request = read_request(stream)
+        request = read_request(stream, self.impatient)
         if not request:
             return False
         with self._lock:
             before = sum(r.target == request.target for r in self.requests)
             self.requests.append(request)
+        if self.impatient:
+            return False
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request.target).query))
         status = query.get("status", self.status)
         if before < int(query.get("fail", 0)):
@@ -113,7 +116,7 @@ def reset(connection):
         pass
 
 
-def read_request(stream):
+def read_request(stream, head_only=False):
     line = stream.readline(65536).decode("latin-1").split()
     if len(line) != 3:
         return None
@@ -125,6 +128,8 @@ def read_request(stream):
         name, _, value = field.partition(":")
         headers.append((name.lower(), value.strip()))
     named, body = dict(headers), b""
+    if head_only:
+        return Request(line[0], line[1], headers, body)
     if "chunked" in named.get("transfer-encoding", ""):
         while True:
             size = int(stream.readline(32), 16)
