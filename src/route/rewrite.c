@@ -1,12 +1,39 @@
 #include "route/rewrite.h"
 
 #include "base/must.h"
+#include "http/target.h"
 
 static struct slice without_last_slash(struct slice path)
 {
         if (slice_ends_with(path, SLICE("/")))
                 path.len--;
         return path;
+}
+
+static bool path_read(struct slice text, struct arena *arena, struct slice *out, const char **fault)
+{
+        const struct http_limits limits = http_limits_default();
+        struct request_head head = {0};
+        struct http_fault found = {0, "path_query"};
+        bool good = slice_find(text, '?') == text.len &&
+                    target_parse(text, &limits, arena, &head, &found);
+        *fault = found.token;
+        *out = head.path;
+        return good;
+}
+
+bool path_value_read(enum path_change change, struct slice text, struct arena *arena,
+                     struct slice *out, const char **fault)
+{
+        struct slice longer;
+        *out = SLICE_NONE;
+        if (text.len == 0)
+                return true;
+        if (change == PATH_REPLACE_PREFIX &&
+            !path_read(arena_printf(arena, "%.*s/x", SLICE_ARG(without_last_slash(text))), arena,
+                       &longer, fault))
+                return false;
+        return path_read(text, arena, out, fault);
 }
 
 /* HTTPPathModifier.replacePrefixMatch: by whole elements, a "/" at the end of the prefix or of its

@@ -11,6 +11,12 @@
 #include "http/message.h"
 #include "route/rule.h"
 
+/* The value of a modifier, held to the rules of a request's own path by the same reader, and so
+ * that what stands behind a replaced prefix can follow it: "/a/;" is a path, "/a/;/b" is none.
+ * Empty is fine. False: *fault names the rule. */
+bool path_value_read(enum path_change change, struct slice text, struct arena *arena,
+                     struct slice *out, const char **fault);
+
 /* The path as the modifier makes it, never empty. `match` is the one that held for `path`. */
 struct slice path_modify(const struct path_modifier *modifier, const struct route_match *match,
                          struct slice path, struct arena *arena);

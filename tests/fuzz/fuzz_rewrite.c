@@ -5,20 +5,6 @@
 
 static const struct http_limits limits = {.target_bytes = 8 * 1024};
 
-/* As translate takes it. */
-static bool path_take(struct slice text, struct arena *arena, struct slice *path)
-{
-        struct request_head head = {0};
-        struct http_fault fault;
-        *path = SLICE_NONE;
-        if (text.len == 0)
-                return true;
-        if (slice_find(text, '?') < text.len || !target_parse(text, &limits, arena, &head, &fault))
-                return false;
-        *path = head.path;
-        return true;
-}
-
 /* What comes out could have come in, and reads the same. */
 static void check_path(struct slice path, struct arena *arena)
 {
@@ -67,7 +53,8 @@ static bool is_prefix_of(struct slice prefix, struct slice path)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct slice rest = slice_from(data, size), value_text = SLICE_NONE, prefix = SLICE_NONE,
-                     authority_text = SLICE_NONE, value;
+                     authority_text = SLICE_NONE, whole, piece, matched;
+        const char *why;
         struct request_head head = {0};
         struct authority authority;
         struct http_fault fault;
@@ -76,16 +63,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         slice_split(&rest, '\n', &value_text);
         slice_split(&rest, '\n', &prefix);
         slice_split(&rest, '\n', &authority_text);
-        if (path_take(value_text, &arena, &value) && path_take(prefix, &arena, &prefix) &&
-            prefix.len > 0 && authority_parse(authority_text, &arena, &authority) &&
+        bool full_is_good = path_value_read(PATH_REPLACE_FULL, value_text, &arena, &whole, &why);
+        bool part_is_good = path_value_read(PATH_REPLACE_PREFIX, value_text, &arena, &piece, &why);
+        must(full_is_good || !part_is_good);
+        if (full_is_good && path_value_read(PATH_REPLACE_FULL, prefix, &arena, &matched, &why) &&
+            matched.len > 0 && authority_parse(authority_text, &arena, &authority) &&
             target_parse(rest, &limits, &arena, &head, &fault)) {
-                const struct route_match match = {.path_kind = PATH_MATCH_PREFIX, .path = prefix};
-                const struct path_modifier full = {PATH_REPLACE_FULL, value};
-                const struct path_modifier part = {PATH_REPLACE_PREFIX, value};
+                const struct route_match match = {.path_kind = PATH_MATCH_PREFIX, .path = matched};
+                const struct path_modifier full = {PATH_REPLACE_FULL, whole};
+                const struct path_modifier part = {PATH_REPLACE_PREFIX, piece};
                 struct request_head copy = head;
                 head.host = copy.host = authority.host;
                 rewrite(&full, &match, &copy, &arena);
-                if (is_prefix_of(prefix, head.path))
+                if (part_is_good && is_prefix_of(matched, head.path))
                         rewrite(&part, &match, &head, &arena);
         }
         arena_done(&arena);

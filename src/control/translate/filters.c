@@ -1,6 +1,6 @@
 #include "control/translate/filters.h"
 
-#include "http/target.h"
+#include "route/rewrite.h"
 
 /* What is being compiled, and what is wrong with it. */
 struct filter_work {
@@ -78,22 +78,14 @@ static struct header_filter modifier_compile(struct filter_work *f,
 
 /* --- redirect and rewrite --- */
 
-/* Held to the rules of a request's own path, by the same reader: what comes out of a rewrite is
- * then a path that could have come in. */
-static struct slice path_freeze(struct filter_work *f, struct slice value)
+static struct slice path_freeze(struct filter_work *f, enum path_change change, struct slice text)
 {
-        const struct http_limits limits = http_limits_default();
-        struct request_head head = {0};
-        struct http_fault fault = {0, "path_form"};
-        if (value.len == 0)
-                return SLICE_NONE;
-        if (slice_find(value, '?') < value.len ||
-            !target_parse(value, &limits, f->w->frozen, &head, &fault)) {
+        struct slice path = SLICE_NONE;
+        const char *fault;
+        if (!path_value_read(change, text, f->w->frozen, &path, &fault))
                 fault_tell(f, tell(f->w, "path %.*s is none that a request may have (%s)",
-                                   SLICE_ARG(value), fault.token));
-                return SLICE("/");
-        }
-        return head.path;
+                                   SLICE_ARG(text), fault));
+        return path;
 }
 
 static struct path_modifier path_compile(struct filter_work *f,
@@ -104,10 +96,10 @@ static struct path_modifier path_compile(struct filter_work *f,
                 return path;
         if (slice_is(api->type, "ReplaceFullPath")) {
                 path.change = PATH_REPLACE_FULL;
-                path.value = path_freeze(f, api->full);
+                path.value = path_freeze(f, path.change, api->full);
         } else if (slice_is(api->type, "ReplacePrefixMatch")) {
                 path.change = PATH_REPLACE_PREFIX;
-                path.value = path_freeze(f, api->prefix);
+                path.value = path_freeze(f, path.change, api->prefix);
         } else {
                 fault_tell(f, tell(f->w, "path.type %.*s is not supported", SLICE_ARG(api->type)));
         }

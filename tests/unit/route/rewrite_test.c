@@ -99,6 +99,36 @@ static void a_rewritten_target_keeps_its_query(void **state)
         assert_text(head.target, "/b");
 }
 
+static void values_are_paths_that_a_request_may_have(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                bool full, prefix;
+        } values[] = {
+                {"", true, true},          {"/", true, true},
+                {"/a", true, true},        {"/a/", true, true},
+                {"/a;b=c", true, true},    {"/%61", true, true},
+                {"a", false, false},       {"/a?b", false, false},
+                {"/a#b", false, false},    {"/..", false, false},
+                {"/a/.", false, false},    {"/a/./b", false, false},
+                {"//", false, false},      {"/a//b", false, false},
+                {"/a b", false, false},    {"/a\r\nX:1", false, false},
+                {"/%2e%2e", false, false}, {"/..;x", false, false},
+                {"/a/;", true, false},     {"/;x", true, false},
+                {"/a%2fb", false, false},
+        };
+        for (size_t i = 0; i < COUNT_OF(values); i++) {
+                struct slice text = slice_of(values[i].text), out;
+                const char *fault;
+                if (path_value_read(PATH_REPLACE_FULL, text, &arena, &out, &fault) !=
+                            values[i].full ||
+                    path_value_read(PATH_REPLACE_PREFIX, text, &arena, &out, &fault) !=
+                            values[i].prefix)
+                        fail_msg("%s", values[i].text);
+        }
+}
+
 static const struct redirect_row {
         struct route_redirect redirect;
         const char *scheme;
@@ -152,6 +182,7 @@ int main(void)
                 cmocka_unit_test(a_prefix_is_replaced_as_upstreams_table_says),
                 cmocka_unit_test(a_full_path_is_replaced_and_never_empty),
                 cmocka_unit_test(a_rewritten_target_keeps_its_query),
+                cmocka_unit_test(values_are_paths_that_a_request_may_have),
                 cmocka_unit_test(locations_are_built_as_upstream_says),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
