@@ -4,7 +4,8 @@
  * only from addresses that the port lists; from those it is demanded. */
 #pragma once
 
-#include "base/slice.h"
+#include "base/buffer.h"
+#include "base/digest.h"
 #include "event/address.h"
 
 enum {
@@ -27,3 +28,24 @@ struct proxy_header {
 
 /* `bytes`: all since the connection's first. Does not depend on how they were cut. */
 enum proxy_header_status proxy_header_read(struct slice bytes, struct proxy_header *header);
+
+/* What a backend is told of a client: by us alone, whatever came in front of it. */
+struct proxy_client {
+        struct event_address from, to;
+        struct slice server_name; /* of its ClientHello; empty: none */
+        bool tls;                 /* it ended here */
+        bool certified;           /* a certificate was presented… */
+        bool verified;            /* …and let it in; else it has neither name nor digest */
+        struct slice name;        /* of the pin; may be empty */
+        struct digest leaf;
+};
+
+enum { /* TLVs: those of the protocol, and ours among those for experiments (2.2.7 and 2.2.8) */
+        PROXY_TLV_AUTHORITY = 0x02,
+        PROXY_TLV_SSL = 0x20,
+        PROXY_TLV_PIN_NAME = 0xe0,
+        PROXY_TLV_LEAF_SHA256 = 0xe1,
+};
+
+/* A header of version 2. False: no room. */
+bool proxy_header_write(const struct proxy_client *client, struct buffer *out);

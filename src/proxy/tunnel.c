@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "proxy/proxy_header.h"
 #include "proxy/stream_gate.h"
 #include "proxy/tunnel_state.h"
 
@@ -46,6 +47,36 @@ static void record_write(const struct tunnel *tunnel)
 
 /* ---- the backend's side ---- */
 
+/* Where the client meant to go: as a load balancer in front says, or the socket. */
+static struct event_address local_of(const struct connection *connection)
+{
+        struct sockaddr_storage local;
+        socklen_t len = sizeof(local);
+        if (connection->local.family != 0 ||
+            getsockname(connection->fd, (struct sockaddr *)&local, &len) != 0)
+                return connection->local;
+        return event_address_of((const struct sockaddr *)&local);
+}
+
+static void introduce(struct tunnel *tunnel)
+{
+        const struct connection *connection = tunnel->connection;
+        const struct standing *standing = connection->standing;
+        struct proxy_client client = {
+                .from = connection->peer,
+                .to = local_of(connection),
+                .server_name = connection->client.tls_server_name,
+                .tls = connection->ssl != NULL,
+                .certified = connection->chain != NULL,
+                .verified = standing && standing->verified,
+        };
+        if (client.verified) {
+                client.name = connection->client.client_name;
+                client.leaf = standing->leaf;
+        }
+        must(proxy_header_write(&client, &tunnel->to_backend)); /* names are bounded */
+}
+
 /* From here on no generation is needed: a tunnel may outlive many. */
 static void on_ready(void *self)
 {
@@ -55,6 +86,8 @@ static void on_ready(void *self)
         upstream_detach(&tunnel->lease);
         snapshot_unref(tunnel->snapshot);
         tunnel->snapshot = NULL;
+        if (tunnel->introduces)
+                introduce(tunnel);
         connection_ready(tunnel->connection);
 }
 
@@ -123,6 +156,7 @@ struct tunnel *tunnel_open(struct connection *connection)
                 stream_gate_route(connection->listener, connection->client.tls_server_name, &route);
         if (!tunnel->fault) {
                 tunnel->route = arena_slice(&connection->arena, route->route);
+                tunnel->introduces = route->introduces;
                 tunnel->fault = stream_gate_backend(worker->snapshot, route,
                                                     random_next(&worker->random_state), &backend);
         }

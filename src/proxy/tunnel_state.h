@@ -24,6 +24,7 @@ struct tunnel {
         struct buffer to_backend;
         struct tunnel_way up, down; /* to the backend, to the client */
         bool moved;                 /* since the deadline was set */
+        bool introduces;            /* the backend's first bytes say who the client is */
 
         /* Of a WebSocket; else empty. */
         struct arena arena; /* of the request */

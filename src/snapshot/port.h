@@ -47,6 +47,7 @@ struct stream_route {
         const struct route_backend *backends;
         size_t backend_count;
         uint64_t weight_sum;
+        bool introduces; /* backends are told who the client is, by a PROXY header of version 2 */
 };
 
 struct listener {

@@ -235,7 +235,7 @@ void streams_print_into(const struct snapshot *snapshot, const struct host_table
                 const struct stream_route *stream = entry.value;
                 label_put(out, "    stream host=", entry.pattern);
                 label_put(out, " to ", stream->route);
-                must(buffer_append(out, SLICE("\n")));
+                must(buffer_printf(out, "%s\n", stream->introduces ? " proxy-header" : ""));
                 targets_put(out, snapshot, stream->backends, stream->backend_count);
         }
 }

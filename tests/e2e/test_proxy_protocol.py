@@ -1,5 +1,5 @@
 """The PROXY protocol from load balancers in front (versions 1 and 2): believed from listed addresses alone, demanded
-from those."""
+from those; and written for backends of streams where a route asks for it."""
 import socket
 import ssl
 import struct
@@ -9,6 +9,7 @@ from support import gateway as gw
 from support.client import read_all, tls_context
 from support.net import eventually, free_port
 from support.pki import SERVER_AUTH
+from support.policy import pin, policy, target
 from support.streams import ByteServer, edge, ended, receive, stream_route, tcp_listener, tls_listener
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -86,9 +87,11 @@ def front(people, start, nginx, server):
 @pytest.mark.parametrize("name", HEADERS)
 def test_who_it_is_from_is_what_a_listed_one_says(front, people, nginx, name):
     header, client = HEADERS[name]
+    before = nginx.hit_count()
     with dial(front.http) as raw:
         raw.sendall(header + GET)
         assert read_all(raw).startswith(b"HTTP/1.1 200 ")
+    eventually(lambda: nginx.hit_count() > before, "nginx has written its log")
     assert nginx.hits()[-1]["xff"] == client  # and nothing of what the client said of itself
     for port in (front.https, front.mixed):
         with dial(port) as raw:
@@ -153,6 +156,7 @@ def test_from_others_it_is_garbage(front, people, nginx):
     with dial(front.http, UNLISTED) as raw:
         raw.sendall(GET)
         assert read_all(raw).startswith(b"HTTP/1.1 200 ")
+    eventually(lambda: nginx.hit_count() > before, "nginx has written its log")
     assert nginx.hits()[-1]["xff"] == UNLISTED
     with dial(front.https, UNLISTED) as raw, over_tls(raw, people, people.pinned) as tls:
         tls.sendall(GET)
@@ -184,3 +188,88 @@ def test_a_malformed_annotation_closes_its_port_alone(people, start, nginx):
             raw.sendall(GET)
             assert read_all(raw).startswith(b"HTTP/1.1 " + status)
     assert gateway.process.poll() is None
+
+
+# ---- to backends ----
+
+TELLS = {"pingate.dev/send-proxy-protocol": "v2"}
+
+
+def header_of(data):
+    """(command, from, to, {type: value}, the rest) of a version 2 header."""
+    assert data.startswith(SIGNATURE) and data[13] in (0x11, 0x21), data[:20]
+    size = 16 + struct.unpack("!H", data[14:16])[0]
+    width, family = (4, socket.AF_INET) if data[13] == 0x11 else (16, socket.AF_INET6)
+    source, sink = (socket.inet_ntop(family, data[at:at + width]) for at in (16, 16 + width))
+    ports = struct.unpack("!HH", data[16 + 2 * width:20 + 2 * width])
+    tlvs, at = {}, 20 + 2 * width
+    while at < size:
+        kind, length = struct.unpack("!BH", data[at:at + 3])
+        assert kind not in tlvs
+        tlvs[kind], at = data[at + 3:at + 3 + length], at + 3 + length
+    assert at == size
+    return data[12], (source, ports[0]), (sink, ports[1]), tlvs, data[size:]
+
+
+def test_a_tcp_backend_is_told_whom_it_is_from(people, start, server):
+    backend, port = server(greeting=b""), free_port()
+    start({"edge.yaml": edge(people, [tcp_listener("tcp", port)], gw.backend(backend.port),
+                             stream_route("TCPRoute", "tcp", ["app"], annotations=TELLS))})
+    with dial(port, UNLISTED) as raw:
+        raw.sendall(V1 + b"is what the client says")  # nobody believes it, and it goes on as it is
+        eventually(lambda: backend.received() and backend.received()[0].endswith(b"says"), "it is there")
+        command, source, sink, tlvs, rest = header_of(backend.received()[0])
+        assert (command, source, sink) == (0x21, raw.getsockname(), ("127.0.0.1", port))
+        assert tlvs == {} and rest == V1 + b"is what the client says"
+
+
+def test_a_backend_of_tls_is_told_who_was_let_in(people, start, server):
+    backend, port = server(greeting=b""), free_port()
+    start({"edge.yaml": edge(
+        people, [tls_listener("end", port)], gw.backend(backend.port),
+        stream_route("TLSRoute", "end", ["app"], annotations=TELLS),
+        policy("robots", [target(section="end")], [pin(spki=people.pinned.spki_hash, name="robot")]),
+        default=gw.validation(mode="AllowInsecureFallback"),
+        annotations=f'pingate.dev/proxy-protocol: "{port} from {LISTED}"')})
+    forged = v2(tlvs=b"\xe0\0\x05admin\xe1\0\x20" + b"x" * 32)
+    with dial(port) as raw:
+        raw.sendall(forged)
+        with over_tls(raw, people, people.pinned) as tls:
+            tls.sendall(b"inside")
+            eventually(lambda: backend.received() and backend.received()[0].endswith(b"inside"), "it is there")
+    _, source, sink, tlvs, rest = header_of(backend.received()[0])
+    assert source == ("192.0.2.77", 5000) and sink == ("192.0.2.1", 443) and rest == b"inside"
+    assert tlvs == {0x02: b"app.example.com", 0x20: b"\x03\0\0\0\0", 0xe0: b"robot",
+                    0xe1: bytes.fromhex(people.pinned.certificate_hash)}
+    for identity, bits in ((people.unpinned, 3), (None, 1)):  # let in, as nobody
+        with dial(port) as raw:
+            raw.sendall(forged)
+            with over_tls(raw, people, identity) as tls:
+                tls.sendall(b"inside")
+                eventually(lambda: backend.received()[-1].endswith(b"inside") and backend.received()[-1] !=
+                           backend.received()[0], "it is there")
+        tlvs = header_of(backend.received()[-1])[3]
+        assert tlvs == {0x02: b"app.example.com", 0x20: bytes([bits, 0, 0, 0, 1])}
+        backend.connections.append(bytearray(backend.received()[0]))
+    assert len(backend.connections) == 5
+
+
+def test_a_passthrough_backend_is_told_the_name(people, start, server):
+    backend, port = server(greeting=b"", on_connection=lambda c, d: d.extend(c.recv(65536))), free_port()
+    start({"edge.yaml": edge(people, [tls_listener("pass", port, mode="Passthrough")], gw.backend(backend.port),
+                             stream_route("TLSRoute", "pass", ["app"], annotations=TELLS))})
+    with dial(port) as raw:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            over_tls(raw, people, sni="a.pass.example.com")
+    _, _, _, tlvs, _ = header_of(backend.received()[0])
+    assert tlvs == {0x02: b"a.pass.example.com"}
+
+
+def test_another_version_is_not_sent(people, start, server):
+    backend, port = server(), free_port()
+    start({"edge.yaml": edge(people, [tcp_listener("tcp", port)], gw.backend(backend.port),
+                             stream_route("TCPRoute", "tcp", ["app"],
+                                          annotations={"pingate.dev/send-proxy-protocol": "v1"}))})
+    with dial(port) as raw:
+        assert ended(raw) == b""
+    assert backend.connections == []

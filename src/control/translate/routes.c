@@ -75,9 +75,10 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
                 break;
         }
         if (route->all_unsupported) {
-                condition_set(
-                        &status->conditions, "Accepted", false, "UnsupportedValue",
-                        tell(w, "%.*s (its requests get 500)", SLICE_ARG(route->unsupported)));
+                condition_set(&status->conditions, "Accepted", false, "UnsupportedValue",
+                              tell(w, "%.*s (%s)", SLICE_ARG(route->unsupported),
+                                   route->stream ? "its connections are closed"
+                                                 : "its requests get 500"));
                 return;
         }
         condition_set(&status->conditions, "Accepted", true, "Accepted", SLICE("serves"));

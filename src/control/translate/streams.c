@@ -4,6 +4,26 @@
 #include "control/api/stream_route.h"
 #include "control/translate/stages.h"
 
+#define ANNOTATION "pingate.dev/send-proxy-protocol"
+
+/* A backend that waits for a header must not take a client's bytes for one. */
+static void introduction_read(struct work *w, struct route_work *route, struct stream_route *stream)
+{
+        const struct slice *wish =
+                text_map_find(&route->api->object.annotations, SLICE(ANNOTATION));
+        if (!wish)
+                return;
+        stream->introduces = slice_is(*wish, "v2");
+        if (stream->introduces)
+                return;
+        stream->backend_count = 0;
+        stream->weight_sum = 0;
+        route->all_unsupported = true;
+        route->unsupported =
+                tell(w, "annotation " ANNOTATION ": \"%.*s\" is not supported, wants \"v2\"",
+                     SLICE_ARG(*wish));
+}
+
 void stream_route_compile(struct work *w, struct route_work *route)
 {
         const struct stream_route_object *api = (const struct stream_route_object *)route->api;
@@ -27,6 +47,7 @@ void stream_route_compile(struct work *w, struct route_work *route)
                                      SLICE_ARG(api->route.object.name));
         stream->backends = backends;
         stream->backend_count = rule->backends.count;
+        introduction_read(w, route, stream);
         route->stream = stream;
 }
 

@@ -123,6 +123,65 @@ static void what_is_not_exactly_a_header_is_bad(void **state)
                         fail_msg("row %zu", i);
 }
 
+/* ---- writing ---- */
+
+static void must_write(const struct proxy_client *client, struct slice expected)
+{
+        struct proxy_header header;
+        struct buffer out;
+        char a[EVENT_ADDRESS_SIZE], b[EVENT_ADDRESS_SIZE];
+        buffer_init(&out, 4096);
+        assert_true(proxy_header_write(client, &out));
+        assert_int_equal(out.len, expected.len);
+        assert_memory_equal(out.data, expected.data, expected.len);
+        assert_int_equal(proxy_header_read(buffer_slice(&out), &header), PROXY_HEADER_DONE);
+        assert_int_equal(header.len, out.len);
+        assert_string_equal(event_address_print(&header.from, true, a),
+                            event_address_print(&client->from, true, b));
+        assert_string_equal(event_address_print(&header.to, true, a),
+                            event_address_print(&client->to, true, b));
+        buffer_done(&out);
+}
+
+static void a_backend_is_told_who_was_verified(void **state)
+{
+        (void)state;
+        struct proxy_client client = {
+                .from = {.family = 4, .port = 5000, .bytes = {192, 0, 2, 1}},
+                .to = {.family = 4, .port = 443, .bytes = {192, 0, 2, 2}},
+        };
+        must_write(&client, SLICE(V2_START "\x21\x11\0\x0c" TCP4));
+        client.server_name = SLICE("host");
+        must_write(&client, SLICE(V2_START "\x21\x11\0\x13" TCP4 "\2\0\4host"));
+        client.tls = true;
+        must_write(&client, SLICE(V2_START "\x21\x11\0\x1b" TCP4 "\2\0\4host"
+                                           "\x20\0\5\1\0\0\0\1"));
+        client.certified = true; /* and let in by AllowInsecureFallback: it has no name here */
+        client.name = SLICE("robot");
+        must_write(&client, SLICE(V2_START "\x21\x11\0\x1b" TCP4 "\2\0\4host"
+                                           "\x20\0\5\3\0\0\0\1"));
+        client.verified = true;
+        memcpy(client.leaf.bytes, "0123456789abcdef0123456789abcdef", DIGEST_BYTES);
+        must_write(&client, SLICE(V2_START "\x21\x11\0\x46" TCP4 "\2\0\4host"
+                                           "\x20\0\5\3\0\0\0\0"
+                                           "\xe0\0\5robot"
+                                           "\xe1\0\x20"
+                                           "0123456789abcdef0123456789abcdef"));
+}
+
+static void families_that_differ_are_told_as_ipv6(void **state)
+{
+        (void)state;
+        const struct proxy_client client = {
+                .from = {.family = 6, .port = 5000, .bytes = V6_ONE},
+                .to = {.family = 4, .port = 443, .bytes = {192, 0, 2, 2}},
+        };
+        must_write(&client,
+                   SLICE(V2_START "\x21\x21\0\x24" V6_ONE "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\2"
+                                  "\x13\x88"
+                                  "\1\xbb"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -131,6 +190,8 @@ int main(void)
                 cmocka_unit_test(some_say_nothing),
                 cmocka_unit_test(tlvs_are_passed_over),
                 cmocka_unit_test(what_is_not_exactly_a_header_is_bad),
+                cmocka_unit_test(a_backend_is_told_who_was_verified),
+                cmocka_unit_test(families_that_differ_are_told_as_ipv6),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
