@@ -1,7 +1,9 @@
 """BackendTLSPolicy: no byte of a request reaches a backend that did not prove who it is, and nothing goes there in
 the clear. A client always gets an answer, 502, and the access log says why."""
 import datetime
+import hashlib
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -360,6 +362,72 @@ class OneSegment:
         connection.sendall(out.read())
         connection.recv(1)  # until the gateway is gone
         self.listener.close()
+
+
+class SlowReader:
+    """Takes a request's head, lets its body wait until the gateway can send no more, and then tells its digest."""
+
+    def __init__(self, identity):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(identity.cert_file, identity.key_file)
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.port = self.listener.getsockname()[1]
+        self.go_on = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        connection = self.context.wrap_socket(self.listener.accept()[0], server_side=True)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(4096)
+        head, _, data = data.partition(b"\r\n\r\n")
+        size = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+        self.go_on.wait(60)
+        digest, got = hashlib.sha256(data), len(data)
+        while got < size:
+            piece = connection.recv(65536)
+            digest.update(piece)
+            got += len(piece)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + digest.hexdigest().encode())
+        connection.recv(1)
+        self.listener.close()
+
+
+def test_a_body_for_a_backend_that_reads_late_arrives_whole(site, world):
+    slow = SlowReader(world.good)
+    s = site(slow.port)
+    body = bytes(range(256)) * 4 * 65536  # 64 MiB: more than all socket buffers hold
+    with socket.create_connection(("127.0.0.1", s.http)) as client:
+        client.sendall(b"POST /late HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: %d\r\n\r\n" % len(body))
+        client.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):  # every buffer on the way is full
+            while sent < len(body):
+                sent += client.send(body[sent:])
+        assert sent < len(body)
+        slow.go_on.set()
+        client.settimeout(20)
+        client.sendall(body[sent:])
+        reply = b""
+        while b"\r\n\r\n" not in reply or len(reply.partition(b"\r\n\r\n")[2]) < 64:
+            reply += client.recv(65536)
+    assert reply.endswith(hashlib.sha256(body).hexdigest().encode())
+
+
+def test_a_service_outside_is_spoken_to_by_tls(start, world, backend):
+    nginx = backend()
+    port = free_port()
+    start({"edge.yaml": gw.ca_config_map("backend-ca", world.ca) + gw.gateway([gw.http_listener("http", port)])
+           + f"""---
+apiVersion: v1
+kind: Service
+metadata: {{name: app, namespace: edge}}
+spec: {{type: ExternalName, externalName: localhost, ports: [{{name: https, port: 80, targetPort: {nginx.port}}}]}}
+""" + gw.route() + gw.backend_tls(HOST)})
+    assert curl(port, None, scheme="http").body == f"sni={HOST} verify=NONE\n"
 
 
 def test_records_that_came_together_are_all_read(site, world):
