@@ -41,11 +41,13 @@ static const char *range_read(struct slice text, struct address_range *range)
         copy[address.len] = '\0';
         *range = (struct address_range){.family = 4};
         if (inet_pton(AF_INET, copy, range->bytes) != 1) {
-                range->family = 6;
-                if (inet_pton(AF_INET6, copy, range->bytes) != 1)
+                struct in6_addr v6; /* aligned, as the bytes of a range are not */
+                if (inet_pton(AF_INET6, copy, &v6) != 1)
                         return "is no IP address or range of them";
-                if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)range->bytes))
+                if (IN6_IS_ADDR_V4MAPPED(&v6))
                         return "is an IPv4 address in disguise, wants it as such";
+                range->family = 6;
+                memcpy(range->bytes, &v6, sizeof(v6));
         }
         number = range->family == 4 ? 32 : 128;
         if (bits.data && !slice_to_u64(bits, number, &number))

@@ -35,7 +35,8 @@ static struct slice key_make(const struct backend *backend, const struct endpoin
                              char into[static KEY_BYTES_MAX])
 {
         struct slice text = slice_sub(endpoint->text, 0, KEY_BYTES_MAX - DIGEST_BYTES);
-        memcpy(into, text.data, text.len);
+        if (text.len > 0)
+                memcpy(into, text.data, text.len);
         if (!backend->tls)
                 return slice_from(into, text.len);
         memcpy(into + text.len, backend->tls->digest.bytes, DIGEST_BYTES);
