@@ -155,13 +155,18 @@ size_t h2_client_calls(const struct h2_client *client)
         return client->call_count;
 }
 
+bool h2_client_is_leaving(const struct h2_client *client)
+{
+        return client->over != NULL || client->leaving ||
+               nghttp2_session_check_request_allowed(client->nghttp2) == 0;
+}
+
 size_t h2_client_room(const struct h2_client *client)
 {
         uint32_t peer = nghttp2_session_get_remote_settings(
                 client->nghttp2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
         size_t max = peer < client->limits.streams ? peer : client->limits.streams;
-        if (client->over != NULL || client->leaving ||
-            nghttp2_session_check_request_allowed(client->nghttp2) == 0)
+        if (h2_client_is_leaving(client))
                 return 0;
         return max > client->call_count ? max - client->call_count : 0;
 }
@@ -259,6 +264,11 @@ void h2_call_consume(struct h2_call *call, size_t n)
         must(n <= call->unconsumed);
         call->unconsumed -= n;
         nghttp2_session_consume(call->client->nghttp2, call->id, n);
+}
+
+void h2_client_ping(struct h2_client *client)
+{
+        nghttp2_submit_ping(client->nghttp2, NGHTTP2_FLAG_NONE, NULL);
 }
 
 void h2_client_goaway(struct h2_client *client)

@@ -29,7 +29,8 @@ enum h2_call_end {
         H2_CALL_WHOLE,  /* the response was told to its end */
         H2_CALL_UNSEEN, /* the backend has done nothing about it (RFC 9113, 8.7): it was refused, a
                          * GOAWAY leaves it out, or it never went. Any method may be tried again */
-        H2_CALL_BROKEN, /* the backend reset it, or the connection ended */
+        H2_CALL_RESET,  /* the backend reset it */
+        H2_CALL_BROKEN, /* the connection ended */
         H2_CALL_BAD,    /* the response broke a rule: call->fault, of status 502 */
 };
 
@@ -106,3 +107,6 @@ void h2_call_resume(struct h2_call *call);            /* on_pull has bytes again
 void h2_call_consume(struct h2_call *call, size_t n); /* n bytes of on_data went on */
 void h2_call_cancel(struct h2_call *call);            /* at any time; no callback comes of it */
 void h2_client_goaway(struct h2_client *client);      /* no more calls begin */
+/* No more calls begin, for whatever reason; those under way may go on. */
+bool h2_client_is_leaving(const struct h2_client *client);
+void h2_client_ping(struct h2_client *client);

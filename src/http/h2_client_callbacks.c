@@ -324,7 +324,7 @@ static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, 
             call->informational == 0)
                 h2_call_close(call, H2_CALL_UNSEEN);
         else
-                h2_call_close(call, H2_CALL_BROKEN);
+                h2_call_close(call, H2_CALL_RESET);
         return 0;
 }
 

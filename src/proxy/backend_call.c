@@ -7,7 +7,7 @@
 static void on_ready(void *self)
 {
         struct backend_call *call = self;
-        call->kind = &call_h1_kind;
+        call->kind = upstream_is_shared(&call->lease) ? &call_h2_kind : &call_h1_kind;
         call->start.callbacks->on_ready(call->start.self);
 }
 
@@ -96,10 +96,11 @@ void backend_call_watch(struct backend_call *call)
 
 void backend_call_close(struct backend_call *call, bool whole)
 {
-        upstream_release(&call->lease, whole && call->kind && call->kind->is_reusable(call));
+        bool reusable = whole && call->kind && call->kind->is_reusable(call);
         if (call->kind)
                 call->kind->done(call);
         call->kind = NULL;
+        upstream_release(&call->lease, reusable);
 }
 
 void backend_call_hand_over(struct backend_call *call, struct upstream_lease *to,

@@ -6,13 +6,10 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "http/body.h"
-#include "http/h1.h"
-#include "http/h2.h"
-#include "proxy/upstream/pool.h"
+#include "proxy/backend_call_parts.h"
 
 struct backend_call;
-struct call_kind; /* backend_call_kind.h: HTTP/1.1 */
+struct call_kind; /* backend_call_kind.h: HTTP/1.1, HTTP/2 */
 
 /* What the client said behind its head. The exchange appends, the call moves `sent`; bytes in front
  * of it stay there until the exchange lets go of them: for a second try. */
@@ -50,20 +47,6 @@ struct backend_call_start { /* what it points to outlives the call */
         const struct endpoint *avoid; /* another endpoint, if there is one; NULL: any */
 };
 
-struct call_h1 {
-        struct buffer wire; /* head and framed pieces of the body */
-        size_t wire_sent;
-        struct buffer in;
-        size_t taken; /* of in: parsed or pulled */
-        struct h1_reader reader;
-        struct body_reader body;
-        bool framed_end; /* what ends the request is on the wire */
-        bool eof;
-        bool broken;     /* the end came without a farewell: a reset, or TLS cut off */
-        bool in_body;    /* the final head was read */
-        bool keep_alive; /* by its head the backend's connection may be used again */
-};
-
 struct backend_call {
         struct backend_call_start start;
         const struct call_kind *kind; /* NULL: not connected */
@@ -72,7 +55,11 @@ struct backend_call {
         bool any;                /* a byte came: the backend has seen the request */
         bool sent;               /* a byte of the request went */
         bool deaf;               /* the backend takes no more of it */
-        struct call_h1 h1;
+        bool unseen;             /* it did nothing about the request: any may be tried again */
+        union {                  /* by kind */
+                struct call_h1 h1;
+                struct call_h2 h2;
+        };
 };
 
 void backend_call_open(struct backend_call *call, const struct backend_call_start *start);

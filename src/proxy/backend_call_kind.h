@@ -3,11 +3,17 @@
 
 #include "proxy/backend_call.h"
 
+struct call_h2_head {
+        struct call_h2_head *next;
+        struct response_head head;
+};
+
 struct call_kind {
         bool (*begin)(struct backend_call *call);
         bool (*send)(struct backend_call *call);
         size_t (*unsent)(const struct backend_call *call);
-        bool (*receive)(struct backend_call *call); /* an event: true: something came */
+        bool (*receive)(struct backend_call *call); /* an event: true: something came; NULL: none
+                                                     * comes */
         enum call_head (*head)(struct backend_call *call, struct response_head *head);
         enum h2_pull (*pull)(struct backend_call *call, char *into, size_t *len,
                              struct header_list **trailers);
@@ -16,7 +22,9 @@ struct call_kind {
         bool (*is_reusable)(const struct backend_call *call); /* a whole response was read */
         /* Behind a 101: what came behind its head, to be freed by who takes it. */
         struct buffer (*leftover)(struct backend_call *call);
-        void (*done)(struct backend_call *call); /* gives its memory back */
+        void (*done)(struct backend_call *call); /* before the lease is given back: no more comes of
+                                                  * it, and its memory goes */
 };
 
 extern const struct call_kind call_h1_kind;
+extern const struct call_kind call_h2_kind;

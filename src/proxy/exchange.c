@@ -104,6 +104,7 @@ static void on_failed(enum upstream_failure failure, void *self)
                 [UPSTREAM_OVER_LIMIT] = {TRY_ANSWER, 503, "backend_over_limit"},
                 [UPSTREAM_CONNECT_FAILED] = {TRY_CONNECTION, 502, "backend_connect_failed"},
                 [UPSTREAM_CONNECT_TIMEOUT] = {TRY_TIMEOUT, 504, "backend_connect_timeout"},
+                [UPSTREAM_NO_HTTP2] = {TRY_CONNECTION, 502, "backend_without_http2"},
                 [UPSTREAM_TLS_FAILED] = {TRY_CONNECTION, 502, NULL}, /* by its reason */
         };
         struct exchange *exchange = self;

@@ -61,7 +61,7 @@ static void headers_make(struct exchange *exchange)
         request_headers_clean(headers, &forwarded);
         header_remove(headers, SLICE("expect"));
         exchange_request_filter(exchange, headers);
-        request_headers_finish(headers, identity_of(exchange), false);
+        request_headers_finish(headers, identity_of(exchange), start->head->te_trailers);
 }
 
 /* What is asked to become another protocol can't be said twice. */

@@ -1,6 +1,7 @@
 /* What becomes of a request whose try at a backend failed: another try, or the client's answer.
  * Without a word of the rule only what is safe by itself is tried again: a kept connection may end
- * in the moment that it is used, which says nothing about the backend. With `retry` it is the rule
+ * in the moment that it is used, which says nothing about the backend, and over HTTP/2 a backend
+ * can say that it has done nothing about a request (RFC 9113, 8.7). With `retry` it is the rule
  * that decides, for every method: its author knows what may be done twice. Never once the client
  * was told anything, and never without the whole of the request so far. */
 #include "proxy/exchange_try.h"
@@ -9,6 +10,7 @@ enum {
         BACKOFF_DOUBLINGS_MAX = 4,
         DRAIN_PULLS_MAX = 16, /* of an answer that nobody sees, for the sake of its connection */
         DRAIN_BYTES = 4096,
+        UNSEEN_RETRIES_MAX = 3, /* by backends that say that they did nothing about a request */
 };
 
 /* RFC 9110, 9.2.2. */
@@ -84,15 +86,16 @@ void exchange_try_failed(struct exchange *exchange, const struct try_fault *faul
         const struct route_retry *retry = exchange->rule->retry;
         bool reused = exchange->call.lease.reused && fault->kind == TRY_CONNECTION;
         bool died_idle = reused && !exchange->call.any; /* which may be nobody's fault */
+        bool unseen = exchange->call.unseen && exchange->record.retries < UNSEEN_RETRIES_MAX;
         uint64_t wait_ms = 0;
         /* Nor is it the endpoint's to wait for a body: else a client could have one passed over. */
-        if (!died_idle && exchange->out.body.ended)
+        if (!died_idle && !unseen && exchange->out.body.ended)
                 backend_call_tell(&exchange->call, false);
-        exchange->retry.avoid = died_idle ? NULL : exchange->call.lease.endpoint;
-        if ((died_idle && !retry && may_again(exchange) && is_safe_twice(exchange)) ||
-            rule_retries(exchange, fault, &wait_ms)) {
+        exchange->retry.avoid = died_idle || unseen ? NULL : exchange->call.lease.endpoint;
+        bool by_itself = unseen || (died_idle && !retry && is_safe_twice(exchange));
+        if ((by_itself && may_again(exchange)) || rule_retries(exchange, fault, &wait_ms)) {
                 backend_call_close(&exchange->call, false);
-                again(exchange, reused ? 0 : wait_ms, reused);
+                again(exchange, reused ? 0 : wait_ms, reused && !unseen);
         } else if (retry && fault->kind == TRY_CONNECTION && exchange->record.retries > 0) {
                 exchange_fail(exchange, 503, "retries_exhausted");
         } else {

@@ -104,6 +104,7 @@ static void on_failed(enum upstream_failure failure, void *self)
                 [UPSTREAM_NO_ADDRESS] = "backend_name_unresolved",
                 [UPSTREAM_CONNECT_FAILED] = "backend_connect_failed",
                 [UPSTREAM_CONNECT_TIMEOUT] = "backend_connect_timeout",
+                [UPSTREAM_NO_HTTP2] = "backend_without_http2",
         };
         struct tunnel *tunnel = self;
         end_for(tunnel, failure == UPSTREAM_TLS_FAILED

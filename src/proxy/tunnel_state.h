@@ -1,6 +1,7 @@
 /* The insides of a tunnel, private to the tunnel*.c files. */
 #pragma once
 
+#include "proxy/upstream/bytes.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream/stream.h"
 

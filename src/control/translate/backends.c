@@ -163,12 +163,11 @@ static bool wants_tls(const struct service_port *port)
                slice_is(port->app_protocol, "kubernetes.io/wss");
 }
 
-/* Plain HTTP/1.1 is what goes to backends; sending it where something else is spoken is a fault. */
+/* Sending one protocol where another is spoken is a fault. */
 static bool protocol_supported(enum backend_protocol protocol, const struct service_port *port,
                                const struct backend_tls *tls)
 {
-        static const char *const others[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https",
-                                             "tls", "grpc"};
+        static const char *const others[] = {"kubernetes.io/wss", "https", "tls"};
         if (tls && wants_tls(port))
                 return true;
         for (size_t i = 0; protocol != BACKEND_TCP && i < COUNT_OF(others); i++)
@@ -177,7 +176,7 @@ static bool protocol_supported(enum backend_protocol protocol, const struct serv
         return true;
 }
 
-/* Where a Service's port is spoken to by requests and by plain bytes, these are two backends. */
+/* Where a Service's port is spoken to in two protocols, these are two backends. */
 static struct slice backend_key(struct work *w, enum backend_protocol protocol, struct slice name)
 {
         return tell(w, "%d %.*s", (int)protocol, SLICE_ARG(name));
@@ -199,17 +198,21 @@ static uint32_t backend_add(struct work *w, const struct backend *made,
         return (uint32_t)(w->backends.count - 1);
 }
 
-static enum backend_protocol protocol_of(const struct route_object *route)
+/* A GRPCRoute's backends speak HTTP/2 whatever their port says; another's where it says so. */
+static enum backend_protocol protocol_of(const struct route_object *route,
+                                         const struct service_port *port)
 {
-        bool stream = route->object.kind == KIND_TLS_ROUTE || route->object.kind == KIND_TCP_ROUTE;
-        return stream ? BACKEND_TCP : BACKEND_HTTP;
+        if (route->object.kind == KIND_TLS_ROUTE || route->object.kind == KIND_TCP_ROUTE)
+                return BACKEND_TCP;
+        bool h2 = port && (slice_is(port->app_protocol, "kubernetes.io/h2c") ||
+                           slice_is(port->app_protocol, "grpc"));
+        return h2 || route->object.kind == KIND_GRPC_ROUTE ? BACKEND_HTTP2 : BACKEND_HTTP;
 }
 
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message)
 {
         struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;
-        enum backend_protocol protocol = protocol_of(route);
         if (ref->group.len || !slice_is(ref->kind, "Service")) {
                 *reason = "InvalidKind";
                 *message = tell(w, "backendRefs: %.*s%s%.*s is not supported, wants a Service",
@@ -235,6 +238,7 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                                    : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;
         }
+        enum backend_protocol protocol = protocol_of(route, port);
         if (port && !protocol_supported(protocol, port, backend_tls_find(w, service, port))) {
                 *reason = "UnsupportedProtocol";
                 *message = tell(w, "backendRefs: %.*s: appProtocol %.*s %s", SLICE_ARG(id),

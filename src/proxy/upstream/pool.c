@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-#include "proxy/upstream/socket.h"
+#include "proxy/upstream/shared.h"
 
 struct upstream_options upstream_options_default(void)
 {
@@ -75,6 +75,8 @@ void upstream_pool_close(struct upstream_pool *pool, on_pool_closed_fn on_closed
         struct map_slot *slot;
         pool->on_closed = on_closed;
         pool->self = self;
+        while (pool->shared)
+                shared_end(pool->shared);
         for (size_t at = 0; map_next(&pool->targets, &at, &slot);) {
                 struct upstream_target *target = slot->value;
                 must(target->leased == 0);
@@ -139,8 +141,7 @@ static void fail_later(struct upstream_lease *lease, enum upstream_failure failu
 
 static void lease_try(struct upstream_lease *lease);
 
-/* One more try, where there is somewhere else to go. */
-static void go_elsewhere(struct upstream_lease *lease, enum upstream_failure failure)
+void lease_elsewhere(struct upstream_lease *lease, enum upstream_failure failure)
 {
         bool elsewhere = lease->backend->endpoint_count > 1 ||
                          lease->backend->endpoints[0].address.ss_family == AF_UNSPEC;
@@ -159,10 +160,32 @@ static void try_other(struct upstream_lease *lease, enum upstream_failure failur
 {
         counter_add(&lease->pool->options.counters->upstream_errors, 1);
         balance_tell(lease->record, lease->backend, false);
-        go_elsewhere(lease, failure);
+        lease_elsewhere(lease, failure);
 }
 
-static bool is_over_limit(const struct upstream_lease *lease)
+void lease_ready_later(struct upstream_lease *lease)
+{
+        task_queue_put(&lease->pool->tasks, &lease->task, on_ready_task);
+}
+
+void lease_connect_to(struct upstream_lease *lease, const struct upstream_lease *member,
+                      const struct upstream_callbacks *callbacks, void *self)
+{
+        *lease = (struct upstream_lease){
+                .pool = member->pool,
+                .backend = member->backend,
+                .endpoint = member->endpoint,
+                .address = member->address,
+                .attempt = 1,
+                .callbacks = callbacks,
+                .self = self,
+        };
+        lease->socket = socket_connect(lease);
+        if (!lease->socket)
+                try_other(lease, UPSTREAM_CONNECT_FAILED);
+}
+
+bool lease_is_over_limit(const struct upstream_lease *lease)
 {
         const struct upstream_options *options = &lease->pool->options;
         const struct upstream_target *target =
@@ -177,15 +200,20 @@ static bool is_over_limit(const struct upstream_lease *lease)
 static void lease_connect(struct upstream_lease *lease)
 {
         struct worker_counters *counters = lease->pool->options.counters;
-        if (is_over_limit(lease)) {
-                go_elsewhere(lease, UPSTREAM_OVER_LIMIT);
+        lease->shares = lease->backend->protocol == BACKEND_HTTP2;
+        if (lease->shares) {
+                shared_join(lease);
+                return;
+        }
+        if (lease_is_over_limit(lease)) {
+                lease_elsewhere(lease, UPSTREAM_OVER_LIMIT);
                 return;
         }
         lease->socket = lease->fresh ? NULL : socket_reuse(lease);
         lease->reused = lease->socket != NULL;
         if (lease->reused) {
                 counter_add(&counters->upstream_reuses, 1);
-                task_queue_put(&lease->pool->tasks, &lease->task, on_ready_task);
+                lease_ready_later(lease);
                 return;
         }
         lease->socket = socket_connect(lease);
@@ -297,7 +325,9 @@ void upstream_release(struct upstream_lease *lease, bool reusable)
                 return;
         task_cancel(&lease->pool->tasks, &lease->task);
         dns_wait_cancel(&lease->wait);
-        if (lease->socket && reusable)
+        if (lease->shared)
+                shared_leave(lease);
+        else if (lease->socket && reusable)
                 socket_keep(lease->socket);
         else if (lease->socket)
                 socket_close(lease->socket);

@@ -4,6 +4,9 @@
  * if both messages ended cleanly (I30), and any byte or event on a kept one ends it. Bounded in
  * all: connections kept, names remembered, time to connect, time kept idle.
  *
+ * Over HTTP/2 (backend.protocol) requests share a connection as its streams; another is made when
+ * all that there are have no room.
+ *
  * Of a backend's endpoints the least busy of two that are drawn is taken (balance.h). When
  * connecting fails, one other endpoint is tried. Endpoints with a dns_name are resolved
  * by getaddrinfo off the loop; the answer is kept for dns_ttl_ms. */
@@ -18,6 +21,7 @@
 
 struct endpoint_record;
 struct upstream_pool;
+struct upstream_shared;
 struct upstream_socket;
 
 typedef void (*on_pool_closed_fn)(void *self);
@@ -33,6 +37,7 @@ enum upstream_failure {
         UPSTREAM_OVER_LIMIT,      /* too many connections are in use: 503 */
         UPSTREAM_CONNECT_FAILED,  /* 502 */
         UPSTREAM_CONNECT_TIMEOUT, /* 504 */
+        UPSTREAM_NO_HTTP2,        /* 502: ALPN chose something else */
         UPSTREAM_TLS_FAILED,      /* 502: the backend is not who it must be, or speaks no TLS */
 };
 /* The fault of an UPSTREAM_TLS_FAILED, for the access log: "backend_untrusted". */
@@ -68,6 +73,10 @@ struct upstream_lease {
         enum reason tls_reason; /* of UPSTREAM_TLS_FAILED; told when the lease is over, too */
         struct task task;
         struct dns_wait wait;
+        /* Of HTTP/2: a share in a connection, for one call. */
+        bool shares, call_begun;
+        struct upstream_shared *shared; /* NULL: it has ended */
+        struct upstream_lease *member_next, **member_link;
 };
 
 /* The lease is zeroed but for what is asked for. */
@@ -80,19 +89,6 @@ void upstream_tell(const struct upstream_lease *lease, bool well);
 /* Ends it, at any time. reusable: both messages ended cleanly. No lease is fine. */
 void upstream_release(struct upstream_lease *lease, bool reusable);
 bool upstream_leased(const struct upstream_lease *lease);
-
-enum {
-        UPSTREAM_LATER = -1,
-        UPSTREAM_BROKEN = -2,
-};
-/* How many bytes went, which may be fewer than there are, or UPSTREAM_LATER or UPSTREAM_BROKEN. */
-ssize_t upstream_send(struct upstream_lease *lease, struct slice bytes);
-/* How many bytes came; 0: the backend sends no more. */
-ssize_t upstream_receive(struct upstream_lease *lease, char *into, size_t room);
-/* What on_event is wanted for. It also runs when the connection breaks. */
-void upstream_want(struct upstream_lease *lease, bool read, bool write);
-/* ALPN chose HTTP/2. False in the clear. */
-bool upstream_is_h2(const struct upstream_lease *lease);
 
 /* The worker's fast generator (splitmix64): for balance and for names of requests, not secrets. */
 uint64_t random_next(uint64_t *state);

@@ -50,9 +50,9 @@ static struct upstream_target *target_of(struct upstream_pool *pool, const struc
         return target;
 }
 
-static void target_drop_unused(struct upstream_pool *pool, struct upstream_target *target)
+void target_drop_unused(struct upstream_pool *pool, struct upstream_target *target)
 {
-        if (target->idle_count + target->leased + target->closing > 0)
+        if (target->idle_count + target->leased + target->closing + target->requests > 0)
                 return;
         map_remove(&pool->targets, target->key);
         free(target);
@@ -368,6 +368,11 @@ struct upstream_socket *socket_connect(struct upstream_lease *lease)
         deadline_set(pool->options.wheel, &socket->deadline,
                      *pool->options.now_ms + pool->options.connect_ms_max, on_connect_expired);
         return socket;
+}
+
+bool socket_is_trusted(const struct upstream_socket *socket)
+{
+        return !socket->tls || socket_tls_is_trusted(socket->tls);
 }
 
 /* ---- bytes ---- */

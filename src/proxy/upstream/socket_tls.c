@@ -18,10 +18,18 @@ const char *upstream_tls_fault(enum reason reason)
         return reason == REASON_PORT_NOT_USABLE ? "backend_tls_unusable" : faults[reason];
 }
 
-/* HTTP/1.1 is what is spoken to all of them so far; of bytes nothing is said. */
+/* One, so that what is spoken is known before the backend is; of bytes nothing is said. */
 static struct slice alpn_of(enum backend_protocol protocol)
 {
-        return protocol == BACKEND_TCP ? SLICE_NONE : SLICE("\x08http/1.1");
+        switch (protocol) {
+        case BACKEND_HTTP:
+                return SLICE("\x08http/1.1");
+        case BACKEND_HTTP2:
+                return SLICE("\x02h2");
+        case BACKEND_TCP:
+                break;
+        }
+        return SLICE_NONE;
 }
 
 struct socket_tls *socket_tls_open(const struct upstream_lease *lease, int fd)
@@ -152,8 +160,13 @@ bool socket_tls_has_input(const struct socket_tls *tls)
         return !tls->drained && SSL_has_pending(tls->ssl);
 }
 
+bool socket_tls_is_trusted(const struct socket_tls *tls)
+{
+        return !tls->broken && SSL_get_shutdown(tls->ssl) == 0 &&
+               (int64_t)time(NULL) < tls->valid_until;
+}
+
 bool socket_tls_is_reusable(const struct socket_tls *tls)
 {
-        return !tls->broken && !SSL_has_pending(tls->ssl) && SSL_get_shutdown(tls->ssl) == 0 &&
-               (int64_t)time(NULL) < tls->valid_until;
+        return socket_tls_is_trusted(tls) && !SSL_has_pending(tls->ssl);
 }

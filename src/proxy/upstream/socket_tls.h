@@ -5,7 +5,7 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/upstream/pool.h"
+#include "proxy/upstream/bytes.h"
 #include "tls/backend.h"
 
 struct socket_tls {
@@ -39,5 +39,7 @@ ssize_t socket_tls_receive(struct socket_tls *tls, char *into, size_t room);
 bool socket_tls_end(struct socket_tls *tls);
 /* Reading would give something without another byte from the network. */
 bool socket_tls_has_input(const struct socket_tls *tls);
-/* Nothing is left over, and what vouched for the peer still does. */
+/* What vouched for the peer still does. */
+bool socket_tls_is_trusted(const struct socket_tls *tls);
+/* And nothing is left over. */
 bool socket_tls_is_reusable(const struct socket_tls *tls);

@@ -2,7 +2,7 @@
  * outlive the request and the generation that made it. */
 #pragma once
 
-#include "proxy/upstream/pool.h"
+#include "proxy/upstream/bytes.h"
 
 /* That no more bytes come from us; the backend may still send. False: not yet, want writing. */
 bool upstream_end(struct upstream_lease *lease);

@@ -133,7 +133,7 @@ static void refused_stream_is_unseen(void **state)
         raw_frame(&w.backend, NGHTTP2_RST_STREAM, 0, 3, SLICE("\0\0\0\7"));
         assert_true(say(&w));
         assert_int_equal(told->end, H2_CALL_UNSEEN);
-        assert_int_equal(late->end, H2_CALL_BROKEN); /* it had answered */
+        assert_int_equal(late->end, H2_CALL_RESET); /* it had answered */
         world_done(&w);
 }
 
