@@ -161,11 +161,16 @@ bool h2_client_is_leaving(const struct h2_client *client)
                nghttp2_session_check_request_allowed(client->nghttp2) == 0;
 }
 
-size_t h2_client_room(const struct h2_client *client)
+size_t h2_client_streams(const struct h2_client *client)
 {
         uint32_t peer = nghttp2_session_get_remote_settings(
                 client->nghttp2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-        size_t max = peer < client->limits.streams ? peer : client->limits.streams;
+        return peer < client->limits.streams ? peer : client->limits.streams;
+}
+
+size_t h2_client_room(const struct h2_client *client)
+{
+        size_t max = h2_client_streams(client);
         if (h2_client_is_leaving(client))
                 return 0;
         return max > client->call_count ? max - client->call_count : 0;

@@ -97,6 +97,8 @@ bool h2_client_wants_send(const struct h2_client *client);
 bool h2_client_finished(const struct h2_client *client);
 const char *h2_client_over_budget(const struct h2_client *client);
 
+/* How many calls may be under way at once, by both sides' will. */
+size_t h2_client_streams(const struct h2_client *client);
 /* How many calls more may begin now: none after a GOAWAY, or when the numbers are used up. */
 size_t h2_client_room(const struct h2_client *client);
 size_t h2_client_calls(const struct h2_client *client); /* under way */

@@ -13,6 +13,7 @@ enum {
         READ_BYTES = 16 * 1024,
         SILENCE_MS_MAX = 10 * 1000, /* then the next request brings a PING along */
         PONG_MS_MAX = 5 * 1000,
+        FIRST_MEMBERS_MAX = 100, /* RFC 9113, 6.5.2: what a backend should take at least */
         FRESH_MS = 1000, /* made so recently, it is no other than the one that would be made now */
 };
 
@@ -196,6 +197,7 @@ static void turn(struct upstream_shared *shared, bool read)
                 shared_end(shared);
                 return;
         }
+        shared->target->streams = h2_client_streams(shared->client);
         if (h2_client_is_leaving(shared->client))
                 list_out(shared);
         if (!shared->link && shared->member_count == 0) {
@@ -288,8 +290,10 @@ static void shared_open(struct upstream_lease *lease)
 static bool has_room(const struct upstream_shared *shared, const struct upstream_lease *lease)
 {
         uint64_t now_ms = *shared->pool->options.now_ms;
-        if (!shared->client)
-                return shared->member_count < h2_client_limits_default(NULL).streams;
+        if (!shared->client) {
+                size_t known = shared->target->streams;
+                return shared->member_count < (known ? known : FIRST_MEMBERS_MAX);
+        }
         if (lease->fresh && now_ms - shared->connected_ms > FRESH_MS)
                 return false;
         return h2_client_room(shared->client) > shared->idle_calls &&

@@ -25,6 +25,7 @@ struct upstream_target {
         size_t leased;                  /* and connecting */
         struct upstream_shared *shared; /* those that take more members, the newest first */
         size_t requests;                /* their members */
+        size_t streams;                 /* that the last one took at once; 0: not known yet */
         size_t closing;
 };
 
