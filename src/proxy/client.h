@@ -14,5 +14,7 @@ struct client_h2 *client_h2_new(struct connection *connection);
 void client_h2_free(struct client_h2 *h2);
 void client_h2_turn(struct client_h2 *h2);
 void client_h2_drain(struct client_h2 *h2);
+/* The preface of HTTP/2 waits in `in`: its h1 goes, an h2 takes its place. */
+void connection_become_h2(struct connection *connection);
 /* A start for an exchange on this connection, all but head, arena and end. */
 struct exchange_start connection_exchange(struct connection *connection);

@@ -36,6 +36,8 @@ struct client_h1 {
         struct body_reader body;
         struct exchange *exchange;
         size_t unconsumed;
+        bool greeted;   /* what comes is no HTTP/2 */
+        bool is_h2;     /* its preface came: nothing of it was taken */
         bool in_head;   /* the head's deadline runs */
         bool head_sent; /* the final response head is written */
         bool chunked;   /* we frame the answer */
@@ -145,6 +147,29 @@ static void begin(struct client_h1 *h1)
                 exchange_request_end(h1->exchange, NULL);
 }
 
+/* From here on the whole head is waited for, or the whole preface. */
+static void await_head(struct client_h1 *h1, struct slice in)
+{
+        if (in.len == 0 || h1->in_head)
+                return;
+        h1->in_head = true;
+        connection_deadline(h1->connection, h1->connection->worker->limits->head_ms);
+}
+
+/* RFC 9113, 3.3: on a plain port the first bytes of the connection say what it speaks. False: that
+ * is not known yet, or it is HTTP/2. By TLS it is ALPN alone that says it (I22). */
+static bool greet(struct client_h1 *h1, struct slice in)
+{
+        size_t len = in.len < H2_PREFACE_BYTES ? in.len : H2_PREFACE_BYTES;
+        bool alike = slice_equal(slice_sub(in, 0, len), slice_from(h2_preface, len));
+        h1->greeted = h1->greeted || h1->connection->ssl || !alike;
+        if (h1->greeted)
+                return true;
+        h1->is_h2 = len == H2_PREFACE_BYTES;
+        await_head(h1, in);
+        return false;
+}
+
 /* True: more of the input may be used. */
 static bool take_head(struct client_h1 *h1, struct slice *in)
 {
@@ -152,12 +177,11 @@ static bool take_head(struct client_h1 *h1, struct slice *in)
         size_t consumed = 0;
         if (connection->state != CONNECTION_SERVING && in->len == 0)
                 return false;
+        if (!greet(h1, *in))
+                return false;
         switch (h1_request_read(&h1->reader, *in, &consumed, &h1->head)) {
         case H1_MORE:
-                if (in->len > 0 && !h1->in_head) {
-                        h1->in_head = true;
-                        connection_deadline(connection, connection->worker->limits->head_ms);
-                }
+                await_head(h1, *in);
                 return false;
         case H1_BAD:
                 *in = slice_skip(*in, in->len);
@@ -227,6 +251,8 @@ static void take(struct client_h1 *h1, struct slice *in)
 
 static bool wants_input(const struct client_h1 *h1)
 {
+        if (h1->is_h2)
+                return false;
         if (h1->phase == H1_HEAD)
                 return !h1->connection->cut;
         return h1->phase == H1_BODY && h1->unconsumed < UNCONSUMED_BYTES_MAX;
@@ -383,6 +409,10 @@ void client_h1_turn(struct client_h1 *h1)
         }
         if (connection->broken || !read_on(h1) || !write_on(h1)) {
                 connection_end(connection, "peer_closed");
+                return;
+        }
+        if (h1->is_h2) {
+                connection_become_h2(connection);
                 return;
         }
         if (h1->answered && h1->exchange) {

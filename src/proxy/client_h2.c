@@ -214,10 +214,21 @@ void client_h2_free(struct client_h2 *h2)
         free(h2);
 }
 
-/* False: the peer has closed, or the socket broke. */
+static void take(struct client_h2 *h2, struct slice in)
+{
+        uint64_t now_ms = h2->connection->worker->now_ms;
+        h2->over = h2->over || !h2_receive(h2->session, in, now_ms);
+}
+
+/* What came before it was known to be HTTP/2 is first. False: the peer has closed, or the socket
+ * broke. */
 static bool read_on(struct client_h2 *h2)
 {
         struct connection *connection = h2->connection;
+        if (connection->in.len > 0) {
+                take(h2, buffer_slice(&connection->in));
+                buffer_release(&connection->in);
+        }
         for (int i = 0; i < READS_A_TURN; i++) {
                 char *scratch = connection->worker->scratch;
                 long got = connection_read(connection, scratch, SCRATCH_BYTES);
@@ -225,8 +236,7 @@ static bool read_on(struct client_h2 *h2)
                         return true;
                 if (got <= 0)
                         return false;
-                struct slice in = slice_from(scratch, (size_t)got);
-                h2->over = h2->over || !h2_receive(h2->session, in, connection->worker->now_ms);
+                take(h2, slice_from(scratch, (size_t)got));
         }
         connection_ready(connection); /* the budget of this turn is spent */
         return true;

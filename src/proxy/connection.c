@@ -201,6 +201,12 @@ static void serve_turn(struct connection *connection)
                 tunnel_turn(connection->tunnel);
 }
 
+static void h2_begin(struct connection *connection)
+{
+        connection->client.protocol = "2";
+        connection->h2 = client_h2_new(connection);
+}
+
 static void http_begin(struct connection *connection)
 {
         const unsigned char *alpn = NULL;
@@ -208,13 +214,23 @@ static void http_begin(struct connection *connection)
         if (connection->ssl)
                 SSL_get0_alpn_selected(connection->ssl, &alpn, &alpn_len);
         connection->client.protocol = "1.1";
-        if (slice_is(slice_from(alpn, alpn_len), "h2")) {
-                connection->client.protocol = "2";
-                connection->h2 = client_h2_new(connection);
-        } else {
+        if (slice_is(slice_from(alpn, alpn_len), "h2"))
+                h2_begin(connection);
+        else
                 connection->h1 = client_h1_new(connection);
-        }
         connection_deadline(connection, connection->worker->limits->idle_ms);
+}
+
+void connection_become_h2(struct connection *connection)
+{
+        client_h1_free(connection->h1);
+        connection->h1 = NULL;
+        h2_begin(connection);
+        if (connection->state == CONNECTION_SERVING)
+                connection_deadline(connection, connection->worker->limits->idle_ms);
+        else
+                client_h2_drain(connection->h2);
+        connection_ready(connection);
 }
 
 void connection_serve(struct connection *connection)

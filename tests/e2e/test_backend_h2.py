@@ -39,7 +39,7 @@ def ask(edge, people, path, **options):
 
 
 def logged(edge, path):
-    return [r for r in edge.gateway.access() if r.get("path") == path]
+    return [r for r in edge.gateway.access() if r.get("url.path") == path]
 
 
 def test_a_request_of_either_protocol_reaches_an_h2_backend(edge, people, backend):
@@ -118,7 +118,7 @@ def test_refused_streams_are_asked_again_whatever_the_method(edge, people, backe
     assert reply.status == 200
     assert len(backend.asked("/r")) == 3
     eventually(lambda: logged(edge, "/r"), "the record")
-    assert logged(edge, "/r")[0]["retries"] == 2
+    assert logged(edge, "/r")[0]["http.request.resend_count"] == 2
 
 
 def test_a_request_that_goaway_leaves_out_is_asked_again(edge, people, backend):
