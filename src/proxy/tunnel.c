@@ -102,6 +102,7 @@ static void on_failed(enum upstream_failure failure, void *self)
         static const char *const faults[] = {
                 [UPSTREAM_NO_ENDPOINT] = "no_endpoints",
                 [UPSTREAM_NO_ADDRESS] = "backend_name_unresolved",
+                [UPSTREAM_OVER_LIMIT] = "backend_over_limit",
                 [UPSTREAM_CONNECT_FAILED] = "backend_connect_failed",
                 [UPSTREAM_CONNECT_TIMEOUT] = "backend_connect_timeout",
                 [UPSTREAM_NO_HTTP2] = "backend_without_http2",

@@ -85,6 +85,18 @@ def test_without_endpoints_or_backends_the_connection_is_closed(people, start):
     assert faults == {"no_endpoints", "backend_connect_failed", "no_route"}
 
 
+def test_over_the_limit_of_a_backend_the_connection_is_closed(people, start, server):
+    backend, port = server(), free_port()
+    gateway = start({"edge.yaml": edge(people, [tcp_listener("db", port)], gw.backend(backend.port),
+                                       stream_route("TCPRoute", "db", ["app"]))},
+                    "--limit", "endpoint-connections=1", workers=1)
+    with plain(port) as client:
+        assert receive(client, 6) == b"hello\n"
+        with plain(port) as other:
+            assert ended(other) == b""
+        assert records(gateway, 1)[0]["error.type"] == "backend_over_limit"
+
+
 def test_a_slow_reader_holds_a_bounded_part(people, start, server):
     """256 MiB wait for a client that reads nothing: pingate holds what its buffers hold."""
     size = 256 << 20
