@@ -148,8 +148,13 @@ static void hello_look(struct connection *connection)
 
 /* ---- bytes ---- */
 
-/* False: the peer has gone. */
-static bool read_on(struct connection *connection)
+enum came {
+        CAME_MORE,
+        CAME_END, /* the peer says no more, and may still listen */
+        CAME_BROKEN,
+};
+
+static enum came read_on(struct connection *connection)
 {
         struct buffer *in = &connection->in;
         while (in->len < GREETING_BYTES_MAX) {
@@ -157,12 +162,12 @@ static bool read_on(struct connection *connection)
                 room = room < READ_BYTES ? room : READ_BYTES;
                 ssize_t got = recv(connection->fd, buffer_reserve(in, room), room, 0);
                 if (got < 0 && (errno == EAGAIN || errno == EINTR))
-                        return true;
+                        return CAME_MORE;
                 if (got <= 0)
-                        return false;
+                        return got < 0 ? CAME_BROKEN : CAME_END;
                 in->len += (size_t)got;
         }
-        return true;
+        return CAME_MORE;
 }
 
 /* The generation that it came in by may be gone: the one that serves now decides. */
@@ -178,12 +183,8 @@ static bool rebind(struct connection *connection)
         return true;
 }
 
-void connection_greeting_turn(struct connection *connection)
+static void look(struct connection *connection)
 {
-        if (connection->broken || !read_on(connection)) {
-                connection_greeting_refuse(connection, "client_gone");
-                return;
-        }
         if (!rebind(connection)) {
                 connection_greeting_refuse(connection, "listener_removed");
                 return;
@@ -195,4 +196,13 @@ void connection_greeting_turn(struct connection *connection)
         else
                 begin(connection);
         connection_ready(connection); /* what it has become may have something to do */
+}
+
+void connection_greeting_turn(struct connection *connection)
+{
+        enum came came = connection->broken ? CAME_BROKEN : read_on(connection);
+        if (came != CAME_BROKEN)
+                look(connection);
+        if (came != CAME_MORE && connection->state == CONNECTION_GREETING)
+                connection_greeting_refuse(connection, "client_gone");
 }

@@ -122,6 +122,19 @@ def test_however_it_comes(front, people):
     eventually(lambda: front.clients() == ["192.0.2.77"] * 2, front.clients)
 
 
+def test_who_says_all_at_once_and_no_more_is_heard(front):
+    with dial(front.tcp) as raw:
+        raw.sendall(V1 + b"all of it")
+        raw.shutdown(socket.SHUT_WR)
+        assert read_all(raw) == b"hello\nall of it"
+    for cut in (V1[:-1], b""):
+        with dial(front.tcp) as raw:
+            raw.sendall(cut)
+            raw.shutdown(socket.SHUT_WR)
+            assert ended(raw) == b""
+    assert front.bytes.received() == [b"all of it"]
+
+
 def test_a_listed_one_must_say_it(front, people, nginx):
     before = nginx.hit_count()
     bad = [GET, V1.replace(b"TCP4", b"TCP6") + GET, V1.replace(b"\r\n", b"\n") + GET, v2(0x22) + GET,
