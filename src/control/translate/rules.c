@@ -4,6 +4,7 @@
 
 #include "control/translate/filters.h"
 #include "route/pattern.h"
+#include "route/rewrite.h"
 
 /* --- matches --- */
 
@@ -59,6 +60,16 @@ static size_t values_compile(struct match_work *m, const char *what,
         return kept;
 }
 
+/* As the reader of requests spells it: "/%61dmin" would never match, and leave its requests to
+ * wider rules. What no request may have never matches either way. */
+static struct slice path_freeze(struct match_work *m, struct slice text)
+{
+        struct slice path;
+        const char *fault;
+        bool good = path_value_read(PATH_REPLACE_FULL, text, m->w->frozen, &path, &fault);
+        return good && path.len > 0 ? path : freeze(m->w, text);
+}
+
 /* A path that can't be tested stands where a pattern would, and refuses what it might have
  * matched, which is anything: the rules behind it are wider, and may ask for less. */
 static void path_compile(struct match_work *m, const struct path_match *api,
@@ -66,13 +77,15 @@ static void path_compile(struct match_work *m, const struct path_match *api,
 {
         if (!api)
                 return;
-        match->path = freeze(m->w, api->value);
+        match->path = path_freeze(m, api->value);
         if (slice_is(api->type, "PathPrefix"))
                 return;
-        match->path_kind = PATH_MATCH_PATTERN;
+        match->path_kind = PATH_MATCH_EXACT;
         if (slice_is(api->type, "Exact"))
-                match->path_kind = PATH_MATCH_EXACT;
-        else if (slice_is(api->type, "RegularExpression"))
+                return;
+        match->path_kind = PATH_MATCH_PATTERN;
+        match->path = freeze(m->w, api->value);
+        if (slice_is(api->type, "RegularExpression"))
                 match->pattern = pattern_compile(m, "path", api->value);
         else
                 fault_tell(m, tell(m->w, "path: type %.*s is not supported", SLICE_ARG(api->type)));
