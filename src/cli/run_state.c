@@ -116,25 +116,53 @@ static struct slice mode_of(const struct port *port)
                                                       : SLICE("AllowInsecureFallback");
 }
 
-static bool is_gateway(const struct object_status *status, struct slice name)
+/* Who lists it: "namespace/set/section" where a ListenerSet does, else a section of its Gateway. */
+static bool lists(const struct object_status *status, const struct listener *listener,
+                  struct slice *section)
 {
-        struct slice rest = name, namespace;
-        return status->kind == KIND_GATEWAY && slice_split(&rest, '/', &namespace) &&
-               slice_equal(status->namespace, namespace) && slice_equal(status->name, rest);
+        struct slice rest = listener->gateway, namespace, name;
+        enum object_kind kind = KIND_GATEWAY;
+        *section = listener->name;
+        if (slice_find(listener->name, '/') < listener->name.len) {
+                kind = KIND_LISTENER_SET;
+                rest = listener->name;
+        }
+        if (status->kind != kind || !slice_split(&rest, '/', &namespace) ||
+            !slice_equal(status->namespace, namespace))
+                return false;
+        if (kind == KIND_GATEWAY)
+                return slice_equal(status->name, rest);
+        bool found = slice_split(&rest, '/', &name) && slice_equal(status->name, name);
+        *section = rest;
+        return found;
 }
 
+/* Gateways and ListenerSets are told before all routes. */
 static const struct listener_status *listener_status_find(const struct translation *translation,
                                                           const struct listener *listener)
 {
         for (size_t i = 0; i < translation->statuses.count; i++) {
                 const struct object_status *status = &translation->statuses.items[i];
-                if (!is_gateway(status, listener->gateway))
+                struct slice section;
+                if (status->kind > KIND_LISTENER_SET)
+                        break;
+                if (!lists(status, listener, &section))
                         continue;
                 for (size_t l = 0; l < status->listeners.count; l++)
-                        if (slice_equal(status->listeners.items[l].name, listener->name))
+                        if (slice_equal(status->listeners.items[l].name, section))
                                 return &status->listeners.items[l];
         }
         return NULL;
+}
+
+static struct slice protocol_of(const struct listener *listener)
+{
+        static const char *const names[] = {
+                [LISTENER_HTTP] = "HTTP",         [LISTENER_HTTPS] = "HTTPS",
+                [LISTENER_TLS_TERMINATE] = "TLS", [LISTENER_TLS_PASSTHROUGH] = "TLS",
+                [LISTENER_TCP] = "TCP",
+        };
+        return slice_of(names[listener->kind]);
 }
 
 static struct state_conditions listener_conditions(struct telling *telling, const struct port *port,
@@ -166,7 +194,7 @@ static struct state_listener listener_state(struct telling *telling, const struc
                 .gateway = listener->gateway,
                 .name = listener->name,
                 .address = port->text,
-                .protocol = port->protocol == PORT_TLS ? SLICE("HTTPS") : SLICE("HTTP"),
+                .protocol = protocol_of(listener),
                 .hostname = listener->hostname,
                 .mode = mode_of(port),
                 .pinned = client && client->mode == ALLOW_VALID_ONLY && client->scope_count > 0 &&

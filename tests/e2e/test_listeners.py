@@ -75,7 +75,7 @@ GATEWAY = [{"name": "edge", "namespace": "edge"}]
 
 def test_a_route_reaches_the_listeners_of_its_parent_alone(start, nginx):
     port, other = free_port(), free_port()
-    start({"edge.yaml": gw.backend(nginx.port) + with_sets(
+    gateway = start({"edge.yaml": gw.backend(nginx.port) + with_sets(
         gw.gateway([gw.http_listener("own", port, "own.example.com")])) + listener_set("extra", [
             gw.http_listener("a", port, "a.example.com"), gw.http_listener("b", other)])
         + named_route("of-the-gateway", GATEWAY) + named_route("of-the-set", SET)
@@ -86,6 +86,10 @@ def test_a_route_reaches_the_listeners_of_its_parent_alone(start, nginx):
     assert ask(other, "any.example.com") == (200, "of-the-set")
     assert ask(other, "any.example.com", "/section") == (200, "of-a-section")
     assert ask(port, "a.example.com", "/section") == (200, "of-the-set")
+    told = {listener["name"]: listener["conditions"] for listener in json.loads(gateway.admin("/status")[1])["listeners"]}
+    assert set(told) == {"own", "edge/extra/a", "edge/extra/b"}
+    for name, conditions in told.items():
+        assert {c["type"]: c["status"] for c in conditions}["Programmed"] == "True", (name, conditions)
 
 
 def test_a_listener_set_that_is_not_let_in_serves_nothing(start, nginx):

@@ -163,6 +163,62 @@ static void routes_keep_the_rules_of_their_crd(void **state)
         }
 }
 
+#define TLS_RULES "rules: [{backendRefs: [{name: a, port: 80}]}]"
+
+static void other_kinds_keep_the_rules_of_their_crds(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *kind, *edit, *says;
+        } cases[] = {
+                {"GRPCRoute", "rules: [{matches: [{method: {}}]}]",
+                 "has neither service nor method"},
+                {"GRPCRoute", "rules: [{matches: [{method: {service: 'a..b'}}]}]",
+                 "method.service: is no service's name"},
+                {"GRPCRoute", "rules: [{matches: [{method: {service: 'a.b/c'}}]}]",
+                 "method.service: is no service's name"},
+                {"GRPCRoute", "rules: [{matches: [{method: {method: '1st'}}]}]",
+                 "method.method: is no method's name"},
+                {"GRPCRoute", "rules: [{matches: [{path: {value: /a}}]}]", "path: no such field"},
+                {"GRPCRoute", "rules: [{name: a}, {name: a}]",
+                 "rules[1].name: is \"a\" as in item 0"},
+                {"GRPCRoute", "rules: [{filters: [{type: RequestHeaderModifier}]}]",
+                 "wants the field"},
+                {"GRPCRoute", "rules: [{backendRefs: [{name: a}]}]", "has no port"},
+                {"TLSRoute", TLS_RULES, "has no hostnames"},
+                {"TLSRoute", "hostnames: []\n  " TLS_RULES, "hostnames: has 0 items"},
+                {"TLSRoute", "hostnames: ['192.0.2.1']\n  " TLS_RULES, "is an IP address"},
+                {"TLSRoute", "hostnames: [a.b]", "has no rules"},
+                {"TLSRoute", "hostnames: [a.b]\n  rules: [{}]", "has no backendRefs"},
+                {"TLSRoute",
+                 "hostnames: [a.b]\n  rules: [{backendRefs: [{name: a, port: 80, filters: "
+                 "[{type: RequestHeaderModifier, requestHeaderModifier: {}}]}]}]",
+                 "stands on a TLSRoute or TCPRoute"},
+                {"TCPRoute", "rules: [{backendRefs: []}]", "backendRefs: has 0 items"},
+                {"TCPRoute",
+                 "rules: [{backendRefs: [{name: a, port: 80}]}, {backendRefs: [{name: a, port: 80}]}]",
+                 "rules: has 2 items, wants at most 1"},
+                {"ListenerSet", "listeners: " OK_LISTENER, "has no parentRef"},
+                {"ListenerSet", "parentRef: {name: edge}\n  listeners: []",
+                 "listeners: has 0 items"},
+                {"ListenerSet",
+                 "parentRef: {name: edge}\n  listeners: [{name: a, port: 80, protocol: TCP}, "
+                 "{name: b, port: 80, protocol: TCP}]",
+                 "has port, protocol and hostname of listener a"},
+                {"ListenerSet",
+                 "parentRef: {name: edge}\n  listeners: [{name: a, port: 0, protocol: HTTP}]",
+                 "is 0, wants 1 to 65535"},
+        };
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+                char text[2048];
+                snprintf(text, sizeof(text),
+                         "apiVersion: gateway.networking.k8s.io/v1\nkind: %s\n"
+                         "metadata: {name: r, namespace: edge}\nspec:\n  %s\n",
+                         cases[i].kind, cases[i].edit);
+                check_says(text, cases[i].says);
+        }
+}
+
 static void objects_say_what_they_are(void **state)
 {
         (void)state;
@@ -194,6 +250,7 @@ int main(void)
                 cmocka_unit_test(what_stands_under_spec_tls_is_exact),
                 cmocka_unit_test(listeners_keep_the_rules_of_their_crd),
                 cmocka_unit_test(routes_keep_the_rules_of_their_crd),
+                cmocka_unit_test(other_kinds_keep_the_rules_of_their_crds),
                 cmocka_unit_test(objects_say_what_they_are),
                 cmocka_unit_test(an_unknown_field_elsewhere_is_a_warning),
         };

@@ -138,6 +138,31 @@ static void table_agrees_with_a_walk_over_all_patterns(void **state)
         }
 }
 
+static void table_tells_what_it_keeps(void **state)
+{
+        (void)state;
+        struct arena arena;
+        struct host_entry kept;
+        int first, second;
+        arena_init(&arena, 1024);
+        struct host_entry entries[] = {{SLICE("*.Example.org"), &first},
+                                       {SLICE("*.example.org"), &second},
+                                       {SLICE(""), &first},
+                                       {SLICE(""), &second},
+                                       {SLICE("a.example.org"), &second}};
+        struct host_table *table = host_table_build(entries, 5, &arena);
+        static const char *const patterns[] = {"*.example.org", "", "a.example.org"};
+        void *const values[] = {&first, &first, &second};
+        size_t at = 0;
+        for (size_t i = 0; i < 3; i++) {
+                assert_true(host_table_next(table, &at, &kept));
+                assert_true(slice_is(kept.pattern, patterns[i]));
+                assert_ptr_equal(kept.value, values[i]);
+        }
+        assert_false(host_table_next(table, &at, &kept));
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -146,6 +171,7 @@ int main(void)
                 cmocka_unit_test(exact_is_more_specific_than_wildcard_than_empty),
                 cmocka_unit_test(intersection_is_the_more_specific_pattern_or_none),
                 cmocka_unit_test(table_agrees_with_a_walk_over_all_patterns),
+                cmocka_unit_test(table_tells_what_it_keeps),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
