@@ -2,6 +2,7 @@
 #include "trust/certificate.h"
 #include "trust/chain.h"
 #include "trust/hash.h"
+#include "trust/peer_name.h"
 #include "trust/pinnable.h"
 
 #include <string.h>
@@ -12,6 +13,23 @@ static void check_text(const char *text, size_t size)
         must(memchr(text, '\0', size) != NULL);
         for (; *text; text++)
                 must((unsigned char)*text >= 0x20 && *text != 0x7f);
+}
+
+/* Whatever it bears, it is no name without text. */
+static void check_names(X509 *leaf)
+{
+        const struct peer_name nobody[] = {{PEER_NAME_DNS, SLICE_NONE},
+                                           {PEER_NAME_URI, SLICE_NONE},
+                                           {PEER_NAME_DNS, SLICE(".example")},
+                                           {PEER_NAME_DNS, SLICE("a\0b.example")}};
+        const struct peer_name somebody[] = {{PEER_NAME_DNS, SLICE("a.b.example")},
+                                             {PEER_NAME_URI, SLICE("spiffe://a/b")}};
+        char text[32];
+        must(!certificate_bears_name(leaf, nobody, 3));
+        certificate_bears_name(leaf, &nobody[3], 1);
+        certificate_bears_name(leaf, somebody, 2);
+        for (size_t size = 1; size <= sizeof(text); size++)
+                check_text(certificate_names_text(leaf, text, size), size);
 }
 
 static void check_chain(struct slice bytes)
@@ -32,6 +50,7 @@ static void check_chain(struct slice bytes)
         leaf_use_check(chain->leaf, USE_CLIENT_AUTH, why);
         anchor_check(chain->leaf, why);
         check_text(name_text(X509_get_subject_name(chain->leaf), name, sizeof(name)), sizeof(name));
+        check_names(chain->leaf);
         chain_free(chain);
 }
 
