@@ -12,6 +12,8 @@ enum {
         KEY_BYTES_MAX = 320, /* a name of 253, a port, a digest */
         FAILURES_KEPT_MS = 60 * 1000,
         DOUBLINGS_MAX = 16,
+        DRAWS_MAX =
+                4, /* before all are looked at: with half of them ejected 1 in 256 comes so far */
 };
 
 /* What is worse than any number of requests. */
@@ -98,6 +100,14 @@ static size_t ejected_of(const struct balance *balance, const struct backend *ba
         return count;
 }
 
+/* Endpoints that went away may have left those that are ejected in the majority. Counted only where
+ * it can be so: it takes a look at each. */
+static bool ejected_are_most(const struct balance *balance, const struct backend *backend)
+{
+        return balance->ejected_count * 2 > backend->endpoint_count &&
+               ejected_of(balance, backend) * 2 > backend->endpoint_count;
+}
+
 struct choice {
         const struct balance *balance;
         const struct backend *backend;
@@ -137,15 +147,17 @@ static size_t first_usable(const struct choice *choice, size_t otherwise)
 size_t balance_choose(struct balance *balance, const struct backend *backend,
                       const struct endpoint *avoid)
 {
-        struct choice choice = {balance, backend, avoid, balance->ejected_count == 0};
+        struct choice choice = {balance, backend, avoid, false};
+        size_t chosen = 0;
         must(backend->endpoint_count > 0); /* the gate has let nothing else through */
         if (backend->endpoint_count == 1)
                 return 0;
-        size_t chosen = draw_two(&choice);
-        if (cost_of(&choice, chosen) < COST_AVOIDED)
-                return chosen;
-        /* Endpoints that went away may have left those that are ejected in the majority. */
-        choice.all = choice.all || ejected_of(balance, backend) * 2 > backend->endpoint_count;
+        choice.all = balance->ejected_count == 0 || ejected_are_most(balance, backend);
+        for (int i = 0; i < DRAWS_MAX; i++) {
+                chosen = draw_two(&choice);
+                if (cost_of(&choice, chosen) < COST_AVOIDED)
+                        return chosen;
+        }
         return first_usable(&choice, chosen);
 }
 
