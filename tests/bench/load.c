@@ -49,6 +49,11 @@ struct load {
         size_t request_len;
 };
 
+static bool is_h2(const struct load_options *options)
+{
+        return options->mode == LOAD_H2 || options->mode == LOAD_GRPC;
+}
+
 uint64_t load_now_us(void)
 {
         struct timespec now;
@@ -132,7 +137,7 @@ static bool job_open(struct load *load, struct job *job)
         use_identity(load, job->ssl);
         struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = job};
         epoll_ctl(load->epoll, EPOLL_CTL_ADD, job->fd, &event);
-        if (load->options->mode != LOAD_H2 && load->options->mode != LOAD_KEEPALIVE)
+        if (!is_h2(load->options) && load->options->mode != LOAD_KEEPALIVE)
                 load->started++;
         return true;
 }
@@ -228,7 +233,7 @@ static bool job_step(struct load *load, struct job *job)
                 job->state = JOB_SEND;
                 return true;
         case JOB_SEND:
-                if (load->options->mode == LOAD_H2)
+                if (is_h2(load->options))
                         return job_step_h2(load, job);
                 status = SSL_write(job->ssl, load->request, (int)load->request_len);
                 if (status <= 0) {
@@ -291,7 +296,7 @@ static SSL_CTX *client_ctx(const struct load_options *options)
         SSL_CTX_set1_groups_list(ctx, "X25519");
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-        bool two = options->mode == LOAD_H2;
+        bool two = is_h2(options);
         SSL_CTX_set_alpn_protos(ctx, two ? h2 : h1, two ? 3 : 9);
         return ctx;
 }

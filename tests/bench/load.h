@@ -1,7 +1,7 @@
 /* A load generator for one TLS server on loopback: one thread, epoll, OpenSSL; every reply is
  * checked. Modes: full (connect, handshake, GET, close), refused (the same, and the server must
  * refuse), keepalive (GET on open connections), h2 (GET on streams), idle (hold connections until
- * stdin ends). */
+ * stdin ends), grpc (unary calls on streams; each must end well). */
 #pragma once
 
 #include <openssl/ssl.h>
@@ -14,7 +14,8 @@ enum load_mode {
         LOAD_REFUSED,
         LOAD_KEEPALIVE,
         LOAD_H2,
-        LOAD_IDLE
+        LOAD_IDLE,
+        LOAD_GRPC
 };
 
 struct load_options {

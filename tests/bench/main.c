@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const modes[] = {"full", "refused", "keepalive", "h2", "idle"};
+static const char *const modes[] = {"full", "refused", "keepalive", "h2", "idle", "grpc"};
 
 static int by_value(const void *a, const void *b)
 {
@@ -24,7 +24,7 @@ static uint32_t quantile(const struct load_result *result, double q)
 static int usage(void)
 {
         fprintf(stderr,
-                "usage: load --mode full|refused|keepalive|h2|idle --port N [--host NAME] [--path P]\n"
+                "usage: load --mode full|refused|keepalive|h2|idle|grpc --port N [--host NAME] [--path P]\n"
                 "            [--status CODE] [--identities PEM] [--count N] [--concurrency N] [--streams N]\n");
         return 2;
 }

@@ -96,7 +96,7 @@ class Pingate(Server):
     name = "pingate"
 
     def __init__(self, folder, people, backend_port, pins=(), set_refs=(), logs=True, binary=gw.BINARY,
-                 options=(), rules=None, extra=""):
+                 options=(), rules=None, extra="", hostnames=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.admin_port = free_port()
@@ -114,7 +114,7 @@ class Pingate(Server):
         text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
                 + gw.gateway([gw.https_listener("https", self.port)],
                              default=gw.validation(pins=inline))
-                + gw.backend(backend_port) + gw.route(rules=rules) + policy + extra)
+                + gw.backend(backend_port) + gw.route(rules=rules, hostnames=hostnames) + policy + extra)
         (folder / "edge.yaml").write_text(text)
         self.config = folder / "edge.yaml"
         log = ["--access-log", str(folder / "access.log"), "--audit-log", str(folder / "audit.log")] if logs else [
@@ -126,7 +126,7 @@ class Pingate(Server):
 
 
 class NginxProxy(Server):
-    def __init__(self, folder, people, backend_port, tuned=False):
+    def __init__(self, folder, people, backend_port, tuned=False, grpc=False):
         folder.mkdir(parents=True, exist_ok=True)
         self.name = "nginx tuned" if tuned else "nginx"
         self.port = free_port()
@@ -140,8 +140,10 @@ class NginxProxy(Server):
             f"server {{ listen 127.0.0.1:{self.port} ssl http2 backlog=4096; ssl_certificate {people.server.cert_file};\n"
             f"ssl_certificate_key {people.server.key_file}; ssl_client_certificate {people.ca.cert_file};\n"
             f"ssl_verify_client on; ssl_verify_depth 4; ssl_protocols TLSv1.2 TLSv1.3; {extra}\n"
-            "location / { if ($pinned = 0) { return 403; } proxy_pass http://b; proxy_http_version 1.1;"
-            " proxy_set_header Connection ''; proxy_set_header X-Forwarded-For $remote_addr; } } }\n")
+            "location / { if ($pinned = 0) { return 403; } "
+            + ("grpc_pass grpc://b; grpc_set_header X-Forwarded-For $remote_addr; } } }\n" if grpc else
+               "proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection '';"
+               " proxy_set_header X-Forwarded-For $remote_addr; } } }\n"))
         self.process = _start([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-e", "/dev/null", "-c",
                                str(folder / "nginx.conf"), "-p", str(folder)])
         wait_for(self.port, self.process)
@@ -153,7 +155,7 @@ def _sha1(identity):
 
 
 class Haproxy(Server):
-    def __init__(self, folder, people, backend_port, tuned=False):
+    def __init__(self, folder, people, backend_port, tuned=False, grpc=False):
         folder.mkdir(parents=True, exist_ok=True)
         self.name = "haproxy tuned" if tuned else "haproxy"
         self.port = free_port()
@@ -179,7 +181,7 @@ frontend f
     default_backend b
 backend b
     http-reuse always
-    server s 127.0.0.1:{backend_port}
+    server s 127.0.0.1:{backend_port} {'proto h2' if grpc else ''}
 """)
         self.process = _start(["haproxy", "-db", "-f", str(folder / "haproxy.cfg")])
         wait_for(self.port, self.process)
