@@ -18,7 +18,7 @@
 #include "base/digest.h"
 
 enum {
-        PATH_CACHE_MAX = 4096,
+        PATH_CACHE_MAX = 16384, /* of 0.8 KB, each when it is first seen */
         PATH_CACHE_REFUSED_MAX = 256,
         PATH_CERTIFICATES_MAX = 12, /* leaf, PATH_DEPTH_MAX intermediates, anchor */
 };
