@@ -40,7 +40,8 @@ struct backend_call_start { /* what it points to outlives the call */
         struct request_body *body;
         const struct http_limits *limits; /* for what the backend says */
         struct arena *arena;              /* gets heads and trailers */
-        size_t window_bytes;              /* of a response body that nobody pulls */
+        size_t window_bytes; /* of a response body that nobody pulls; over HTTP/2 h2_client.h says
+                              */
         const struct backend_call_callbacks *callbacks;
         void *self;
         bool fresh;                   /* take no kept connection */

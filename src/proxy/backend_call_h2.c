@@ -23,7 +23,8 @@ static void on_head(const struct response_head *head, void *self)
         moved(call, CALL_CAME);
 }
 
-/* No more than a window comes before it is consumed. */
+/* No more than the session's window comes before it is consumed, whatever the caller wants to keep.
+ */
 static void on_data(struct slice data, void *self)
 {
         struct backend_call *call = self;
@@ -97,7 +98,7 @@ static bool h2_begin(struct backend_call *call)
                 .self = call,
         };
         call->h2.heads_end = &call->h2.heads;
-        buffer_init(&call->h2.in, start->window_bytes * 2);
+        buffer_init(&call->h2.in, h2_client_limits_default(NULL).stream_window * (size_t)2);
         call->sent = upstream_call_begin(&call->lease, &call->h2.call, &request);
         if (!call->sent)
                 task_queue_put(upstream_pool_tasks(start->pool), &call->h2.task, on_never_begun);

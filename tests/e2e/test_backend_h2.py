@@ -64,6 +64,22 @@ def test_requests_share_one_connection(edge, people, backend):
     assert {r.connection for r in backend.asked()} == {1}
 
 
+@pytest.mark.parametrize("size", [4000, 16000, 60000, 200000])
+def test_a_mirror_answers_as_much_as_it_likes(people, start, backend, nginx, size):
+    """What nobody reads comes in a window at once, whatever the mirror keeps of it."""
+    rules = """- filters:
+  - {type: RequestMirror, requestMirror: {backendRef: {name: app, port: 80}}}
+  backendRefs: [{name: main, port: 81}]"""
+    edge = H2Edge(people, backend.port, rules=rules,
+                  extra=gw.backend(nginx.port, "main").replace("targetPort: ", "target: ").replace("port: 80,", "port: 81,"))
+    edge.gateway = start({"edge.yaml": edge.text()}, workers=1)
+    for n in range(5):
+        assert ask(edge, people, f"/?bytes={size}&n={n}").status == 200
+    answered = 'pingate_mirrored_requests_total{result="answered"} 5'
+    eventually(lambda: answered in edge.gateway.admin("/metrics")[1], "all are over")
+    assert len(backend.asked()) == 5
+
+
 def test_a_full_connection_gets_a_second_one_beside_it(people, start):
     backend = H2Backend(max_streams=2)
     edge = H2Edge(people, backend.port)
