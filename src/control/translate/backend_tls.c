@@ -23,6 +23,15 @@ static void refuse(struct backend_tls_work *policy, const char *reason, struct s
         policy->refusal_message = message;
 }
 
+static void warn(struct work *w, struct backend_tls_work *policy, const char *reason,
+                 struct slice message)
+{
+        if (!policy->warning_reason)
+                policy->warning_reason = reason;
+        policy->warning = tell(w, "%.*s%s%.*s", SLICE_ARG(policy->warning),
+                               policy->warning.len ? "; " : "", SLICE_ARG(message));
+}
+
 /* --- whom they must prove to be --- */
 
 static void names_build(struct work *w, const struct backend_tls_policy *api,
@@ -157,15 +166,18 @@ static void options_read(struct work *w, struct backend_tls_work *policy,
                         refuse(policy, "Invalid",
                                tell(w, "options: %.*s is not known", SLICE_ARG(option->key)));
                 else
-                        policy->warning =
-                                tell(w, "%.*s%soptions: %.*s is not known and has no effect",
-                                     SLICE_ARG(policy->warning), policy->warning.len ? "; " : "",
-                                     SLICE_ARG(option->key));
+                        warn(w, policy, "UnknownOption",
+                             tell(w, "options: %.*s is not known and has no effect",
+                                  SLICE_ARG(option->key)));
         }
         struct pin_set *set = pin_set_build(builder);
         vec_push(&w->pin_sets, set);
         if (pins)
                 scope_build(w, policy, set, peer);
+        if (pins && pin_set_count(set) == 1)
+                warn(w, policy, "SolePin",
+                     SLICE("there is one pin and no backup: the day the backends' key is "
+                           "replaced, their requests get 502"));
 }
 
 /* --- the frozen form --- */

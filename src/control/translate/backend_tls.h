@@ -34,7 +34,8 @@ struct backend_tls_work {
         struct slice refusal_message;
         const char *ref_reason; /* of ResolvedRefs=False */
         struct slice ref_message;
-        struct slice warning; /* of pingate.dev/Warning; empty: none */
+        struct slice warning;       /* of pingate.dev/Warning; empty: none */
+        const char *warning_reason; /* the first's */
 };
 
 /* A Service that a backendRef of a route names, whether it is there or not. */

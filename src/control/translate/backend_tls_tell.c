@@ -113,7 +113,7 @@ static void policy_conditions(struct work *w, const struct backend_tls_work *pol
                       policy->ref_reason ? policy->ref_message
                                          : SLICE("all references are resolved"));
         if (policy->warning.len > 0)
-                condition_set(conditions, CONDITION_WARNING, true, "UnknownOption",
+                condition_set(conditions, CONDITION_WARNING, true, policy->warning_reason,
                               policy->warning);
 }
 
