@@ -139,11 +139,12 @@ void cors_answer(const struct route_cors *cors, struct slice origin, struct head
         answer(cors, origin, headers);
 }
 
-static bool is_token_list(struct slice text)
+/* "*" is a token, and nobody's name. */
+static bool is_name_list(struct slice text)
 {
         struct slice part;
         while (slice_split(&text, ',', &part))
-                if (!token_valid(slice_trim(part)))
+                if (!token_valid(slice_trim(part)) || slice_is(slice_trim(part), "*"))
                         return false;
         return true;
 }
@@ -153,7 +154,7 @@ static struct slice wildcard_spell(struct slice list, bool credentials, struct s
 {
         if (!credentials || !slice_is(list, "*"))
                 return list;
-        return asked.len > 0 && is_token_list(asked) ? asked : SLICE_NONE;
+        return asked.len > 0 && is_name_list(asked) ? asked : SLICE_NONE;
 }
 
 void cors_answer_preflight(const struct route_cors *cors, const struct request_head *head,

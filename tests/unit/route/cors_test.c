@@ -189,6 +189,7 @@ static void nothing_is_a_wildcard_with_credentials(void **state)
         const struct page page = {"OPTIONS", "https://a.example:1", "PUT", "x-a, x-b"};
         const struct page bare = {"OPTIONS", "https://a.example", "PUT", NULL};
         const struct page evil = {"OPTIONS", "https://a.example", "P UT", "x a"};
+        const struct page star = {"OPTIONS", "https://a.example", "*", "x-a, *"};
         const struct page null = {"OPTIONS", "null", "PUT", NULL};
         struct header_list headers = answer_of(&cors, &page);
         assert_field(&headers, "access-control-allow-origin", "https://a.example:1");
@@ -197,6 +198,9 @@ static void nothing_is_a_wildcard_with_credentials(void **state)
         headers = answer_of(&cors, &bare);
         assert_field(&headers, "access-control-allow-headers", NULL);
         headers = answer_of(&cors, &evil);
+        assert_field(&headers, "access-control-allow-methods", NULL);
+        assert_field(&headers, "access-control-allow-headers", NULL);
+        headers = answer_of(&cors, &star);
         assert_field(&headers, "access-control-allow-methods", NULL);
         assert_field(&headers, "access-control-allow-headers", NULL);
         headers = answer_of(&cors, &null);
