@@ -9,6 +9,7 @@ import types
 import pytest
 from support import gateway as gw
 from support.client import curl
+from support.edge import Edge
 from support.net import Recorder, eventually, free_port
 
 APP = "backendRefs: [{name: app, port: 80}]"
@@ -138,6 +139,9 @@ def edge(people, nginx, tmp_path_factory):
   backendRefs:
   - {name: app, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Backend, value: app}]}}]}
   - {name: b, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Backend, value: b}]}}]}
+- matches: [{path: {value: /identity}}]
+  filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Pingate_Client.Name, value: root}]}}]
+  backendRefs: [{name: app, port: 80}]
 - matches: [{path: {value: /external}}]
   filters: [{type: ExtensionRef, extensionRef: {group: acme.example, kind: Magic, name: wand}}]
   backendRefs: [{name: app, port: 80}]
@@ -382,6 +386,33 @@ def test_explain_shows_what_pages_may_read(edge):
     assert out.returncode == 0 and "filter CORS: answers the preflight with 200\n" in out.stdout
 
 
+# ---- who may have it ----
+
+@pytest.mark.parametrize("http", TWO)
+def test_what_filters_answer_of_a_pinned_rule_is_for_its_clients(people, recorder, start, http):
+    policy = f"""---
+apiVersion: pingate.dev/v1alpha1
+kind: ClientCertificatePolicy
+metadata: {{name: vip, namespace: edge}}
+spec:
+  targetRefs: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app}}]
+  pins: [{{spkiHash: "{people.pinned.spki_hash}"}}]
+"""
+    rules = (rule("/moved", redirect("hostname: secret.example.com"), backend=None)
+             + rule("/cors", cors('allowOrigins: ["https://www.foo.com"]'))
+             + rule("/p.*d", rewrite(full("/real")), kind="RegularExpression")).rstrip("\n")
+    edge = Edge(people, recorder.port, spki=[people.pinned.spki_hash, people.unpinned.spki_hash], rules=rules, extra=policy)
+    start({"edge.yaml": edge.text()})
+    asks = {"/moved": (), "/cors": preflight("https://www.foo.com"), "/pinned": ()}
+    for path, options in asks.items():
+        reply = curl(edge.port, people.server_ca, people.unpinned, path=path, http=http, options=options)
+        assert reply.status == 403 and not {"location", "vary"} & set(reply.headers) and not cors_fields(reply)
+    assert recorder.bytes() == b""
+    replies = [curl(edge.port, people.server_ca, people.pinned, path=path, http=http, options=options)
+               for path, options in asks.items()]
+    assert [r.status for r in replies] == [302, 200, 200] and recorder.bytes().startswith(b"GET /real HTTP/1.1\r\n")
+
+
 # ---- matches ----
 
 @pytest.mark.parametrize("http", TWO)
@@ -465,7 +496,7 @@ def test_a_backend_that_is_not_there_answers_its_share_with_500(edge):
     assert is_shared(lambda: many(edge, "/half", 500), {200: 0.5, 500: 0.5})
 
 
-@pytest.mark.parametrize("path", ("/nothing", "/zero", "/external"))
+@pytest.mark.parametrize("path", ("/nothing", "/zero", "/external", "/identity"))
 @pytest.mark.parametrize("http", TWO)
 def test_a_rule_that_leads_nowhere_answers_500(edge, path, http):
     assert ask(edge, "shares", path, http=http).status == 500
