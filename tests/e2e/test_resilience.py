@@ -10,6 +10,7 @@ import pytest
 from support import gateway as gw
 from support.backend import Backend
 from support.client import curl
+from support.h2_backend import H2Backend
 from support.net import eventually, free_port
 
 
@@ -187,11 +188,15 @@ def burst(port, count, path="/", headers=""):
         for _ in range(count):
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
             statuses.append(int(stream.readline().split()[1]))
-            length = 0
-            while (line := stream.readline()) != b"\r\n":
-                if line.lower().startswith(b"content-length:"):
+            length, chunked = 0, False
+            while (line := stream.readline().lower()) != b"\r\n":
+                chunked |= line.startswith(b"transfer-encoding:")
+                if line.startswith(b"content-length:"):
                     length = int(line.split(b":")[1])
             stream.read(length)
+            while chunked and (size := int(stream.readline(), 16)) >= 0:
+                stream.read(size + 2)
+                chunked = size > 0
     return statuses
 
 
@@ -399,6 +404,53 @@ def test_over_the_limit_on_connections_the_answer_is_503(balanced, several, limi
     eventually(lambda: [r.get("error.type") for r in gateway.access()].count("backend_over_limit") == 10 - passes,
                gateway.access)
     assert many_at_once(gateway, 2, "/") == [200, 200]
+
+
+# ---- over HTTP/2 ----
+
+@pytest.fixture
+def h2c():
+    server = H2Backend()
+    yield server
+    server.release()
+    server.kill()
+
+
+def h2c_service(server, name="app"):
+    return gw.backend(server.port, name=name).replace("targetPort", "appProtocol: kubernetes.io/h2c, targetPort")
+
+
+def test_timeouts_and_retries_are_the_same_over_http2(balanced, h2c):
+    gateway = balanced(h2c_service(h2c), rules=RETRY.replace("500ms", "300ms"))
+    reply, took = timed(gateway, "/held?hold")
+    assert reply.status == 504 and took < 3 and len(h2c.asked("/held")) == 3, (reply, took)
+    assert ask(gateway, "/reset?reset").status == 503 and len(h2c.asked("/reset")) == 3
+    assert ask(gateway, "/well").status == 200
+
+
+def test_a_mirror_may_speak_http2(balanced, backend, h2c, tmp_path):
+    gateway = balanced(service("app", backend) + h2c_service(h2c, "mirror"), rules=mirrored(""))
+    (tmp_path / "body").write_bytes(b"y" * 30000)
+    assert ask(gateway, "/copied", "--data-binary", f"@{tmp_path}/body").status == 200
+    eventually(lambda: sum(h2c.bodies.values()) == 30000, "the body is mirrored")
+    names = {name for name, _ in h2c.asked("/copied")[0].headers}
+    assert not [name for name in names if name.startswith(("pingate-", "client-cert"))]
+    eventually(lambda: counted(gateway, "pingate_mirrored_requests_total", result="answered") == 1, "counted")
+
+
+def test_an_http2_endpoint_that_is_gone_is_passed_over(balanced, h2c):
+    others = [H2Backend() for _ in range(2)]
+    text = h2c_service(h2c)
+    for number, other in enumerate(others):
+        text += gw.backend(other.port).split("---\n")[2].replace("app-1", f"app-{number + 2}").join(("---\n", ""))
+    gateway = balanced(text, *EJECTS)
+    h2c.kill()
+    assert burst(gateway.port, 100) == [200] * 100
+    assert counted(gateway, "pingate_upstream_ejections_total") >= 1
+    assert all(len(other.asked()) > 10 for other in others)
+    for other in others:
+        other.kill()
+    h2c.revive()
 
 
 # What is wrong with a backend, and what the client gets. Never a hang, never a reset.
