@@ -1,5 +1,60 @@
 #include "proxy/exchange_state.h"
 
+/* ---- as gRPC tells it ---- */
+
+static bool is_grpc(const struct request_head *head)
+{
+        const struct slice type = SLICE("application/grpc");
+        struct slice said = head ? header_value(&head->headers, SLICE("content-type")) : SLICE_NONE;
+        char next = said.len > type.len ? said.data[type.len] : ';';
+        return slice_equal_nocase(slice_sub(said, 0, type.len), type) &&
+               (next == ';' || next == '+' || next == ' ');
+}
+
+/* The statuses of gRPC (doc/statuscodes.md) that fit. A 421 stays what it is: it tells the client's
+ * HTTP to ask on another connection. */
+static int grpc_status_of(int status)
+{
+        switch (status) {
+        case 403:
+                return 7; /* PERMISSION_DENIED */
+        case 404:
+                return 12; /* UNIMPLEMENTED */
+        case 408:
+        case 504:
+                return 4; /* DEADLINE_EXCEEDED */
+        case 413:
+        case 431:
+                return 8; /* RESOURCE_EXHAUSTED */
+        case 500:
+        case 502:
+        case 503:
+                return 14; /* UNAVAILABLE */
+        default:
+                return 13; /* INTERNAL */
+        }
+}
+
+/* Trailers-Only: a head that ends the response. */
+static void grpc_answer_write(struct exchange *exchange, int status)
+{
+        struct arena *arena = exchange->start.arena;
+        struct response_head *response = &exchange->response;
+        *response = (struct response_head){
+                .status = 200, .framing = FRAMING_LENGTH, .keep_alive = true, .http_minor = 1};
+        exchange->answer = SLICE_NONE;
+        header_list_init(&response->headers, arena);
+        header_append(&response->headers, SLICE("content-type"), SLICE("application/grpc"));
+        header_append(&response->headers, SLICE("grpc-status"),
+                      arena_decimal(arena, (uint64_t)grpc_status_of(status)));
+        header_append(&response->headers, SLICE("grpc-message"),
+                      arena_printf(arena, "%d %s, request %.*s", status, status_phrase(status),
+                                   SLICE_ARG(exchange->record.request_id)));
+        exchange_answer_filter(exchange, &response->headers);
+}
+
+/* ---- as HTTP does ---- */
+
 /* Status and request id and nothing else: what is wrong inside is for the log. What went well needs
  * no words. */
 static void answer_write(struct exchange *exchange, int status)
@@ -42,7 +97,10 @@ void exchange_fail(struct exchange *exchange, int status, const char *fault)
         } else {
                 exchange->state = EXCHANGE_ANSWERING;
                 exchange->record.status = (uint16_t)status;
-                answer_write(exchange, status);
+                if (fault && status != 421 && is_grpc(exchange->start.head))
+                        grpc_answer_write(exchange, status);
+                else
+                        answer_write(exchange, status);
         }
         exchange_turn_later(exchange);
 }

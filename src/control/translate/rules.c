@@ -1,40 +1,33 @@
 /* HTTPRoute rules to the router's form. What the router can't do makes its rule refuse (500): a
  * rule that is passed over would hand its requests to a wider one. */
+#include "control/translate/matches.h"
+
 #include <string.h>
 
-#include "control/translate/filters.h"
 #include "route/pattern.h"
 #include "route/rewrite.h"
 
 /* --- matches --- */
 
-/* One match, and what is wrong with it. */
-struct match_work {
-        struct work *w;
-        struct slice fault; /* empty: nothing */
-};
-
-static void fault_tell(struct match_work *m, struct slice fault)
+void match_fault_tell(struct match_work *m, struct slice fault)
 {
         if (m->fault.len == 0)
                 m->fault = fault;
 }
 
-/* NULL: it is none, and its rule refuses. */
-static const struct pattern *pattern_compile(struct match_work *m, const char *what,
-                                             struct slice text)
+const struct pattern *match_pattern_compile(struct match_work *m, const char *what,
+                                            struct slice text)
 {
         const struct pattern *pattern = NULL;
         struct error err;
         if (!pattern_build(text, m->w->frozen, &pattern, &err))
-                fault_tell(m, tell(m->w, "%s is no regular expression: %s", what, err.text));
+                match_fault_tell(m, tell(m->w, "%s is no regular expression: %s", what, err.text));
         return pattern;
 }
 
-/* A condition that can't be tested is left out and its rule refuses: more is refused, not less. */
-static size_t values_compile(struct match_work *m, const char *what,
-                             const struct value_match *matches, size_t count,
-                             const struct name_value **out)
+size_t match_values_compile(struct match_work *m, const char *what,
+                            const struct value_match *matches, size_t count,
+                            const struct name_value **out)
 {
         struct name_value *values = ARENA_ARRAY(m->w->frozen, struct name_value, count);
         bool lower = strcmp(what, "headers") == 0;
@@ -49,10 +42,10 @@ static size_t values_compile(struct match_work *m, const char *what,
                 for (size_t j = 0; j < kept; j++)
                         repeated |= slice_equal(values[j].name, value.name);
                 if (slice_is(api->type, "RegularExpression"))
-                        value.pattern = pattern_compile(m, what, api->value);
+                        value.pattern = match_pattern_compile(m, what, api->value);
                 else if (!exact)
-                        fault_tell(m, tell(m->w, "%s: type %.*s is not supported", what,
-                                           SLICE_ARG(api->type)));
+                        match_fault_tell(m, tell(m->w, "%s: type %.*s is not supported", what,
+                                                 SLICE_ARG(api->type)));
                 if (!repeated && (exact || value.pattern))
                         values[kept++] = value;
         }
@@ -86,9 +79,10 @@ static void path_compile(struct match_work *m, const struct path_match *api,
         match->path_kind = PATH_MATCH_PATTERN;
         match->path = freeze(m->w, api->value);
         if (slice_is(api->type, "RegularExpression"))
-                match->pattern = pattern_compile(m, "path", api->value);
+                match->pattern = match_pattern_compile(m, "path", api->value);
         else
-                fault_tell(m, tell(m->w, "path: type %.*s is not supported", SLICE_ARG(api->type)));
+                match_fault_tell(
+                        m, tell(m->w, "path: type %.*s is not supported", SLICE_ARG(api->type)));
 }
 
 static struct route_match match_compile(struct match_work *m, const struct http_match *api)
@@ -96,10 +90,10 @@ static struct route_match match_compile(struct match_work *m, const struct http_
         struct route_match match = {.path_kind = PATH_MATCH_PREFIX, .path = SLICE("/")};
         path_compile(m, api->path, &match);
         match.method = freeze(m->w, api->method);
-        match.header_count = values_compile(m, "headers", api->headers.items, api->headers.count,
-                                            &match.headers);
-        match.query_count = values_compile(m, "queryParams", api->queries.items, api->queries.count,
-                                           &match.queries);
+        match.header_count = match_values_compile(m, "headers", api->headers.items,
+                                                  api->headers.count, &match.headers);
+        match.query_count = match_values_compile(m, "queryParams", api->queries.items,
+                                                 api->queries.count, &match.queries);
         return match;
 }
 
@@ -142,15 +136,14 @@ static void backend_filters_compile(struct work *w, const struct rule_place *pla
         backend->filters = filters;
 }
 
-static void backends_compile(struct work *w, const struct rule_place *place,
-                             const struct http_rule *api)
+void rule_backends_compile(struct work *w, const struct rule_place *place,
+                           const struct backend_ref *refs, size_t count)
 {
         struct route_rule *rule = place->rule;
         struct route_work *route = place->route;
-        struct route_backend *backends =
-                ARENA_ARRAY(w->frozen, struct route_backend, api->backends.count);
-        for (size_t i = 0; i < api->backends.count; i++) {
-                const struct backend_ref *ref = &api->backends.items[i];
+        struct route_backend *backends = ARENA_ARRAY(w->frozen, struct route_backend, count);
+        for (size_t i = 0; i < count; i++) {
+                const struct backend_ref *ref = &refs[i];
                 const char *reason = NULL;
                 struct slice message = SLICE_NONE;
                 backends[i].backend = backend_resolve(w, route->api, ref, &reason, &message);
@@ -164,7 +157,7 @@ static void backends_compile(struct work *w, const struct rule_place *place,
                 backend_filters_compile(w, place, ref, i, &backends[i]);
         }
         rule->backends = backends;
-        rule->backend_count = api->backends.count;
+        rule->backend_count = count;
 }
 
 void http_rules_compile(struct work *w, struct route_work *route)
@@ -189,7 +182,7 @@ void http_rules_compile(struct work *w, struct route_work *route)
                 matches_compile(w, &place, from);
                 filters_compile(w, &place, &from->filters, &rule->filters);
                 rest_compile(w, &place, from);
-                backends_compile(w, &place, from);
+                rule_backends_compile(w, &place, from->backends.items, from->backends.count);
                 resilience_compile(w, from, rule);
                 refusing += rule->filters.refuses;
         }
