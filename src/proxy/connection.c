@@ -88,6 +88,8 @@ void connection_ready(struct connection *connection)
 static void forget(struct connection *connection)
 {
         struct worker *worker = connection->worker;
+        must(!deadline_is_set(&connection->deadline) && !deadline_is_set(&connection->stall));
+        must(!connection->is_ready);
         close(connection->fd);
         if (worker->sweep == connection)
                 worker->sweep = connection->next;
@@ -124,11 +126,6 @@ void connection_end(struct connection *connection, const char *why)
                 return;
         if (!connection->why)
                 connection->why = why;
-        deadline_clear(&connection->deadline);
-        deadline_clear(&connection->stall);
-        connection_forget_end(connection);
-        if (connection->is_ready)
-                ready_list_remove(connection);
         client_h1_free(connection->h1);
         client_h2_free(connection->h2);
         connection->h1 = NULL;
@@ -139,6 +136,12 @@ void connection_end(struct connection *connection, const char *why)
         }
         tunnel_free(connection->tunnel);
         connection->tunnel = NULL;
+        /* Behind everything that could have set or queued it again on its way out. */
+        deadline_clear(&connection->deadline);
+        deadline_clear(&connection->stall);
+        connection_forget_end(connection);
+        if (connection->is_ready)
+                ready_list_remove(connection);
         connection_move(connection, CONNECTION_CLOSED);
         SSL_free(connection->ssl);
         connection->ssl = NULL;

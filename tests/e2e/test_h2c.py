@@ -78,3 +78,12 @@ def test_a_pri_behind_a_request_is_no_preface(gateway):
         s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + PREFACE + SETTINGS + GET)
         data = read_all(s)
         assert data.count(b"HTTP/1.1 ") == 2 and b" 505 " in data or b" 400 " in data
+
+
+def test_a_client_that_leaves_with_streams_open_leaves_nothing_behind(gateway):
+    """Its end closes its streams, and the last of them must not ask for anything on a connection that goes."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", gateway.port)) as s:
+            s.sendall(PREFACE + SETTINGS + GET.replace(b"\x01\x05", b"\x01\x04"))  # no END_STREAM
+            s.recv(9)
+    assert ask(gateway).status == 200
