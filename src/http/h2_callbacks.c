@@ -26,8 +26,10 @@ static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, 
                 return is_ack(hd) ? 0 : h2_budget_spend(session, H2_BUDGET_SETTINGS);
         case NGHTTP2_PING:
                 return is_ack(hd) ? 0 : h2_budget_spend(session, H2_BUDGET_PINGS);
-        case NGHTTP2_PRIORITY:
-                return h2_budget_spend(session, H2_BUDGET_PRIORITIES);
+        case NGHTTP2_PRIORITY: /* told to ignore them, nghttp2 does not look at their stream either
+                                */
+                return hd->stream_id == 0 ? NGHTTP2_ERR_CALLBACK_FAILURE
+                                          : h2_budget_spend(session, H2_BUDGET_PRIORITIES);
         default: /* no answer and no memory comes of the rest; frames of extensions are skipped
                   * before this is called */
                 return 0;
