@@ -221,6 +221,20 @@ def test_who_is_not_pinned_reaches_no_backend(people, start, server):
     assert record["pingate.client.certificate_sha256"] == people.pinned.certificate_hash
 
 
+def test_a_policy_that_is_gone_opens_nothing_where_pins_are_required(people, start, server):
+    backend, port = server(), free_port()
+    text = pinned_port(people, backend, port).replace("annotations: {}", 'annotations: {pingate.dev/require-pinning: "true"}', 1)
+    gateway = start({"edge.yaml": text})
+    with connect(port, people.server_ca, people.pinned, alpn=None) as client:
+        assert receive(client, 6) == b"hello\n"
+    head, mark, _ = text.partition("---\napiVersion: pingate.dev/v1alpha1")
+    assert mark
+    gateway.swap("edge.yaml", head)
+    for identity in (people.pinned, people.unpinned, None):
+        assert handshake(port, people.server_ca, identity, alpn=None) == 49
+    assert len(backend.connections) == 1
+
+
 @pytest.mark.parametrize("action", ["Close", "Drain"])
 def test_a_removed_pin_cuts_a_tunnel(people, start, server, action):
     backend, port = server(), free_port()

@@ -278,15 +278,17 @@ static void close_unvalidated(struct work *w, const struct client_work *client)
         }
 }
 
-/* spec.tls.frontend is for HTTPS. Where only TLS listeners stand, it holds once a policy demands
- * pins there. */
-static bool client_is_asked(const struct gateway_work *gateway, const struct client_work *client)
+/* spec.tls.frontend is for HTTPS. Where only TLS listeners stand, it holds once pins are demanded
+ * there: by a policy, or of the whole Gateway, where a policy that is deleted must not open them.
+ */
+static bool client_is_asked(const struct work *w, const struct gateway_work *gateway,
+                            const struct client_work *client)
 {
         for (size_t i = 0; i < client->listener_count; i++) {
                 const struct listener_work *listener = client->listeners[i];
                 if (listener->client == client &&
                     (listener->kind == LISTENER_HTTPS || listener->policy || set_policy(listener) ||
-                     gateway->policy))
+                     gateway->policy || pins_are_required(w, gateway)))
                         return true;
         }
         return false;
@@ -294,7 +296,7 @@ static bool client_is_asked(const struct gateway_work *gateway, const struct cli
 
 static void client_build(struct work *w, struct gateway_work *gateway, struct client_work *client)
 {
-        if (client_is_asked(gateway, client))
+        if (client_is_asked(w, gateway, client))
                 client->validation = gateway_validation(gateway->api, client->port);
         if (!client->validation)
                 close_unvalidated(w, client);
