@@ -8,6 +8,10 @@ struct filter_work {
         struct slice fault; /* empty: nothing */
 };
 
+struct filter_lists {
+        struct header_filter *request, *response;
+};
+
 static void fault_tell(struct filter_work *f, struct slice fault)
 {
         if (f->fault.len == 0)
@@ -184,34 +188,63 @@ struct slice freeze_lower(struct work *w, struct slice text)
         return slice_from(copy, text.len);
 }
 
+/* GRPCRouteFilter is a part of HTTPRouteFilter, decoded alike. */
+static bool is_for_http_alone(const struct http_filter *filter)
+{
+        return filter->redirect || filter->rewrite || filter->cors;
+}
+
+/* The CRD's rule again: the data plane relies on it, whoever read the object. */
+static bool lacks_prefix(const struct route_rule *rule, const struct route_filters *filters)
+{
+        bool replaces =
+                (filters->redirect && filters->redirect->path.change == PATH_REPLACE_PREFIX) ||
+                (filters->rewrite && filters->rewrite->path.change == PATH_REPLACE_PREFIX);
+        return replaces &&
+               (rule->match_count != 1 || rule->matches[0].path_kind != PATH_MATCH_PREFIX);
+}
+
+static void filter_compile(struct filter_work *f, const struct http_filter *filter, bool http,
+                           struct filter_lists *lists, struct route_filters *out)
+{
+        if (!http && is_for_http_alone(filter))
+                fault_tell(f, tell(f->w, "type %.*s is for HTTPRoutes", SLICE_ARG(filter->type)));
+        else if (filter->request)
+                lists->request[out->request_count++] = modifier_compile(f, filter->request);
+        else if (filter->response)
+                lists->response[out->response_count++] = modifier_compile(f, filter->response);
+        else if (filter->redirect)
+                out->redirect = redirect_compile(f, filter->redirect);
+        else if (filter->rewrite)
+                out->rewrite = rewrite_compile(f, filter->rewrite);
+        else if (filter->cors)
+                out->cors = cors_compile(f, filter->cors);
+        else if (!filter->mirror)
+                fault_tell(f, tell(f->w, "type %.*s is not supported", SLICE_ARG(filter->type)));
+}
+
 void filters_compile(struct work *w, const struct rule_place *place,
                      const struct http_filters *filters, struct route_filters *out)
 {
-        struct header_filter *request =
-                ARENA_ARRAY(w->frozen, struct header_filter, filters->count);
-        struct header_filter *response =
-                ARENA_ARRAY(w->frozen, struct header_filter, filters->count);
+        bool http = place->route->api->object.kind == KIND_HTTP_ROUTE;
+        struct filter_lists lists = {
+                .request = ARENA_ARRAY(w->frozen, struct header_filter, filters->count),
+                .response = ARENA_ARRAY(w->frozen, struct header_filter, filters->count)};
         for (size_t i = 0; i < filters->count; i++) {
-                const struct http_filter *filter = &filters->items[i];
                 struct filter_work f = {w, SLICE_NONE};
-                if (filter->request)
-                        request[out->request_count++] = modifier_compile(&f, filter->request);
-                else if (filter->response)
-                        response[out->response_count++] = modifier_compile(&f, filter->response);
-                else if (filter->redirect)
-                        out->redirect = redirect_compile(&f, filter->redirect);
-                else if (filter->rewrite)
-                        out->rewrite = rewrite_compile(&f, filter->rewrite);
-                else if (filter->cors)
-                        out->cors = cors_compile(&f, filter->cors);
-                else if (!filter->mirror)
-                        fault_tell(&f,
-                                   tell(w, "type %.*s is not supported", SLICE_ARG(filter->type)));
+                filter_compile(&f, &filters->items[i], http, &lists, out);
                 if (f.fault.len > 0)
                         rule_unsupported(w, place,
                                          tell(w, "filters[%zu]: %.*s", i, SLICE_ARG(f.fault)));
         }
-        out->request = request;
-        out->response = response;
+        out->request = lists.request;
+        out->response = lists.response;
+        if (lacks_prefix(place->rule, out)) {
+                out->redirect = NULL;
+                out->rewrite = NULL;
+                rule_unsupported(w, place,
+                                 SLICE("filters: replacePrefixMatch wants one match, of "
+                                       "type PathPrefix"));
+        }
         mirrors_compile(w, place, filters, out);
 }

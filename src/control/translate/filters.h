@@ -13,7 +13,8 @@ struct rule_place {
 
 /* The rule asks for what can't be done: its requests get 500, and the route's status says what. */
 void rule_unsupported(struct work *w, const struct rule_place *place, struct slice what);
-/* `out` is zero, of the rule or of one of its backends; it is complete in any case. */
+/* `out` is zero, of the rule or of one of its backends; it is complete in any case. The rule's
+ * matches are compiled before. */
 void filters_compile(struct work *w, const struct rule_place *place,
                      const struct http_filters *filters, struct route_filters *out);
 /* resilience.c: the part of filters_compile that makes mirrors. */
