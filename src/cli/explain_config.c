@@ -12,6 +12,7 @@
 #include "http/h1.h"
 #include "proxy/exchange_gate.h"
 #include "proxy/handshake/handshake.h"
+#include "proxy/stream_gate.h"
 
 enum {
         REQUEST_BYTES_MAX = 64 * 1024
@@ -224,12 +225,38 @@ static bool request_passes(struct walk *walk)
                (filters_answered(walk, &request) || backends_pass(walk, &request));
 }
 
+/* A request has no say where bytes are not read. */
+static bool stream_passes(struct walk *walk)
+{
+        struct explain_story *story = &walk->story;
+        return explain_stream_walk(walk->snapshot, story->listener, story->server_name,
+                                   &walk->arena, &story->stream);
+}
+
+/* Before any TLS; false: it ends here, or is none. */
+static bool goes_through(struct explain_story *story)
+{
+        bool through = false;
+        if (story->port->protocol == PORT_TCP)
+                story->listener = story->port->listeners;
+        else if (story->port->passes_through)
+                story->listener = explain_stream_peek(story->port, story->server_name, &through);
+        else
+                return false;
+        story->through = through || !story->listener || story->port->protocol == PORT_TCP;
+        return story->through;
+}
+
 static bool all_pass(struct walk *walk, const struct chain *chain)
 {
         struct explain_story *story = &walk->story;
+        if (goes_through(story))
+                return stream_passes(walk);
         if (story->port->protocol == PORT_TLS &&
             !(hello_passes(story) && client_passes(walk, chain)))
                 return false;
+        if (story->listener && listener_is_of_streams(story->listener))
+                return stream_passes(walk);
         return !walk->place->request || request_passes(walk);
 }
 

@@ -16,9 +16,19 @@ static const char *mode_name(const struct port *port)
         return port->client->mode == ALLOW_VALID_ONLY ? "AllowValidOnly" : "AllowInsecureFallback";
 }
 
-static const char *protocol_name(const struct port *port)
+/* Of the listener, where one is known: ports of TLS may have HTTPS and streams. */
+static const char *protocol_name(const struct explain_story *story)
 {
-        return port->protocol == PORT_TLS ? "HTTPS" : "HTTP";
+        static const char *const names[] = {
+                [LISTENER_HTTP] = "HTTP",
+                [LISTENER_HTTPS] = "HTTPS",
+                [LISTENER_TLS_TERMINATE] = "TLS",
+                [LISTENER_TLS_PASSTHROUGH] = "TLS that goes through",
+                [LISTENER_TCP] = "TCP",
+        };
+        if (story->listener)
+                return names[story->listener->kind];
+        return story->port->protocol == PORT_TLS ? "HTTPS" : "HTTP";
 }
 
 /* ---- for people ---- */
@@ -129,16 +139,21 @@ static void print_request(const struct explain_story *story, FILE *out)
 void explain_story_print_text(const struct explain_story *story, FILE *out)
 {
         const struct port *port = story->port;
-        bool https = port->protocol == PORT_TLS;
+        bool https = port->protocol == PORT_TLS && !story->through;
         fprintf(out, "at %.*s, Gateway %.*s, %s, %s\n", SLICE_ARG(port->text),
-                SLICE_ARG(port->gateway), protocol_name(port),
-                mode_name(port) ? mode_name(port) : "asks for no certificate");
+                SLICE_ARG(port->gateway), protocol_name(story),
+                mode_name(port) && !story->through ? mode_name(port) : "asks for no certificate");
+        if (story->through && story->listener)
+                fprintf(out, "  yes  listener %.*s: nobody is judged here\n",
+                        SLICE_ARG(story->listener->name));
         if (https)
                 print_hello(story, out);
         if (story->judged)
                 print_client(&story->verdict, out);
         else if (https && story->hello == REASON_ACCEPTED)
                 fprintf(out, "  yes  client: this port does not ask for certificates\n");
+        if (story->stream.reached)
+                explain_stream_print(&story->stream, out);
         if (story->asked)
                 print_request(story, out);
 }
@@ -243,11 +258,18 @@ bool explain_story_print_json(const struct explain_story *story, FILE *out)
         json_field_bool(&w, "passes", story->passes);
         json_field_string(&w, "gateway", port->gateway);
         json_field_string(&w, "address", port->text);
-        json_field_text(&w, "protocol", protocol_name(port));
-        if (mode_name(port))
+        json_field_text(&w, "protocol", protocol_name(story));
+        if (mode_name(port) && !story->through)
                 json_field_text(&w, "mode", mode_name(port));
-        if (port->protocol == PORT_TLS)
+        if (story->through) {
+                field_if(&w, "serverName", story->server_name);
+                if (story->listener)
+                        json_field_string(&w, "listener", story->listener->name);
+        } else if (port->protocol == PORT_TLS) {
                 write_handshake(&w, story);
+        }
+        if (story->stream.reached)
+                explain_stream_write(&story->stream, &w);
         if (story->asked)
                 write_request(&w, story);
         json_end_object(&w);

@@ -7,6 +7,7 @@
 
 #include "cli/explain.h"
 #include "cli/explain_filters.h"
+#include "cli/explain_stream.h"
 #include "snapshot/snapshot.h"
 
 /* One backend that the rule can pick; a request would meet just one of them. */
@@ -27,6 +28,9 @@ struct explain_story {
         const struct listener *listener; /* that the server name selects */
         bool judged;                     /* false: the port does not ask for certificates */
         struct verdict verdict;
+
+        bool through;                 /* nothing of its TLS is seen here, nor judged */
+        struct explain_stream stream; /* of a listener whose bytes go on as they are */
 
         bool asked;       /* the request was reached */
         int status;       /* that the gateway answers it with; 0: it goes to a backend */

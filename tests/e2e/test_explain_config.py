@@ -7,6 +7,9 @@ import pytest
 from support import gateway as gw
 from support.client import curl, handshake
 from support.net import free_port
+from support.policy import pin, policy, target
+from support.streams import edge as edge_of
+from support.streams import stream_route, tcp_listener, tls_listener
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +175,38 @@ def test_what_cannot_be_read_is_2(edge, options, says):
 def test_a_port_or_gateway_that_is_not_there_is_2(edge, people):
     assert explain(edge, 1, people.pinned).returncode == 2
     assert explain(edge, "pins", people.pinned, gateway="edge/nobody").returncode == 2
+
+
+def test_a_stream_is_followed_to_its_backends(people, tmp_path):
+    """TLS that goes through, TLS that ends here, TCP, and a name that is nobody's."""
+    listeners = [tls_listener("pass", 443, "*.pass.example.com", "Passthrough"),
+                 tls_listener("end", 443, "db.example.com"), tcp_listener("tcp", 5432)]
+    config = tmp_path / "edge.yaml"
+    config.write_text(edge_of(
+        people, listeners, gw.backend(9001),
+        stream_route("TLSRoute", "pass", ["app", "gone"], section="pass"),
+        stream_route("TLSRoute", "end", ["app"], section="end",
+                     annotations={"pingate.dev/send-proxy-protocol": "v2"}),
+        policy("robots", [target(section="end")], [pin(spki=people.pinned.spki_hash, name="robot")]),
+        default=gw.validation()))
+
+    def explain(port, sni=None, cert=None):
+        command = [gw.BINARY, "explain", "-c", str(config), "--gateway", "edge/edge", "--port", str(port), "-o", "json"]
+        command += ["--sni", sni] if sni else []
+        command += ["--cert", str(cert.cert_file)] if cert else []
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return result.returncode, json.loads(result.stdout)
+
+    code, story = explain(443, "a.pass.example.com", people.unpinned)
+    assert code == 0 and story["listener"] == "pass" and "reason" not in story and "mode" not in story
+    assert story["stream"]["route"] == "edge/pass"
+    assert [(b.get("fault"), b["weight"]) for b in story["stream"]["backends"]] == [(None, 1), ("backend_invalid", 1)]
+    code, story = explain(443, "db.example.com", people.pinned)
+    assert code == 0 and story["protocol"] == "TLS" and story["reason"] == "accepted"
+    assert story["stream"]["proxyHeader"] and story["stream"]["backends"][0]["name"] == "edge/app:80"
+    code, story = explain(443, "db.example.com", people.unpinned)
+    assert code == 1 and story["reason"] == "not_pinned" and "stream" not in story
+    code, story = explain(443, "else.example.com")
+    assert code == 1 and story["stream"] == {"fault": "unknown_sni", "backends": []}
+    code, story = explain(5432)
+    assert code == 1 and story["protocol"] == "TCP" and story["stream"]["fault"] == "no_route"
