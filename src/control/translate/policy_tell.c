@@ -116,7 +116,7 @@ static void warn(struct work *w, struct condition_list *conditions, const char *
         condition_set(conditions, CONDITION_WARNING, true, reason, message);
 }
 
-/* A whole Gateway is told where its pins can't hold. */
+/* A whole Gateway or ListenerSet is told where its pins can't hold. */
 static void unjudged_warn(struct work *w, const struct policy_target *target,
                           struct condition_list *conditions)
 {
@@ -125,7 +125,7 @@ static void unjudged_warn(struct work *w, const struct policy_target *target,
                 return;
         for (size_t i = 0; i < target->gateway->listener_count; i++) {
                 const struct listener_work *listener = &target->gateway->listeners[i];
-                if (!listener_is_served(listener))
+                if (!listener_is_served(listener) || (target->set && listener->set != target->set))
                         continue;
                 if (listener->kind == LISTENER_TLS_PASSTHROUGH)
                         warn(w, conditions, "NotJudgedHere",
