@@ -29,6 +29,9 @@ static bool accepted_tell(struct work *w, struct listener_work *listener)
                 reason = programmed = listener->conflict;
                 message = listener->conflict_message;
                 condition_set(conditions, "Conflicted", true, reason, message);
+        } else if (listener->crowded_out) {
+                reason = "TooManyListeners";
+                message = SLICE("the Gateways' ListenerSets ask for more ports than are bound");
         } else if (listener->client && listener->client->refusal) {
                 reason = listener->client->refusal;
                 message = listener->client->refusal_message;

@@ -7,7 +7,10 @@
 #include "http/identity_headers.h"
 
 enum {
-        PORTS_MAX = 4096 /* (address, port) pairs: each is a socket a worker */
+        PORTS_MAX = 4096, /* (address, port) pairs: each is a socket a worker */
+        /* Beyond so many, ports that only ListenerSets ask for are not bound: whoever may write one
+         * must not bring about that the limit above stops every other edit. */
+        SET_PORTS_MAX = PORTS_MAX / 2
 };
 
 struct bind_address {
@@ -224,6 +227,31 @@ static void addresses_tell(struct work *w, struct gateway_work *gateway,
         gateway->status->addresses.items = told;
 }
 
+struct bind_addresses {
+        struct bind_address *items;
+        size_t count;
+};
+
+/* The listeners of one port. A Gateway's own stand in front. */
+static void group_bind(struct work *w, struct listener_work *const *group, size_t count,
+                       const struct bind_addresses *addresses)
+{
+        struct gateway_work *gateway = group[0]->gateway;
+        struct port port = {.number = (uint16_t)group[0]->api->port, .gateway = gateway->name};
+        bool crowded_out = group[0]->set && w->ports.count + addresses->count > SET_PORTS_MAX;
+        size_t bound = 0;
+        for (size_t i = 0; i < count; i++)
+                group[i]->crowded_out = crowded_out;
+        if (crowded_out)
+                return;
+        proxies_read(w, gateway, group, count, &port);
+        listeners_build(w, group, count, &port);
+        for (size_t a = 0; port.listener_count && a < addresses->count; a++)
+                bound += port_bind(w, gateway, &port, &addresses->items[a]);
+        for (size_t i = 0; bound == 0 && i < count; i++)
+                group[i]->unbound = gateway->address_message;
+}
+
 static void gateway_bind(struct work *w, struct gateway_work *gateway)
 {
         struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
@@ -237,17 +265,9 @@ static void gateway_bind(struct work *w, struct gateway_work *gateway)
                 return;
         }
         for (size_t start = 0, end; start < gateway->listener_count; start = end) {
-                struct listener_work *const *group = gateway->by_port + start;
-                struct port port = {.number = (uint16_t)group[0]->api->port,
-                                    .gateway = gateway->name};
                 end = port_group_end(gateway, start);
-                proxies_read(w, gateway, group, end - start, &port);
-                listeners_build(w, group, end - start, &port);
-                size_t bound = 0;
-                for (size_t a = 0; port.listener_count && a < count; a++)
-                        bound += port_bind(w, gateway, &port, &addresses[a]);
-                for (size_t i = start; bound == 0 && i < end; i++)
-                        gateway->by_port[i]->unbound = gateway->address_message;
+                group_bind(w, gateway->by_port + start, end - start,
+                           &(struct bind_addresses){addresses, count});
         }
         addresses_tell(w, gateway, addresses, count);
 }

@@ -45,7 +45,7 @@ static const char grant_yaml[] =
         "to: [{group: '', kind: ConfigMap}]}\n";
 
 struct text {
-        char bytes[32768];
+        char bytes[65536];
         size_t len;
 };
 
@@ -197,6 +197,68 @@ static void the_snapshot_outlives_its_translation_and_its_objects(void **state)
         snapshot_reap();
 }
 
+/* Of `count` listeners, each on a port of its own from `first` on. */
+static void add_set(struct text *text, const char *name, unsigned first, unsigned count)
+{
+        char line[256];
+        snprintf(line, sizeof(line),
+                 "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\n"
+                 "metadata: {name: %s, namespace: edge}\n"
+                 "spec:\n  parentRef: {name: edge}\n  listeners:\n",
+                 name);
+        add(text, line);
+        for (unsigned i = 0; i < count; i++) {
+                snprintf(line, sizeof(line), "  - {name: p%u, port: %u, protocol: HTTP}\n", i,
+                         first + i);
+                add(text, line);
+        }
+}
+
+static size_t crowded_out_count(const struct translation *translation)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < translation->statuses.count; i++) {
+                const struct object_status *status = &translation->statuses.items[i];
+                for (size_t l = 0; l < status->listeners.count; l++)
+                        for (size_t c = 0; c < status->listeners.items[l].conditions.count; c++)
+                                count += strcmp(status->listeners.items[l]
+                                                        .conditions.items[c]
+                                                        .reason,
+                                                "TooManyListeners") == 0;
+        }
+        return count;
+}
+
+/* Whoever may write a ListenerSet must not be able to keep everybody's next edit from being taken:
+ * 16 addresses, so that 128 ports are all that ListenerSets may have. */
+static void listener_sets_can_not_use_up_the_ports(void **state)
+{
+        (void)state;
+        struct text text = {.len = 0};
+        char line[128];
+        add(&text, "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                   "metadata: {name: edge, namespace: edge}\nspec:\n"
+                   "  gatewayClassName: pingate\n"
+                   "  allowedListeners: {namespaces: {from: Same}}\n"
+                   "  listeners: [{name: last, port: 65000, protocol: HTTP}]\n  addresses:\n");
+        for (unsigned i = 0; i < 16; i++) {
+                snprintf(line, sizeof(line), "  - {value: 192.0.2.%u}\n", i + 1);
+                add(&text, line);
+        }
+        add_set(&text, "a", 1000, 64);
+        add_set(&text, "b", 2000, 64);
+        add_set(&text, "c", 3000, 64);
+        add_set(&text, "d", 4000, 64);
+        add_set(&text, "e", 5000, 64);
+        struct translation *translation = translate_text(&text, NULL);
+        assert_int_equal(translation->snapshot->port_count, (128 + 1) * 16);
+        assert_int_equal(crowded_out_count(translation), 5 * 64 - 128);
+        assert_int_equal(translation->snapshot->ports[translation->snapshot->port_count - 1].number,
+                         65000); /* the Gateway's own is bound all the same */
+        translation_free(translation);
+        snapshot_reap();
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -204,6 +266,7 @@ int main(void)
                 cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
                 cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
+                cmocka_unit_test(listener_sets_can_not_use_up_the_ports),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
