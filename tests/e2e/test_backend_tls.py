@@ -55,7 +55,7 @@ class Site:
         self.http, self.https = free_port(), free_port()
         self.hostname, self.alt_names, self.options, self.cas = HOST, (), None, [world.ca]
         self.client_certificate, self.extra, self.created, self.crl = None, "", None, None
-        self.client = world.client
+        self.client, self.backend = world.client, gw.backend
         self.gateway = start({"edge.yaml": self.text(**changes)})
 
     def text(self, **changes):
@@ -65,7 +65,7 @@ class Site:
         return (gw.secret_tls("server", self.people.server) + gw.secret_tls("edge-client", self.client)
                 + gw.ca_config_map("backend-ca", *self.cas, crl=self.crl)
                 + gw.gateway(listeners, client_certificate=self.client_certificate)
-                + gw.backend(self.backend_port) + gw.route()
+                + self.backend(self.backend_port) + gw.route()
                 + gw.backend_tls(self.hostname, alt_names=self.alt_names, options=self.options, created=self.created)
                 + self.extra)
 
@@ -319,6 +319,26 @@ def test_a_client_certificate_is_changed_live(site, backend, world):
     assert s.get("/second").status == 200
     shown = {h["uri"]: h["client"] for h in nginx.hits()}
     assert shown["/first"] and shown["/second"] and shown["/first"] != shown["/second"]
+
+
+def test_http2_by_tls_is_held_to_the_same(site, backend, world):
+    nginx = backend(h2=True, client_ca=world.client_ca)
+    h2 = {"backend": lambda port: gw.backend(port).replace("port: 80,", "port: 80, appProtocol: kubernetes.io/h2c,")}
+    s = site(nginx.port, client_certificate="edge-client", **h2)
+    for i in range(3):
+        assert s.get(f"/h2-{i}").body == f"sni={HOST} verify=SUCCESS\n"
+    hits = [h for h in nginx.hits() if h["uri"].startswith("/h2-")]
+    assert {h["alpn"] for h in hits} == {"h2"} and len({h["connection"] for h in hits}) <= 2  # one a worker
+    s.change(cas=[world.new_ca])
+    assert s.get("/old-ca").status == 502
+    assert s.fault("/old-ca") == "backend_untrusted"
+    s.change(cas=[world.ca], options={"pingate.dev/spki-hashes": world.client.spki_hash})
+    assert s.get("/not-pinned").status == 502
+    assert s.fault("/not-pinned") == "backend_not_pinned"
+    s.change(options=None)
+    assert s.get("/again").status == 200
+    only_http1 = site(backend().port, **h2)
+    assert only_http1.get("/no-h2").status == 502
 
 
 def test_a_certificate_that_expires_ends_kept_connections(site, backend, world):

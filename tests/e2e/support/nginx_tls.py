@@ -25,7 +25,7 @@ http {{
     client_max_body_size 1g;
     keepalive_requests 100000;
     server {{
-        listen 127.0.0.1:{port} ssl;
+        listen 127.0.0.1:{port} ssl{http2};
         ssl_protocols {protocols};
         ssl_certificate {folder}/server.crt;
         ssl_certificate_key {folder}/server.key;
@@ -40,7 +40,7 @@ http {{
 
 
 class NginxTls:
-    def __init__(self, folder, identity, client_ca=None, protocols="TLSv1.2 TLSv1.3"):
+    def __init__(self, folder, identity, client_ca=None, protocols="TLSv1.2 TLSv1.3", h2=False):
         self.folder, self.port = folder, free_port()
         for sub in ("body", "proxy", "fastcgi", "uwsgi", "scgi", "www"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,8 @@ class NginxTls:
             clients = f"ssl_client_certificate {folder}/clients.crt; ssl_verify_client optional;"
         self.present(identity)
         (folder / "nginx.conf").write_text(
-            CONFIG.format(folder=folder, port=self.port, clients=clients, protocols=protocols))
+            CONFIG.format(folder=folder, port=self.port, clients=clients, protocols=protocols,
+                          http2=" http2" if h2 else ""))
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
         assert nginx, "nginx is not installed: ./dev setup"
         self.process = subprocess.Popen(
