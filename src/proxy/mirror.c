@@ -124,6 +124,8 @@ static bool head_came(struct mirror *mirror)
                         return false;
                 case CALL_HEAD_DONE:
                         mirror->answered = !mirror->response.informational;
+                        /* Connecting may have failed before, and does no more. */
+                        backend_call_tell(&mirror->call, true);
                 }
         }
         return true;
