@@ -18,7 +18,7 @@ struct h2_client_limits h2_client_limits_default(const struct http_limits *http)
                 .continuations = 8,
                 .queued_frames = 1000,
                 .informational = 16,
-                .peer_resets = 1000, /* a busy backend refuses streams by them */
+                .peer_resets = 200, /* beyond one a request */
                 .own_resets = 200,
                 .settings = 32,
                 .pings = 200,
@@ -222,6 +222,7 @@ bool h2_call_begin(struct h2_call *call, struct h2_client *client, const struct 
         call->id = request_submit(client, call, request);
         if (call->id < 0)
                 return false;
+        client->resets_free++;
         call_link(call, client);
         return true;
 }

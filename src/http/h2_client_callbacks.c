@@ -55,6 +55,12 @@ static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, 
                         return 0;
                 return spend(client, H2_BUDGET_EMPTY_DATA);
         case NGHTTP2_RST_STREAM:
+                /* Who answers before the request is whole may say so by one (RFC 9113, 8.1), and
+                 * who is busy refuses by one: both as often as we ask. */
+                if (client->resets_free > 0) {
+                        client->resets_free--;
+                        return 0;
+                }
                 return spend(client, H2_BUDGET_PEER_RESETS);
         case NGHTTP2_SETTINGS:
                 return ack ? 0 : spend(client, H2_BUDGET_SETTINGS);

@@ -13,6 +13,7 @@ struct h2_client {
         struct h2_budgets budgets;
         struct h2_call *calls;
         size_t call_count;
+        size_t resets_free; /* one for each request that was made */
         size_t block_bytes; /* of the field block that comes in, decoded */
         const char *over;   /* the budget that was overdrawn, or NULL */
         bool leaving;       /* we have said GOAWAY */

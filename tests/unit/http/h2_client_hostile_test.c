@@ -185,7 +185,7 @@ static void flood_ends_the_connection_with_enhance_your_calm(void **state)
                 for (uint32_t n = 0; n < 9; n++)
                         floods[i].put(&w.backend, n);
                 assert_true(say(&w));
-                for (uint32_t n = 9; n < 11; n++)
+                for (uint32_t n = 9; n < 12; n++) /* one reset is the request's own */
                         floods[i].put(&w.backend, n);
                 assert_false(say(&w));
                 assert_string_equal(h2_client_over_budget(w.client), floods[i].over);
@@ -193,6 +193,30 @@ static void flood_ends_the_connection_with_enhance_your_calm(void **state)
                 assert_int_equal(h2_client_room(w.client), 0);
                 world_done(&w);
         }
+}
+
+/* Who answers before the request is whole says so by a reset, at every request. */
+static void a_backend_may_reset_as_often_as_it_is_asked(void **state)
+{
+        (void)state;
+        struct world w;
+        world_init(&w);
+        w.limits.peer_resets = 1;
+        world_start(&w);
+        for (uint32_t i = 0; i < CALLS_MAX; i++) {
+                struct told *told = get(&w, i);
+                raw_headers(&w.backend, 2 * i + 1, NGHTTP2_FLAG_END_STREAM,
+                            SLICE(":status: 200\n"));
+                raw_frame(&w.backend, NGHTTP2_RST_STREAM, 0, 2 * i + 1, slice_from("\0\0\0\0", 4));
+                assert_true(say(&w));
+                assert_true(told->closed);
+                assert_int_equal(told->end, H2_CALL_WHOLE);
+        }
+        raw_frame(&w.backend, NGHTTP2_RST_STREAM, 0, 1, slice_from("\0\0\0\0", 4));
+        assert_true(say(&w));
+        raw_frame(&w.backend, NGHTTP2_RST_STREAM, 0, 1, slice_from("\0\0\0\0", 4));
+        assert_false(say(&w));
+        world_done(&w);
 }
 
 static void continuation_flood_ends_the_connection(void **state)
@@ -259,6 +283,7 @@ int main(void)
                 cmocka_unit_test(response_to_head_has_no_body),
                 cmocka_unit_test(heads_have_limits),
                 cmocka_unit_test(flood_ends_the_connection_with_enhance_your_calm),
+                cmocka_unit_test(a_backend_may_reset_as_often_as_it_is_asked),
                 cmocka_unit_test(continuation_flood_ends_the_connection),
                 cmocka_unit_test(header_bomb_ends_the_connection),
                 cmocka_unit_test(pushed_responses_end_the_connection),
