@@ -10,7 +10,8 @@ from support.client import connect, read_all
 from support.edge import Edge
 from support.net import Recorder, free_port
 from support.websocket import ASK
-from test_smuggling_h2 import PSEUDO, block
+from test_h2_attacks import H2
+from test_smuggling_h2 import PSEUDO, block, heads, is_refused, outcome
 
 H = "Host: app.example.com\r\n"
 UP = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -207,5 +208,47 @@ def test_frames_ahead_of_an_answer_that_does_not_switch_go_nowhere(people, start
     assert all(b"smuggled" not in data and data.count(b"\r\n\r\n") == 1 for data in came)
 
 
+# HTTP/2 on a plain port begins with its whole preface, and with nothing that is only like it
+LIKE_A_PREFACE = {name: PREFACES[name] for name in ("of-1.1", "of-3.0", "lower-case", "a-path", "a-host", "other-letters", "bare-lf",
+                                                    "an-empty-line-before", "settings-alone", "behind-a-request-half")}
+LIKE_A_PREFACE |= {f"changed-{n}": (PREFACE[:n] + bytes([PREFACE[n] ^ 0x20]) + PREFACE[n + 1:] + SETTINGS,)
+                   for n in range(len(PREFACE))}
+LIKE_A_PREFACE |= {"cut-and-a-request": (PREFACE[:18], SMUGGLED), "cut-to-the-line-and-a-request": (PREFACE[:16], SMUGGLED),
+                   "request-between": (PREFACE[:16] + SMUGGLED + PREFACE[16:],),
+                   "a-request-for-settings": (PREFACE + SMUGGLED,), "twice": (PREFACE + PREFACE + SETTINGS,),
+                   "frames-of-no-settings": (PREFACE + HeadersFrame(1, block(PSEUDO), flags=["END_HEADERS", "END_STREAM"]).serialize(),)}
+
+
+@pytest.mark.parametrize("name", LIKE_A_PREFACE)
+def test_what_is_only_like_a_preface_begins_no_http2(edge, people, name):
+    _, plain, relay = edge
+    relay.clear()
+    reply = plainly(plain, *LIKE_A_PREFACE[name])
+    assert b"HTTP/1.1 2" not in reply and relay.bytes() == b""
+
+
+class Clear(H2):
+    """HTTP/2 by prior knowledge."""
+
+    def __init__(self, port):
+        self.connection, self.data = socket.create_connection(("127.0.0.1", port), timeout=20), b""
+        self.connection.sendall(PREFACE + SETTINGS)
+
+
+@pytest.mark.parametrize("field", [("transfer-encoding", "chunked"), ("connection", "close"), ("upgrade", "websocket"),
+                                   ("x\r\ny", "v"), ("x", "a\r\nb"), ("host", "evil.example.com"), (":path", "/smuggled"),
+                                   ("content-length", "3")], ids=lambda f: f[0].encode("unicode_escape").decode())
+def test_in_the_clear_the_rules_of_http2_are_the_same(edge, people, field):
+    _, plain, relay = edge
+    relay.clear()
+    fields = [(":method", "GET"), (":scheme", "http"), (":path", "/refused"), (":authority", "app.example.com"), field]
+    h2 = Clear(plain)
+    h2.send(heads(1, fields, True))
+    assert is_refused(outcome(h2)) and relay.bytes() == b""
+    h2 = Clear(plain)
+    h2.send(heads(1, [*fields[:2], (":path", "/honest"), fields[3]], True))
+    assert outcome(h2) == 200 and relay.bytes().startswith(b"GET /honest HTTP/1.1\r\n")
+
+
 def test_there_are_enough_cases():
-    assert 2 * len(QUIET) + 2 * len(REFUSED) + 2 * len(PREFACES) + len(ANSWERS) >= 190
+    assert 2 * len(QUIET) + 2 * len(REFUSED) + 2 * len(PREFACES) + len(LIKE_A_PREFACE) + len(ANSWERS) >= 220
