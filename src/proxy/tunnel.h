@@ -26,8 +26,9 @@ void tunnel_switch(struct connection *connection, struct exchange *exchange,
 void tunnel_free(struct tunnel *tunnel);
 void tunnel_turn(struct tunnel *tunnel);
 /* Of a WebSocket: would its request still be let through by the worker's snapshot? False: not, and
- * *removal says how it goes, *reason why; ACCEPTED: its route is another one now. True for every
- * other tunnel: it is its connection that is judged. */
+ * *removal says how it goes, *reason why; ACCEPTED: its route is another one now. Of every other
+ * tunnel it is the connection that is judged, and here no more asked than whether its listener lets
+ * anybody in. */
 bool tunnel_judge(struct tunnel *tunnel, struct removal *removal, enum reason *reason);
 /* When that is to be asked again though nothing changes, in Unix seconds. */
 int64_t tunnel_valid_until(const struct tunnel *tunnel);

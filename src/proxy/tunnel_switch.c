@@ -59,8 +59,10 @@ bool tunnel_judge(struct tunnel *tunnel, struct removal *removal, enum reason *r
         const struct listener *listener = connection->listener;
         struct pin_decision decision = {.reason = REASON_ACCEPTED};
         struct route_found found = {0};
-        if (!tunnel->asked)
-                return true;
+        *removal = drained(worker);
+        *reason = REASON_ACCEPTED;
+        if (!tunnel->asked) /* of a listener of streams: where nobody may come in, nobody stays */
+                return listener->closed.len == 0;
         struct exchange_gate gate = exchange_gate_route(connection->port, connection->listener,
                                                         tunnel->asked, &listener, &found);
         if (gate.status == 0)

@@ -235,6 +235,19 @@ def test_a_policy_that_is_gone_opens_nothing_where_pins_are_required(people, sta
     assert len(backend.connections) == 1
 
 
+def test_who_came_before_a_policy_closed_the_listener_does_not_stay(people, start, server):
+    backend, port = server(), free_port()
+    text = edge(people, [tcp_listener("db", port)], gw.backend(backend.port),
+                stream_route("TCPRoute", "db", ["app"]))
+    gateway = start({"edge.yaml": text})
+    with plain(port) as client:
+        assert receive(client, 6) == b"hello\n"
+        gateway.swap("edge.yaml", text + policy("robots", [target(section="db")], [pin(spki=people.pinned.spki_hash)]))
+        assert ended(client) == b""
+    closed = eventually(lambda: gateway.audit("connection_closed"), "the end is in the audit log")[0]
+    assert closed["why"] == "route_changed"
+
+
 @pytest.mark.parametrize("action", ["Close", "Drain"])
 def test_a_removed_pin_cuts_a_tunnel(people, start, server, action):
     backend, port = server(), free_port()
