@@ -147,7 +147,7 @@ def test_what_is_refused_is_told_as_grpc_does(channel, path, code):
 def test_others_get_http_for_an_answer(edge):
     reply = curl(edge.plain, None, scheme="http", path="/shop.Cart/Unary", http="2-prior-knowledge")
     assert reply.status == 404  # no POST, no call
-    reply = curl(edge.plain, None, scheme="http", path="/dead.End/X", http="2-prior-knowledge", options=["-d", "x"])
+    reply = curl(edge.plain, None, scheme="http", path="/dead.End/X", http="2-prior-knowledge", options=["-X", "POST"])
     assert reply.status == 502 and "grpc-status" not in reply.headers
 
 
