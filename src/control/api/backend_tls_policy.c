@@ -109,7 +109,7 @@ static bool well_known_holds(struct slice text)
         size_t slash = slice_find(text, '/');
         if (slice_is(text, "System"))
                 return true;
-        return slash < text.len && rule_subdomain.holds(slice_sub(text, 0, slash)) &&
+        return slash < text.len && rule_dns_name.holds(slice_sub(text, 0, slash)) &&
                slash + 1 < text.len;
 }
 

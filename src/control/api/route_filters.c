@@ -59,7 +59,7 @@ static SHAPE(path_modifier_shape, struct http_path_modifier, path_modifier_field
 static const struct field redirect_fields[] = {
         {"scheme", FIELD_TEXT, offsetof(struct http_redirect, scheme), .min = 1, .max = 64},
         {"hostname", FIELD_TEXT, offsetof(struct http_redirect, hostname), .min = 1, .max = 253,
-         .rule = &rule_subdomain},
+         .rule = &rule_dns_name},
         {"path", FIELD_OBJECT, offsetof(struct http_redirect, path), .shape = &path_modifier_shape},
         {"port", FIELD_NUMBER, offsetof(struct http_redirect, port), .min = 1, .max = 65535},
         {"statusCode", FIELD_NUMBER, offsetof(struct http_redirect, status), .min = 0, .max = 65535,
@@ -69,7 +69,7 @@ static SHAPE(redirect_shape, struct http_redirect, redirect_fields);
 
 static const struct field rewrite_fields[] = {
         {"hostname", FIELD_TEXT, offsetof(struct http_rewrite, hostname), .min = 1, .max = 253,
-         .rule = &rule_subdomain},
+         .rule = &rule_dns_name},
         {"path", FIELD_OBJECT, offsetof(struct http_rewrite, path), .shape = &path_modifier_shape},
 };
 static SHAPE(rewrite_shape, struct http_rewrite, rewrite_fields);

@@ -17,14 +17,20 @@ static bool is_letter(char c)
         return is_lower(ascii_lower(c));
 }
 
-static bool label_holds(struct slice text)
+static bool label_holds_within(struct slice text, size_t max)
 {
-        if (text.len == 0 || text.len > 63 || text.data[0] == '-' || text.data[text.len - 1] == '-')
+        if (text.len == 0 || text.len > max || text.data[0] == '-' ||
+            text.data[text.len - 1] == '-')
                 return false;
         for (size_t i = 0; i < text.len; i++)
                 if (!is_lower(text.data[i]) && !is_digit(text.data[i]) && text.data[i] != '-')
                         return false;
         return true;
+}
+
+static bool label_holds(struct slice text)
+{
+        return label_holds_within(text, 63);
 }
 
 static bool label_name_holds(struct slice text)
@@ -38,15 +44,27 @@ static bool label_name_holds(struct slice text)
         return text.len > 0 && text.len <= 63;
 }
 
-static bool subdomain_holds(struct slice text)
+static bool labels_hold(struct slice text, size_t label_max)
 {
         struct slice rest = text, label;
         if (text.len == 0 || text.len > 253 || text.data[text.len - 1] == '.')
                 return false;
         while (slice_split(&rest, '.', &label))
-                if (!label_holds(label))
+                if (!label_holds_within(label, label_max))
                         return false;
         return true;
+}
+
+/* As Kubernetes has it for names of objects: 253 in all, a label may be all of it. */
+static bool subdomain_holds(struct slice text)
+{
+        return labels_hold(text, 253);
+}
+
+/* Of what the DNS is asked for, or a certificate bears: RFC 1035, 2.3.4. */
+static bool dns_name_holds(struct slice text)
+{
+        return labels_hold(text, 63);
 }
 
 static bool group_holds(struct slice text)
@@ -67,7 +85,7 @@ static bool kind_holds(struct slice text)
 
 static bool hostname_holds(struct slice text)
 {
-        return subdomain_holds(slice_starts_with(text, SLICE("*.")) ? slice_skip(text, 2) : text);
+        return dns_name_holds(slice_starts_with(text, SLICE("*.")) ? slice_skip(text, 2) : text);
 }
 
 static bool protocol_holds(struct slice text)
@@ -165,6 +183,8 @@ const struct text_rule rule_label_name = {
                           "its ends"};
 const struct text_rule rule_subdomain = {
         subdomain_holds, "a DNS name: labels of a-z, 0-9 and \"-\", with dots between"};
+const struct text_rule rule_dns_name = {
+        dns_name_holds, "a DNS name: labels of up to 63 of a-z, 0-9 and \"-\", with dots between"};
 const struct text_rule rule_group = {group_holds, "an API group or \"\""};
 const struct text_rule rule_kind = {kind_holds, "a kind: letters, digits and \"-\""};
 const struct text_rule rule_hostname = {hostname_holds,

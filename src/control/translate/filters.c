@@ -175,9 +175,9 @@ static const struct route_cors *cors_compile(struct filter_work *f, const struct
 void rule_unsupported(struct work *w, const struct rule_place *place, struct slice what)
 {
         place->rule->filters.refuses = true;
-        if (place->route->unsupported.len == 0)
-                place->route->unsupported = tell(w, "rules[%zu].%.*s%.*s", place->index,
-                                                 SLICE_ARG(place->within), SLICE_ARG(what));
+        place->route->unsupported = faults_join(w, place->route->unsupported,
+                                                tell(w, "rules[%zu].%.*s%.*s", place->index,
+                                                     SLICE_ARG(place->within), SLICE_ARG(what)));
 }
 
 struct slice freeze_lower(struct work *w, struct slice text)

@@ -61,16 +61,15 @@ static uint32_t mirror_backend(struct work *w, const struct rule_place *place,
         const char *reason = NULL;
         struct slice message = SLICE_NONE;
         uint32_t backend = backend_resolve(w, route->api, api->backend, &reason, &message);
-        if (!reason || route->ref_reason)
+        if (!reason)
                 return backend;
         if (slice_starts_with(message, prefix))
                 message = slice_skip(message, prefix.len);
-        route->ref_reason = reason;
-        route->ref_message =
-                tell(w,
-                     "rules[%zu].%.*sfilters[%zu].requestMirror.backendRef%.*s (nothing is "
-                     "mirrored)",
-                     place->index, SLICE_ARG(place->within), index, SLICE_ARG(message));
+        route_ref_fault(w, route, reason,
+                        tell(w,
+                             "rules[%zu].%.*sfilters[%zu].requestMirror.backendRef%.*s (nothing is "
+                             "mirrored)",
+                             place->index, SLICE_ARG(place->within), index, SLICE_ARG(message)));
         return backend;
 }
 

@@ -48,6 +48,14 @@ void routes_collect(struct work *w)
 
 /* --- what they are told --- */
 
+void route_ref_fault(struct work *w, struct route_work *route, const char *reason,
+                     struct slice message)
+{
+        if (!route->ref_reason)
+                route->ref_reason = reason;
+        route->ref_message = faults_join(w, route->ref_message, message);
+}
+
 static void accepted_set(struct work *w, struct parent_status *status, enum attach_step step,
                          const struct route_work *route, bool parent_is_empty)
 {

@@ -149,11 +149,10 @@ void rule_backends_compile(struct work *w, const struct rule_place *place,
                 backends[i].backend = backend_resolve(w, route->api, ref, &reason, &message);
                 backends[i].weight = (uint32_t)ref->weight;
                 rule->weight_sum += (uint64_t)ref->weight;
-                if (reason && !route->ref_reason) {
-                        route->ref_reason = reason;
-                        route->ref_message =
-                                tell(w, "rules[%zu].%.*s", place->index, SLICE_ARG(message));
-                }
+                if (reason)
+                        route_ref_fault(
+                                w, route, reason,
+                                tell(w, "rules[%zu].%.*s", place->index, SLICE_ARG(message)));
                 backend_filters_compile(w, place, ref, i, &backends[i]);
         }
         rule->backends = backends;

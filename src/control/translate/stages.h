@@ -92,4 +92,10 @@ void *work_find(struct work *w, enum object_kind kind, struct slice namespace, s
 /* A copy in the snapshot's arena / in the translation's. */
 struct slice freeze(struct work *w, struct slice text);
 struct slice tell(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
+/* One condition for several faults says them all, up to what somebody reads (and a status holds).
+ */
+struct slice faults_join(struct work *w, struct slice faults, struct slice fault);
+/* routes.c: for ResolvedRefs=False, whose reason is the first fault's. */
+void route_ref_fault(struct work *w, struct route_work *route, const char *reason,
+                     struct slice message);
 void work_warn(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -38,10 +38,9 @@ void stream_route_compile(struct work *w, struct route_work *route)
                         backend_resolve(w, route->api, &rule->backends.items[i], &reason, &message);
                 backends[i].weight = (uint32_t)rule->backends.items[i].weight;
                 stream->weight_sum += backends[i].weight;
-                if (reason && !route->ref_reason) {
-                        route->ref_reason = reason;
-                        route->ref_message = tell(w, "rules[0].%.*s", SLICE_ARG(message));
-                }
+                if (reason)
+                        route_ref_fault(w, route, reason,
+                                        tell(w, "rules[0].%.*s", SLICE_ARG(message)));
         }
         stream->route = arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(api->route.object.namespace),
                                      SLICE_ARG(api->route.object.name));

@@ -19,6 +19,18 @@ struct slice tell(struct work *w, const char *format, ...)
         return text;
 }
 
+struct slice faults_join(struct work *w, struct slice faults, struct slice fault)
+{
+        enum {
+                TOLD_BYTES_MAX = 1024
+        };
+        if (faults.len == 0)
+                return fault;
+        return faults.len > TOLD_BYTES_MAX
+                       ? faults
+                       : tell(w, "%.*s; %.*s", SLICE_ARG(faults), SLICE_ARG(fault));
+}
+
 void work_warn(struct work *w, const char *format, ...)
 {
         va_list args;
