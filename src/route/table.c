@@ -40,6 +40,7 @@ struct route_table {
         struct host_table *hosts;
         struct line *lines; /* by host, then path, then precedence */
         size_t line_count;
+        bool has_blunt; /* lines, see rule.h */
 };
 
 /* ---- matching ---- */
@@ -47,12 +48,41 @@ struct route_table {
 static const struct route_found nothing;
 static const struct route_found undecided = {.too_costly = true};
 
-static struct route_found group_find(const struct path_group *group,
-                                     const struct request_head *head, struct pattern_budget *budget)
+/* One look through the table, and whose blunt lines count in it. */
+struct search {
+        const struct request_head *head;
+        struct pattern_budget budget;
+        enum {
+                BLUNT_NONE,
+                BLUNT_OF_NAMESPACE,
+                BLUNT_ALL
+        } blunt;
+        struct slice namespace;
+};
+
+static struct slice namespace_of(const struct route_rule *rule)
+{
+        size_t end = 0;
+        while (end < rule->route.len && rule->route.data[end] != '/')
+                end++;
+        return slice_sub(rule->route, 0, end);
+}
+
+static bool is_passed_over(const struct line *line, const struct search *search)
+{
+        if (!line->match->blunt || search->blunt == BLUNT_ALL)
+                return false;
+        return search->blunt == BLUNT_NONE ||
+               !slice_equal(namespace_of(line->rule), search->namespace);
+}
+
+static struct route_found group_find(const struct path_group *group, struct search *search)
 {
         for (size_t i = 0; group && i < group->count; i++) {
                 const struct route_match *match = group->lines[i].match;
-                enum pattern_answer answer = conditions_hold(match, head, budget);
+                if (is_passed_over(&group->lines[i], search))
+                        continue;
+                enum pattern_answer answer = conditions_hold(match, search->head, &search->budget);
                 if (answer == PATTERN_MATCHES)
                         return (struct route_found){group->lines[i].rule, match, false};
                 if (answer == PATTERN_TOO_COSTLY)
@@ -67,21 +97,19 @@ static bool is_found(const struct route_found *found)
 }
 
 /* Patterns are tried one by one, each once: there is no other way. */
-static struct route_found pattern_find(const struct host_routes *host,
-                                       const struct request_head *head,
-                                       struct pattern_budget *budget)
+static struct route_found pattern_find(const struct host_routes *host, struct search *search)
 {
         struct route_found found = nothing;
         for (size_t i = 0; i < host->pattern_count && !is_found(&found); i++) {
                 const struct path_group *group = &host->patterns[i];
                 const struct pattern *pattern = group->lines->match->pattern;
                 enum pattern_answer answer =
-                        pattern ? pattern_match_within(pattern, head->path, budget)
+                        pattern ? pattern_match_within(pattern, search->head->path, &search->budget)
                                 : PATTERN_MATCHES;
                 if (answer == PATTERN_TOO_COSTLY)
                         return undecided;
                 if (answer == PATTERN_MATCHES)
-                        found = group_find(group, head, budget);
+                        found = group_find(group, search);
         }
         return found;
 }
@@ -101,10 +129,9 @@ static size_t prefix_start(const struct host_routes *host, struct slice path)
         return end;
 }
 
-static struct route_found prefix_find(const struct host_routes *host,
-                                      const struct request_head *head,
-                                      struct pattern_budget *budget)
+static struct route_found prefix_find(const struct host_routes *host, struct search *search)
 {
+        const struct request_head *head = search->head;
         struct route_found found = nothing;
         if (host->prefix.count == 0)
                 return found;
@@ -112,25 +139,37 @@ static struct route_found prefix_find(const struct host_routes *host,
                 bool ends = end == head->path.len || head->path.data[end] == '/';
                 struct slice piece = slice_sub(head->path, 0, end);
                 if (ends)
-                        found = group_find(frozen_map_find(&host->prefix, piece), head, budget);
+                        found = group_find(frozen_map_find(&host->prefix, piece), search);
                 if (is_found(&found) || end == 0)
                         return found;
         }
 }
 
+static struct route_found search_run(const struct host_routes *host, struct search *search)
+{
+        struct route_found found = nothing;
+        for (; host && !is_found(&found); host = host->wider) {
+                found = group_find(frozen_map_find(&host->exact, search->head->path), search);
+                if (!is_found(&found))
+                        found = pattern_find(host, search);
+                if (!is_found(&found))
+                        found = prefix_find(host, search);
+        }
+        return found;
+}
+
+/* Who would have it were there nothing blunt? Only then is known whose blunt lines count. */
 struct route_found route_find(const struct route_table *table, const struct request_head *head)
 {
         const struct host_routes *host = host_table_find(table->hosts, head->host);
-        struct route_found found = nothing;
-        struct pattern_budget budget = {0};
-        for (; host && !is_found(&found); host = host->wider) {
-                found = group_find(frozen_map_find(&host->exact, head->path), head, &budget);
-                if (!is_found(&found))
-                        found = pattern_find(host, head, &budget);
-                if (!is_found(&found))
-                        found = prefix_find(host, head, &budget);
-        }
-        return found;
+        struct search search = {.head = head, .blunt = BLUNT_NONE};
+        struct route_found found = search_run(host, &search);
+        if (!table->has_blunt || found.too_costly)
+                return found;
+        struct search again = {.head = head,
+                               .blunt = found.rule ? BLUNT_OF_NAMESPACE : BLUNT_ALL,
+                               .namespace = found.rule ? namespace_of(found.rule) : SLICE_NONE};
+        return search_run(host, &again);
 }
 
 const struct route_backend *route_backend_pick(const struct route_backend *backends, size_t count,
@@ -225,6 +264,7 @@ static void lines_collect(struct route_table *table, const struct route *routes,
                         const struct route_rule *rule = &route->rules[r];
                         for (size_t m = 0; m < rule->match_count; m++, order++) {
                                 struct line line = line_of(rule, &rule->matches[m]);
+                                table->has_blunt |= line.match->blunt;
                                 line.order = order;
                                 for (size_t h = 0; h < route->hostname_count; h++) {
                                         line.host = &hosts[h];

@@ -47,7 +47,8 @@ static void match_put(struct buffer *out, const struct route_line *line)
         label_put(out, " to ", line->rule->route);
         if (line->rule->name.len > 0)
                 label_put(out, " rule ", line->rule->name);
-        must(buffer_printf(out, "%s\n", line->rule->filters.refuses ? " refuses" : ""));
+        must(buffer_printf(out, "%s%s\n", match->blunt ? " blunt" : "",
+                           line->rule->filters.refuses ? " refuses" : ""));
 }
 
 struct header_filters {

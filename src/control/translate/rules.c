@@ -64,7 +64,7 @@ static struct slice path_freeze(struct match_work *m, struct slice text)
 }
 
 /* A path that can't be tested stands where a pattern would, and refuses what it might have
- * matched, which is anything: the rules behind it are wider, and may ask for less. */
+ * matched, which is anything: its owner's rules behind it are wider, and may ask for less. */
 static void path_compile(struct match_work *m, const struct path_match *api,
                          struct route_match *match)
 {
@@ -106,6 +106,7 @@ static void matches_compile(struct work *w, const struct rule_place *place,
         for (size_t i = 0; i < api->matches.count; i++) {
                 struct match_work m = {w, SLICE_NONE};
                 matches[i] = match_compile(&m, &api->matches.items[i]);
+                matches[i].blunt = m.fault.len > 0;
                 if (m.fault.len > 0)
                         rule_unsupported(w, place,
                                          tell(w, "matches[%zu]: %.*s", i, SLICE_ARG(m.fault)));

@@ -17,6 +17,7 @@
 
 struct row {
         const char *host, *kind, *path, *method, *header, *query; /* "name=value" */
+        const char *owner;                                        /* the namespace of its route */
 };
 
 static struct name_value pair_of(const char *text)
@@ -67,7 +68,11 @@ static struct route *routes_of(const struct row *rows, size_t count, struct aren
                 for (size_t n = 0; n < 2; n++)
                         if (slice_starts_with(pairs[n].value, SLICE("~")))
                                 pairs[n].pattern = pattern_of(pairs[n].value.data + 1, arena);
-                *rule = (struct route_rule){.matches = match, .match_count = 1};
+                match->blunt = match->path_kind == PATH_MATCH_PATTERN && !match->pattern;
+                *rule = (struct route_rule){
+                        .route = arena_printf(arena, "%s/r", rows[i].owner ? rows[i].owner : "a"),
+                        .matches = match,
+                        .match_count = 1};
                 routes[i] = (struct route){host, 1, rule, 1};
         }
         return routes;
@@ -246,18 +251,29 @@ static void a_pattern_of_a_condition_is_for_the_whole_value(void **state)
         arena_done(&arena);
 }
 
-static void a_pattern_that_is_none_leaves_nothing_to_what_is_behind_it(void **state)
+/* Nobody knows what it was to match, so its owner's wider rules don't get that; others' rules never
+ * were behind it. */
+static void a_pattern_that_is_none_leaves_its_owner_nothing_behind_it(void **state)
 {
         static const struct row rows[] = {
-                {"a.org", "~", "[", NULL, NULL, NULL},
-                {"a.org", "^", "/", NULL, NULL, NULL},
-                {"a.org", "=", "/x", NULL, NULL, NULL},
+                {"a.org", "~", "[", NULL, NULL, NULL, "a"},
+                {"a.org", "^", "/", NULL, NULL, NULL, "a"},
+                {"a.org", "=", "/x", NULL, NULL, NULL, "a"},
+                {"a.org", "^", "/b", NULL, NULL, NULL, "b"},
+                {"*.org", "^", "/c", NULL, NULL, NULL, "a"},
         };
-        struct request_head other = head_of("a.org", "/y", "GET");
-        struct request_head exact = head_of("a.org", "/x", "GET");
+        static const struct {
+                const char *path;
+                size_t rows;
+                int found;
+        } cases[] = {{"/y", COUNT_OF(rows), 0}, {"/x", COUNT_OF(rows), 2},
+                     {"/b", COUNT_OF(rows), 3}, {"/bb", COUNT_OF(rows), 0},
+                     {"/c", COUNT_OF(rows), 0}, {"/y", 1, 0}};
         (void)state;
-        assert_int_equal(find(rows, COUNT_OF(rows), &other), 0);
-        assert_int_equal(find(rows, COUNT_OF(rows), &exact), 2);
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+                struct request_head head = head_of("a.org", cases[i].path, "GET");
+                assert_int_equal(find(rows, cases[i].rows, &head), cases[i].found);
+        }
 }
 
 /* Else whoever makes the narrow rule too costly would be served by the wide one. */
@@ -492,7 +508,7 @@ int main(void)
                 cmocka_unit_test(the_first_of_a_matchs_repeated_names_counts),
                 cmocka_unit_test(patterns_stand_between_exact_and_prefix_the_longest_first),
                 cmocka_unit_test(a_pattern_of_a_condition_is_for_the_whole_value),
-                cmocka_unit_test(a_pattern_that_is_none_leaves_nothing_to_what_is_behind_it),
+                cmocka_unit_test(a_pattern_that_is_none_leaves_its_owner_nothing_behind_it),
                 cmocka_unit_test(what_is_too_costly_to_decide_is_left_to_no_other_rule),
                 cmocka_unit_test(table_agrees_with_a_naive_matcher),
                 cmocka_unit_test(weights_are_kept_and_nothing_is_picked_from_nothing),
