@@ -8,11 +8,14 @@ from .net import free_port
 
 
 class GrpcBackend(grpc.GenericRpcHandler):
-    def __init__(self, name):
+    def __init__(self, name, identity=None):
+        """With `identity` it speaks TLS."""
         self.name, self.port, self.calls = name, free_port(), []
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(32), handlers=[self],
                                   options=[("grpc.so_reuseport", 0)])
-        assert self.server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        assert self.server.add_insecure_port(address) if identity is None else self.server.add_secure_port(
+            address, grpc.ssl_server_credentials([(identity.key_pem.encode(), identity.cert_pem.encode())]))
         self.server.start()
 
     def stop(self):
