@@ -95,13 +95,53 @@ def anchors_of(file):
             for line in open(file) if line.startswith("#")}
 
 
-@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", *PAGES)])
+@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", *PAGES)])
 def test_links_lead_somewhere(file):
     file = os.path.join(gw.ROOT, file)
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", open(file).read()):
         path = os.path.join(os.path.dirname(file), target) if target else file
         assert os.path.exists(path), target
         assert not anchor or anchor in anchors_of(path), (target, anchor)
+
+
+GATEWAY_API = open(os.path.join(gw.ROOT, "docs", "gateway-api.md")).read()
+# Of v1.6.1 and, the last four, of what follows it. Prefixes stand for the rest of their line.
+FEATURES = {
+    "": "Gateway HTTPRoute GRPCRoute TLSRoute TCPRoute UDPRoute ReferenceGrant ListenerSet BackendTLSPolicy "
+        "BackendTLSPolicySANValidation TLSRouteModeTerminate TLSRouteModeMixed GRPCRouteNamedRouteRule",
+    "Gateway": "Port8080 StaticAddresses HTTPListenerIsolation HTTPSListenerDetectMisdirectedRequests AddressEmpty "
+               "InfrastructurePropagation BackendClientCertificate FrontendClientCertificateValidation "
+               "FrontendClientCertificateValidationInsecureFallback",
+    "HTTPRoute": "DestinationPortMatching BackendRequestHeaderModification QueryParamMatching MethodMatching CORS "
+                 "ResponseHeaderModification PortRedirect SchemeRedirect PathRedirect HostRewrite PathRewrite RequestMirror "
+                 "RequestMultipleMirrors RequestPercentageMirror RequestTimeout BackendTimeout ParentRefPort "
+                 "BackendProtocolH2C BackendProtocolWebSocket NamedRouteRule 303RedirectStatusCode 307RedirectStatusCode "
+                 "308RedirectStatusCode Retry RetryBackendTimeout RetryConnectionError BackendURLRewrite "
+                 "BackendRequestRedirect",
+    "GRPCRoute": "RequestHeaderModifier",
+}
+
+
+def test_every_feature_of_gateway_api_is_spoken_of():
+    for prefix, names in FEATURES.items():
+        for name in names.split():
+            assert f"`{prefix}{name}`" in GATEWAY_API, prefix + name
+
+
+def test_every_twin_and_test_that_is_named_is_there():
+    twins = set(re.findall(r"`([a-z0-9-]+/[a-z0-9-]+)`", GATEWAY_API)) - {"tests/translate", "tests/e2e"}
+    tests = set(re.findall(r"`(test_\w+\.py)::(\w+)`", GATEWAY_API))
+    assert len(twins) > 200 and len(tests) > 80
+    for twin in twins:
+        assert os.path.exists(os.path.join(gw.ROOT, "tests", "translate", twin, "in.yaml")), twin
+    for file, name in tests:
+        text = open(os.path.join(gw.ROOT, "tests", "e2e", file)).read()
+        assert re.search(rf"^def {name}\(", text, re.M), (file, name)
+    # A cell holds names and nothing else: what is misspelt must not pass as prose.
+    for row in re.findall(r"^\|(?! what|---)(.*)\|$", GATEWAY_API.partition("## Gateway\n")[2], re.M):
+        for cell in row.split(" | ")[1:]:
+            for word in filter(None, (w.strip() for w in cell.strip(" |").split(", "))):
+                assert re.fullmatch(r"`([a-z0-9-]+/[a-z0-9-]+|test_\w+\.py::\w+)`", word), (row, word)
 
 
 def help_of(command):
