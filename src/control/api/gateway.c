@@ -8,7 +8,7 @@
 static const struct field class_spec_fields[] = {
         {"controllerName", FIELD_TEXT, offsetof(struct gateway_class, controller_name), true,
          .min = 1, .max = 253},
-        {"parametersRef", FIELD_IGNORED},
+        {"parametersRef", FIELD_NODE, offsetof(struct gateway_class, parameters)},
         {"description", FIELD_IGNORED},
 };
 static SHAPE(class_spec_shape, struct gateway_class, class_spec_fields);

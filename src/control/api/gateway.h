@@ -8,6 +8,7 @@
 struct gateway_class {
         struct object object;
         struct slice controller_name;
+        const struct node *parameters; /* parametersRef; NULL: none */
 };
 
 struct pin_list { /* spkiHashes or certificateHashes: at least one when there */

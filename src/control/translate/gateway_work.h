@@ -100,7 +100,7 @@ struct gateway_work {
         const char *certificate_reason;                      /* of ResolvedRefs=False */
         struct slice certificate_message;
         struct map own_rules; /* a route's id to its rules here, where they are not all Gateways' */
-        bool address_refused, address_unusable;
+        bool class_refused, address_refused, address_unusable;
         bool insecure_mode;
         struct slice address_message;
 };

@@ -5,13 +5,28 @@
 
 /* --- whose --- */
 
-static bool class_is_ours(struct work *w, const struct gateway *gateway)
+static const struct gateway_class *class_of(struct work *w, const struct gateway *gateway)
 {
-        const struct gateway_class *class = (const struct gateway_class *)objects_find(
-                w->objects, KIND_GATEWAY_CLASS, SLICE_NONE, gateway->class_name);
+        return (const struct gateway_class *)objects_find(w->objects, KIND_GATEWAY_CLASS,
+                                                          SLICE_NONE, gateway->class_name);
+}
+
+static bool class_is_ours(const struct gateway_class *class, const struct gateway *gateway)
+{
         if (class)
                 return slice_is(class->controller_name, CONTROLLER_NAME);
         return slice_is(gateway->class_name, CLASS_NAME);
+}
+
+static void gateway_take(struct work *w, const struct gateway *gateway)
+{
+        const struct gateway_class *class = class_of(w, gateway);
+        if (class_is_ours(class, gateway))
+                w->gateways[w->gateway_count++] = (struct gateway_work){
+                        .api = gateway, .class_refused = class && class->parameters};
+        else
+                work_warn(w, "%.*s: class %.*s is not ours, so it is passed over",
+                          SLICE_ARG(gateway->object.id), SLICE_ARG(gateway->class_name));
 }
 
 static int by_age(const void *a, const void *b)
@@ -24,14 +39,8 @@ void gateways_collect(struct work *w)
 {
         const struct object_list *list = &w->objects->kinds[KIND_GATEWAY];
         w->gateways = memory_new(sizeof(*w->gateways) * (list->count + 1));
-        for (size_t i = 0; i < list->count; i++) {
-                const struct gateway *gateway = (const struct gateway *)list->items[i];
-                if (class_is_ours(w, gateway))
-                        w->gateways[w->gateway_count++].api = gateway;
-                else
-                        work_warn(w, "%.*s: class %.*s is not ours, so it is passed over",
-                                  SLICE_ARG(gateway->object.id), SLICE_ARG(gateway->class_name));
-        }
+        for (size_t i = 0; i < list->count; i++)
+                gateway_take(w, (const struct gateway *)list->items[i]);
         qsort(w->gateways, w->gateway_count, sizeof(*w->gateways), by_age);
         for (size_t i = 0; i < w->gateway_count; i++) {
                 struct gateway_work *gateway = &w->gateways[i];
@@ -68,7 +77,7 @@ static void extras_tell(struct work *w, struct gateway_work *gateway)
 
 bool gateway_is_refused(const struct gateway_work *gateway)
 {
-        return gateway->address_refused ||
+        return gateway->class_refused || gateway->address_refused ||
                (gateway->api->infrastructure && gateway->api->infrastructure->parameters);
 }
 
@@ -83,8 +92,9 @@ static void accepted_tell(struct work *w, struct gateway_work *gateway, size_t o
                               gateway->address_message);
         else if (gateway_is_refused(gateway))
                 condition_set(conditions, "Accepted", false, "InvalidParameters",
-                              SLICE("infrastructure.parametersRef: no kind of parameters is "
-                                    "known"));
+                              tell(w, "%s: no kind of parameters is known",
+                                   gateway->class_refused ? "parametersRef of the GatewayClass"
+                                                          : "infrastructure.parametersRef"));
         else
                 condition_set(conditions, "Accepted", all > 0,
                               own == count ? "Accepted" : "ListenersNotValid",

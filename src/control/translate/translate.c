@@ -60,13 +60,23 @@ static struct object_status *status_new(struct work *w, const struct object *obj
         return status;
 }
 
+/* What its parameters would have asked for nobody knows: it could be a restriction. */
+static void class_tell(struct work *w, const struct gateway_class *class)
+{
+        bool plain = !class->parameters;
+        condition_set(&status_new(w, &class->object)->conditions, "Accepted", plain,
+                      plain ? "Accepted" : "InvalidParameters",
+                      plain ? SLICE("is served by pingate")
+                            : SLICE("parametersRef: no kind of parameters is known, so no Gateway "
+                                    "of this class is served"));
+}
+
 static void classes_tell(struct work *w)
 {
         vec_each (object, &w->objects->kinds[KIND_GATEWAY_CLASS]) {
                 const struct gateway_class *class = (const struct gateway_class *)*object;
                 if (slice_is(class->controller_name, CONTROLLER_NAME))
-                        condition_set(&status_new(w, *object)->conditions, "Accepted", true,
-                                      "Accepted", SLICE("is served by pingate"));
+                        class_tell(w, class);
         }
 }
 
