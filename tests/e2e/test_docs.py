@@ -144,6 +144,15 @@ def test_every_twin_and_test_that_is_named_is_there():
                 assert re.fullmatch(r"`([a-z0-9-]+/[a-z0-9-]+|test_\w+\.py::\w+)`", word), (row, word)
 
 
+def test_every_file_that_the_architecture_names_is_there():
+    text = open(os.path.join(gw.ROOT, "ARCHITECTURE.md")).read()
+    there = subprocess.run(["find", "src", "-type", "f"], cwd=gw.ROOT, capture_output=True, text=True).stdout.split()
+    named = set(re.findall(r"`([\w/]+\.(?:c|h|def))`", text))
+    assert len(named) > 20
+    for name in named:
+        assert any(("/" + path).endswith("/" + name) for path in there), name
+
+
 def help_of(command):
     return subprocess.run([gw.BINARY, command, "--help"], capture_output=True, text=True, timeout=30).stdout
 

@@ -8,10 +8,11 @@ import grpc
 import pytest
 from support import gateway as gw
 from support import pki
-from support.client import connect, curl
+from support.client import connect, curl, handshake
 from support.grpc_backend import GrpcBackend
-from support.net import free_port
+from support.net import Recorder, eventually, free_port
 from support.nginx_tls import NginxTls
+from support.policy import policy, target
 from support.streams import ByteServer, edge, ended, stream_route, tls_listener
 from test_listeners import GATEWAY, GROUP, ask, grant, named_route
 
@@ -279,6 +280,40 @@ def test_a_gateways_certificate_for_backends_goes_with_its_grant(start, people, 
             assert curl(port, None, scheme="http").status == 200
     finally:
         server.stop()
+
+
+def test_a_revoked_grant_to_a_pin_set_admits_nobody(start, people, nginx):
+    port = free_port()
+    refs = [{"group": "", "kind": "ConfigMap", "name": "robots", "namespace": "shared"}]
+    text = (gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca) + gw.backend(nginx.port)
+            + gw.gateway([gw.https_listener("https", port)], default=gw.validation()) + gw.route()
+            + gw.config_map("robots", {"pins.txt": f"spki:{people.pinned.spki_hash} name=robot"}, "shared")
+            + policy("partners", [target()], pinSetRefs=refs))
+    permits = grant("ClientCertificatePolicy", "ConfigMap").replace(GROUP + ",", "pingate.dev,")
+    gateway = start({"edge.yaml": text, "grant.yaml": permits})
+    assert curl(port, people.server_ca, people.pinned).status == 200
+    gateway.swap("grant.yaml", grant("Gateway", "ConfigMap"))
+    assert handshake(port, people.server_ca, people.pinned) not in (0, "closed")
+    gateway.swap("grant.yaml", permits)
+    assert curl(port, people.server_ca, people.pinned).status == 200
+
+
+def test_a_revoked_grant_to_a_mirror_ends_its_copies(start, nginx):
+    port, mirror = free_port(), Recorder(nginx.port)
+    mirrored = """- filters: [{type: RequestMirror, requestMirror: {backendRef: {name: copy, namespace: shared, port: 80}}}]
+  backendRefs: [{name: app, port: 80}]"""
+    gateway = start({"edge.yaml": gw.backend(nginx.port) + gw.backend(mirror.port, "copy", "shared")
+                     + gw.gateway([gw.http_listener("http", port)]) + gw.route(rules=mirrored),
+                     "grant.yaml": grant("HTTPRoute", "Service")})
+    assert ask(port, "a.example.com", "/copied")[0] == 200
+    eventually(lambda: b"GET /copied " in mirror.bytes(), "the copy has come")
+    gateway.swap("grant.yaml", "# none\n")
+    assert ask(port, "a.example.com", "/not-copied")[0] == 200
+    gateway.swap("grant.yaml", grant("HTTPRoute", "Service"))
+    assert ask(port, "a.example.com", "/last")[0] == 200
+    eventually(lambda: b"GET /last " in mirror.bytes(), "the last copy has come")
+    assert b"/not-copied" not in mirror.bytes()
+    mirror.close()
 
 
 # ---- gRPC ----
