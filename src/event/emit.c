@@ -76,6 +76,7 @@ static void put_folded(struct event_sink *sink, enum fold_of of, enum reason rea
         static const enum event_kind kinds[] = {
                 [FOLD_HANDSHAKES] = EVENT_HANDSHAKES_FOLDED,
                 [FOLD_REQUESTS] = EVENT_REQUESTS_FOLDED,
+                [FOLD_CONNECTIONS] = EVENT_CONNECTIONS_FOLDED,
         };
         if (count == 0)
                 return;
@@ -201,6 +202,20 @@ void event_stream(struct event_sink *sink, const struct stream_facts *facts)
         event_ring_commit(sink->ring);
 }
 
+void event_connection_refused(struct event_sink *sink, const struct refused_facts *facts)
+{
+        int64_t now_ms = facts->time_ms ? facts->time_ms : event_now_ms();
+        counter_add(&sink->counters.connections_refused, 1);
+        if (!refusal_take(sink, FOLD_CONNECTIONS, facts->reason, now_ms))
+                return;
+        struct event *event = begin(sink, sink->ring, EVENT_CONNECTION_REFUSED, now_ms);
+        if (!event)
+                return;
+        event->refused = *facts;
+        event_text_adopt(event, &event->refused.gateway, MAX_NAME);
+        event_ring_commit(sink->ring);
+}
+
 void event_connection_closed(struct event_sink *sink, const struct closed_facts *facts)
 {
         struct event *event = begin(sink, sink->ring, EVENT_CONNECTION_CLOSED, facts->time_ms);
@@ -313,7 +328,7 @@ static void tell_folds(struct event_sink *sink)
                 return;
         sink->folds_due_second = 0;
         for (size_t i = 0; i < FOLD_COUNT * REASON_COUNT; i++) {
-                enum fold_of of = i / REASON_COUNT ? FOLD_REQUESTS : FOLD_HANDSHAKES;
+                enum fold_of of = (enum fold_of)(i / REASON_COUNT);
                 enum reason reason = (enum reason)(i % REASON_COUNT);
                 struct fold *fold = &sink->folds[of][reason];
                 put_folded(sink, of, reason, fold_tell(fold, now_ms), now_ms);

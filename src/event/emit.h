@@ -5,7 +5,7 @@
  *
  * A flood of refusals for one reason is folded: in a calm second the first EVENT_FOLD_FULL of them
  * are written in full and the others counted; while it lasts, one is written in full each second.
- * So for handshakes and for requests, whose access records are not folded.
+ * So for handshakes, connections and requests, whose access records are not folded.
  */
 #pragma once
 
@@ -57,6 +57,8 @@ void event_handshake_lossy(struct event_sink *sink, const struct handshake_facts
 bool event_accept_has_room(struct event_sink *sink);
 
 void event_request(struct event_sink *sink, const struct request_facts *facts);
+/* Counted, and folded as well. */
+void event_connection_refused(struct event_sink *sink, const struct refused_facts *facts);
 void event_stream(struct event_sink *sink, const struct stream_facts *facts);
 void event_connection_closed(struct event_sink *sink, const struct closed_facts *facts);
 void event_generation(struct event_sink *sink, const struct generation_facts *facts);

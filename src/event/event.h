@@ -43,6 +43,7 @@ struct event {
         union {
                 struct handshake_facts handshake;
                 struct folded_facts folded;
+                struct refused_facts refused;
                 struct closed_facts closed;
                 struct request_facts request;
                 struct stream_facts stream;

@@ -19,6 +19,15 @@ struct folded_facts {
         uint64_t count;
 };
 
+/* A connection that was closed before anything was done for it. */
+struct refused_facts {
+        int64_t time_ms;
+        enum reason reason;
+        struct event_address peer; /* the client, as a load balancer in front says, if one does */
+        struct slice gateway;
+        uint64_t generation;
+};
+
 struct closed_facts {
         int64_t time_ms;
         struct slice why; /* token: "peer_closed", "idle_timeout", "drained", "pin_removed", … */

@@ -10,6 +10,7 @@
 enum fold_of {
         FOLD_HANDSHAKES,
         FOLD_REQUESTS,
+        FOLD_CONNECTIONS,
         FOLD_COUNT
 };
 

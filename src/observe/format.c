@@ -54,6 +54,16 @@ static void handshake(struct json_writer *w, const struct handshake_facts *h)
         json_field_unsigned(w, "duration_us", h->duration_us);
 }
 
+static void refused(struct json_writer *w, const struct refused_facts *r)
+{
+        json_field_bool(w, "admitted", false);
+        json_field_text(w, "reason", reason_token(r->reason));
+        json_field_text(w, "says", reason_says(r->reason));
+        field_address(w, "peer", &r->peer, true);
+        field_known(w, "gateway", r->gateway);
+        json_field_unsigned(w, "generation", r->generation);
+}
+
 static void closed(struct json_writer *w, const struct closed_facts *c)
 {
         field_known(w, "why", c->why);
@@ -171,9 +181,13 @@ static void fields(struct json_writer *w, const struct event *event)
                 break;
         case EVENT_HANDSHAKES_FOLDED:
         case EVENT_REQUESTS_FOLDED:
+        case EVENT_CONNECTIONS_FOLDED:
                 json_field_bool(w, "admitted", false);
                 json_field_text(w, "reason", reason_token(event->folded.reason));
                 json_field_unsigned(w, "count", event->folded.count);
+                break;
+        case EVENT_CONNECTION_REFUSED:
+                refused(w, &event->refused);
                 break;
         case EVENT_CONNECTION_CLOSED:
                 closed(w, &event->closed);

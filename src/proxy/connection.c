@@ -90,6 +90,7 @@ static void forget(struct connection *connection)
         struct worker *worker = connection->worker;
         must(!deadline_is_set(&connection->deadline) && !deadline_is_set(&connection->stall));
         must(!connection->is_ready);
+        address_seat_leave(connection->seat); /* who sees the end may come again */
         close(connection->fd);
         if (worker->sweep == connection)
                 worker->sweep = connection->next;
@@ -348,14 +349,14 @@ struct exchange_start connection_exchange(struct connection *connection)
 }
 
 static struct connection *connection_new(struct worker *worker, size_t port_index, int fd,
-                                         const struct sockaddr *peer)
+                                         const struct event_address *peer)
 {
         struct connection *connection = NEW(struct connection);
         connection->worker = worker;
         connection->fd = fd;
         connection->id = ++worker->next_connection;
         connection->opened_ms = worker->now_ms;
-        connection->peer = event_address_of(peer);
+        connection->peer = *peer;
         connection->port_index = port_index;
         connection->port = &worker->snapshot->ports[port_index];
         connection->want_read = true;
@@ -377,8 +378,15 @@ static struct connection *connection_new(struct worker *worker, size_t port_inde
 
 void connection_open(struct worker *worker, size_t port_index, int fd, const struct sockaddr *peer)
 {
+        struct event_address from = event_address_of(peer);
+        struct address_seat *seat = NULL;
+        if (!connection_seat_first(worker, &worker->snapshot->ports[port_index], &from, &seat)) {
+                close(fd); /* and nobody makes room for it */
+                return;
+        }
         connections_make_room(worker);
-        struct connection *connection = connection_new(worker, port_index, fd, peer);
+        struct connection *connection = connection_new(worker, port_index, fd, &from);
+        connection->seat = seat;
         if (uv_poll_init(&worker->loop, &connection->poll, fd) != 0) {
                 /* The kernel has no room to watch one more: this client goes, the process stays. */
                 connection_move(connection, CONNECTION_CLOSED);

@@ -22,13 +22,17 @@ static bool range_has(const struct address_range *range, const struct event_addr
         return rest == 0 || ((range->bytes[whole] ^ address->bytes[whole]) & mask) == 0;
 }
 
-static bool awaits_header(const struct connection *connection)
+static bool port_believes(const struct port *port, const struct event_address *from)
 {
-        const struct port *port = connection->port;
-        for (size_t i = 0; i < port->proxy_count && !connection->introduced; i++)
-                if (range_has(&port->proxies[i], &connection->peer))
+        for (size_t i = 0; i < port->proxy_count; i++)
+                if (range_has(&port->proxies[i], from))
                         return true;
         return false;
+}
+
+static bool awaits_header(const struct connection *connection)
+{
+        return !connection->introduced && port_believes(connection->port, &connection->peer);
 }
 
 static bool awaits_hello(const struct connection *connection)
@@ -63,6 +67,13 @@ void connection_greet(struct connection *connection)
         connection_deadline(connection, worker->limits->handshake_ms);
 }
 
+/* It has not served, and is told of no more. */
+static void end_unreported(struct connection *connection, const char *why)
+{
+        connection->place = (struct place){0};
+        connection_end(connection, why);
+}
+
 void connection_greeting_refuse(struct connection *connection, const char *fault)
 {
         struct worker *worker = connection->worker;
@@ -77,8 +88,41 @@ void connection_greeting_refuse(struct connection *connection, const char *fault
         };
         event_stream(worker->sink, &facts);
         counter_add(&worker->counters->streams_refused, 1);
-        connection->place = (struct place){0}; /* it has not served, and is told of no more */
-        connection_end(connection, fault);
+        end_unreported(connection, fault);
+}
+
+/* ---- one address, so many connections ---- */
+
+static bool seat_take(struct worker *worker, const struct port *port,
+                      const struct event_address *from, struct address_seat **seat)
+{
+        if (address_counts_enter(worker->addresses, from, seat))
+                return true;
+        struct refused_facts facts = {
+                .reason = REASON_ADDRESS_OVER_CAPACITY,
+                .peer = *from,
+                .gateway = port->gateway,
+                .generation = worker->snapshot->generation,
+        };
+        event_connection_refused(worker->sink, &facts);
+        counter_add(&worker->counters->limit_refusals, 1);
+        return false;
+}
+
+bool connection_seat_first(struct worker *worker, const struct port *port,
+                           const struct event_address *from, struct address_seat **seat)
+{
+        return port_believes(port, from) || seat_take(worker, port, from, seat);
+}
+
+/* False: it has ended. */
+static bool seat_keep(struct connection *connection)
+{
+        if (connection->seat ||
+            seat_take(connection->worker, connection->port, &connection->peer, &connection->seat))
+                return true;
+        end_unreported(connection, "refused");
+        return false;
 }
 
 /* ---- the PROXY header ---- */
@@ -86,6 +130,8 @@ void connection_greeting_refuse(struct connection *connection, const char *fault
 static void introduce(struct connection *connection, const struct proxy_header *header)
 {
         connection->introduced = true;
+        address_seat_leave(connection->seat); /* the load balancer's own is not its client's */
+        connection->seat = NULL;
         buffer_consume(&connection->in, header->len);
         if (connection->in.len == 0)
                 buffer_release(&connection->in);
@@ -108,7 +154,7 @@ static bool header_look(struct connection *connection)
                 return false;
         case PROXY_HEADER_DONE:
                 introduce(connection, &header);
-                return true;
+                return header.from.family == 0 || seat_keep(connection);
         }
         return false;
 }
@@ -189,7 +235,10 @@ static void look(struct connection *connection)
                 connection_greeting_refuse(connection, "listener_removed");
                 return;
         }
-        if (awaits_header(connection) && !header_look(connection))
+        bool goes_on =
+                connection->introduced ||
+                (awaits_header(connection) ? header_look(connection) : seat_keep(connection));
+        if (!goes_on)
                 return;
         if (awaits_hello(connection))
                 hello_look(connection);

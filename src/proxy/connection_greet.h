@@ -8,6 +8,10 @@
 
 #include "proxy/connection_state.h"
 
+/* Of one that is not made yet: counts it by its address, where a load balancer has not yet to say
+ * whose it is. False: that address has too many, which is told; it is to be closed. */
+bool connection_seat_first(struct worker *worker, const struct port *port,
+                           const struct event_address *from, struct address_seat **seat);
 /* Of a new connection: waits for what its port wants to see first, or begins TLS or serving. */
 void connection_greet(struct connection *connection);
 void connection_greeting_turn(struct connection *connection);

@@ -42,6 +42,7 @@ struct connection {
         struct event_address peer;  /* whom it is from: of a PROXY header, if it came by one… */
         struct event_address local; /* …and where to; none: ask the socket */
         bool introduced;            /* its PROXY header was read */
+        struct address_seat *seat;  /* in the count of that address; NULL: not counted */
 
         /* Where it belongs, in the worker's snapshot: refreshed when that changes. */
         size_t port_index;

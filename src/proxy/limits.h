@@ -1,5 +1,6 @@
 /* The limits of limits.def as a struct: set by the command line before anything starts, then only
- * read. Nothing is unlimited: each has a least value, and none turns a limit off. */
+ * read. Nothing is unlimited: each has a least value, and none turns a limit off but
+ * connections-per-address, which is off unless set: one address may be many people behind a NAT. */
 #pragma once
 
 #include <stdint.h>

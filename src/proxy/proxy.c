@@ -9,6 +9,7 @@
 struct proxy {
         struct proxy_options options;
         struct listener_set *listeners;
+        struct address_counts *addresses; /* NULL: not limited */
         struct worker **workers;
         size_t running;
         bool draining;
@@ -19,6 +20,9 @@ struct proxy *proxy_new(const struct proxy_options *options)
         struct proxy *proxy = NEW(struct proxy);
         proxy->options = *options;
         proxy->listeners = listener_set_new(options->workers);
+        const struct limits *limits = options->limits;
+        proxy->addresses = address_counts_new(limits->connections_per_address,
+                                              options->workers * limits->connections);
         proxy->workers = memory_new(options->workers * sizeof(struct worker *));
         return proxy;
 }
@@ -52,6 +56,7 @@ bool proxy_start(struct proxy *proxy, struct error *err)
                         .publisher = proxy->options.publisher,
                         .hub = proxy->options.hub,
                         .listeners = proxy->listeners,
+                        .addresses = proxy->addresses,
                         .strict_audit = proxy->options.strict_audit,
                         .local_names = proxy->options.local_names,
                 };
@@ -113,6 +118,7 @@ void proxy_free(struct proxy *proxy)
         if (!proxy)
                 return;
         listener_set_free(proxy->listeners);
+        address_counts_free(proxy->addresses);
         free(proxy->workers);
         free(proxy);
 }

@@ -285,6 +285,7 @@ struct worker *worker_start(const struct worker_options *options, struct error *
         worker->sink = event_hub_sink(options->hub, options->index);
         worker->counters = event_sink_counters(worker->sink);
         worker->listeners = options->listeners;
+        worker->addresses = options->addresses;
         worker->strict_audit = options->strict_audit;
         if (uv_loop_init(&worker->loop) != 0) {
                 free(worker);

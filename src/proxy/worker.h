@@ -1,5 +1,6 @@
 /* One worker: a thread with its own loop, sockets, path cache, upstream pool and connections. It
- * shares the snapshot, which is frozen, and nothing else. Once a loop turn it adopts the newest
+ * shares the snapshot, which is frozen, and the count of connections by address, where that is
+ * limited, and nothing else. Once a loop turn it adopts the newest
  * generation, runs its deadlines, lets connections that asked for it go on, and wakes the observer.
  * Everything in here is used on this thread alone, but for worker_wake. */
 #pragma once
@@ -10,6 +11,7 @@
 
 #include "base/wheel.h"
 #include "event/emit.h"
+#include "proxy/address_counts.h"
 #include "proxy/exchange.h"
 #include "proxy/limits.h"
 #include "proxy/mirror.h"
@@ -36,7 +38,8 @@ struct worker {
         const struct limits *limits;
         struct publisher *publisher;
         struct event_sink *sink;
-        struct listener_set *listeners; /* sockets opened by control, accepted from here */
+        struct listener_set *listeners;   /* sockets opened by control, accepted from here */
+        struct address_counts *addresses; /* of all workers; NULL: not limited */
         bool strict_audit;
         pthread_t thread;
         _Atomic int order; /* enum worker_order; written by others */
@@ -82,6 +85,7 @@ struct worker_options {
         struct publisher *publisher;
         struct event_hub *hub;
         struct listener_set *listeners;
+        struct address_counts *addresses; /* outlives the worker; may be NULL */
         bool strict_audit;
         bool local_names; /* see upstream/pool.h */
 };

@@ -144,6 +144,34 @@ static void a_flood_of_refused_requests_is_folded_too(void **state)
         event_hub_free(hub);
 }
 
+static void a_flood_of_refused_connections_is_folded_for_itself(void **state)
+{
+        (void)state;
+        struct event_hub *hub = hub_new(1024);
+        struct event_sink *sink = event_hub_sink(hub, 0);
+        const struct refused_facts facts = {.reason = REASON_ADDRESS_OVER_CAPACITY,
+                                            .time_ms = 5000}; /* long past */
+        for (int i = 0; i < EVENT_FOLD_FULL + 7; i++)
+                event_connection_refused(sink, &facts);
+        event_sink_turn(sink);
+        struct event_ring *ring = event_hub_ring(hub, 0, false);
+        uint64_t lost;
+        for (int i = 0; i < EVENT_FOLD_FULL; i++) {
+                assert_int_equal(event_ring_peek(ring, &lost)->kind, EVENT_CONNECTION_REFUSED);
+                event_ring_release(ring);
+        }
+        const struct event *event = event_ring_peek(ring, &lost);
+        assert_int_equal(event->kind, EVENT_CONNECTIONS_FOLDED);
+        assert_int_equal(event->folded.reason, REASON_ADDRESS_OVER_CAPACITY);
+        assert_int_equal(event->folded.count, 7);
+        event_ring_release(ring);
+        assert_null(event_ring_peek(ring, &lost));
+        const struct worker_counters *counters = event_sink_counters(sink);
+        assert_int_equal(counter_get(&counters->connections_refused), EVENT_FOLD_FULL + 7);
+        assert_int_equal(counter_get(&counters->handshakes_refused), 0);
+        event_hub_free(hub);
+}
+
 /* Each field of `length` bytes of its own letter. */
 static struct slice filled(char *bytes, char letter, size_t length)
 {
@@ -308,6 +336,7 @@ int main(void)
                 cmocka_unit_test(a_flood_of_refusals_leaves_admissions_their_room),
                 cmocka_unit_test(folded_refusals_are_told_when_their_second_is_over),
                 cmocka_unit_test(a_flood_of_refused_requests_is_folded_too),
+                cmocka_unit_test(a_flood_of_refused_connections_is_folded_for_itself),
                 cmocka_unit_test(no_long_text_pushes_another_field_out),
                 cmocka_unit_test(a_sleeping_consumer_is_woken_once),
                 cmocka_unit_test(no_wake_up_is_lost),
