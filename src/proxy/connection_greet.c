@@ -252,6 +252,10 @@ void connection_greeting_turn(struct connection *connection)
         enum came came = connection->broken ? CAME_BROKEN : read_on(connection);
         if (came != CAME_BROKEN)
                 look(connection);
-        if (came != CAME_MORE && connection->state == CONNECTION_GREETING)
+        if (came == CAME_MORE || connection->state != CONNECTION_GREETING)
+                return;
+        if (connection->in.len == 0 && awaits_header(connection))
+                end_unreported(connection, "peer_closed"); /* how a load balancer looks for life */
+        else
                 connection_greeting_refuse(connection, "client_gone");
 }

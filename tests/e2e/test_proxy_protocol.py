@@ -155,6 +155,23 @@ def test_a_listed_one_must_say_it(front, people, nginx):
     assert faults == {"proxy_header_malformed", "handshake_timeout"}
 
 
+def test_a_look_for_life_is_not_recorded(front):
+    for port in (front.http, front.https, front.tcp, front.mixed) * 2:
+        dial(port).close()
+
+    def metric(name):
+        return sum(int(line.split()[-1]) for line in front.gateway.admin("/metrics")[1].splitlines()
+                   if line.startswith(name))
+
+    eventually(lambda: metric("pingate_connections_opened_total") == 8 and metric("pingate_connections{") == 0,
+               "all have come and gone")
+    with dial(front.tcp) as raw:  # who begins to say something is
+        raw.sendall(V1[:-1])
+    eventually(front.gateway.access, "a record")
+    assert [r["error.type"] for r in front.gateway.access()] == ["client_gone"]
+    assert metric("pingate_streams_refused_total") == 1
+
+
 def test_from_others_it_is_garbage(front, people, nginx):
     before = nginx.hit_count()
     for header in (V1, v2()):
