@@ -18,7 +18,7 @@ static void hash_key_init(void)
 
 #define ROTATE(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
-static void sip_round(uint64_t v[4])
+static inline void sip_round(uint64_t v[4])
 {
         v[0] += v[1];
         v[1] = ROTATE(v[1], 13) ^ v[0];
