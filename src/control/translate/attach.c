@@ -120,11 +120,9 @@ static enum attach_step listener_attach(struct work *w, struct listener_work *li
 
 /* --- parents --- */
 
-struct parent_place parent_find(struct work *w, const struct route_object *route,
-                                const struct parent_ref *parent)
+static struct parent_place place_look_up(struct work *w, struct slice namespace,
+                                         const struct parent_ref *parent)
 {
-        struct slice namespace =
-                parent->namespace.len ? parent->namespace : route->object.namespace;
         struct parent_place place = {0};
         if (!slice_is(parent->group, GROUP_GATEWAY))
                 return place;
@@ -138,6 +136,21 @@ struct parent_place parent_find(struct work *w, const struct route_object *route
                         place = (struct parent_place){set->gateway, set->first, set->count};
         }
         return place;
+}
+
+struct parent_place parent_find(struct work *w, const struct route_object *route,
+                                const struct parent_ref *parent)
+{
+        struct parent_memo *last = &w->last_parent;
+        struct slice namespace =
+                parent->namespace.len ? parent->namespace : route->object.namespace;
+        /* All that the look-up goes by: sectionName and port choose among the place's listeners. */
+        if (last->ref && slice_equal(last->ref->name, parent->name) &&
+            slice_equal(last->namespace, namespace) && slice_equal(last->ref->kind, parent->kind) &&
+            slice_equal(last->ref->group, parent->group))
+                return last->place;
+        *last = (struct parent_memo){parent, namespace, place_look_up(w, namespace, parent)};
+        return last->place;
 }
 
 enum attach_step parent_attach(struct work *w, struct route_work *route,

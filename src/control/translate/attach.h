@@ -11,10 +11,6 @@ enum attach_step {
         ATTACH_RIVAL, /* see route_work.rival */
         ATTACHED,
 };
-struct parent_place { /* a Gateway's own listeners, or those of one ListenerSet of it */
-        struct gateway_work *gateway; /* NULL: none of ours */
-        size_t first, count;
-};
 struct parent_place parent_find(struct work *w, const struct route_object *route,
                                 const struct parent_ref *parent);
 enum attach_step parent_attach(struct work *w, struct route_work *route,

@@ -31,6 +31,19 @@ struct route_work { /* of every kind: api->object.kind says which */
                 *rule_policies; /* by sectionName, one a rule; each may be NULL */
 };
 
+struct parent_place { /* a Gateway's own listeners, or those of one ListenerSet of it */
+        struct gateway_work *gateway; /* NULL: none of ours */
+        size_t first, count;
+};
+
+/* The parent asked for last. Routes that stand together mostly name the same one, and each asks
+ * twice. Places do not move once the first route is attached, and none outlives the translation. */
+struct parent_memo {
+        const struct parent_ref *ref; /* NULL: none yet */
+        struct slice namespace;       /* that was looked in */
+        struct parent_place place;
+};
+
 struct work {
         const struct translate_request *request;
         const struct objects *objects;
@@ -53,6 +66,7 @@ struct work {
         VEC(struct port) ports;
         VEC(struct backend) backends;
         VEC(struct rule_policy) rule_policies;
+        struct parent_memo last_parent;
         struct map works; /* an object's id to its gateway_work, listener_set_work or route_work */
         struct map backend_index; /* protocol and name to index + 1 */
         struct map slice_index;   /* "namespace/service" to its EndpointSlices */

@@ -259,6 +259,47 @@ static void listener_sets_can_not_use_up_the_ports(void **state)
         snapshot_reap();
 }
 
+static size_t parents_told(const struct translation *translation, const char *id)
+{
+        for (size_t i = 0; i < translation->statuses.count; i++)
+                if (slice_is(translation->statuses.items[i].id, id))
+                        return translation->statuses.items[i].parents.count;
+        fail_msg("no status of %s", id);
+        return 0;
+}
+
+/* The parent asked for last is remembered: each part of a reference must tell the next one apart.
+ */
+static void parents_that_differ_in_one_part_are_not_mixed_up(void **state)
+{
+        (void)state;
+        static const char route[] =
+                "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+                "metadata: {name: app, namespace: %s}\nspec:\n  parentRefs:\n%s";
+        static const char parents[] = "  - {name: edge, kind: ListenerSet}\n"
+                                      "  - {name: edge}\n"
+                                      "  - {name: other}\n"
+                                      "  - {name: edge, namespace: elsewhere}\n"
+                                      "  - {name: edge, namespace: edge}\n"
+                                      "  - {name: edge, namespace: edge, group: x.example}\n";
+        struct text text = {.len = 0};
+        char lines[1024];
+        add(&text, "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                   "metadata: {name: edge, namespace: edge}\nspec:\n"
+                   "  gatewayClassName: pingate\n"
+                   "  listeners: [{name: http, port: 80, protocol: HTTP, "
+                   "allowedRoutes: {namespaces: {from: All}}}]\n");
+        snprintf(lines, sizeof(lines), route, "edge", parents);
+        add(&text, lines);
+        snprintf(lines, sizeof(lines), route, "elsewhere", parents);
+        add(&text, lines);
+        struct translation *translation = translate_text(&text, NULL);
+        assert_int_equal(parents_told(translation, "HTTPRoute edge/app"), 2);
+        assert_int_equal(parents_told(translation, "HTTPRoute elsewhere/app"), 1);
+        translation_free(translation);
+        snapshot_reap();
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -267,6 +308,7 @@ int main(void)
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
                 cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
                 cmocka_unit_test(listener_sets_can_not_use_up_the_ports),
+                cmocka_unit_test(parents_that_differ_in_one_part_are_not_mixed_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
