@@ -14,7 +14,7 @@ from support.net import Recorder, eventually, free_port
 from support.nginx_tls import NginxTls
 from support.policy import policy, target
 from support.streams import ByteServer, edge, ended, stream_route, tls_listener
-from test_listeners import GATEWAY, GROUP, ask, grant, named_route
+from test_listeners import GATEWAY, GROUP, PROTOCOLS, ask, grant, named_route
 
 WEB = "gateway-conformance-web-backend"
 
@@ -455,6 +455,43 @@ def test_a_stream_goes_on_by_tls_where_a_policy_holds(people, start, tmp_path):
             assert said() == b""
     finally:
         server.close()
+
+
+# ---- client certificates ----
+
+@pytest.mark.parametrize("tls,http", PROTOCOLS)
+def test_each_port_takes_clients_of_its_own_ca_though_both_bear_one_name(people, start, nginx, tmp_path, tls, http):
+    """GatewayFrontendClientCertificateValidation, …InsecureFallback. As in upstream's fixtures the CAs have one subject,
+    so that a signature alone tells them apart."""
+    folders = [tmp_path / name for name in ("default", "per-port")]
+    for folder in folders:
+        folder.mkdir()
+    cas = [pki.make_ca(folder, "gatewayapi") for folder in folders]
+    mine, others = [ca.issue("default") for ca in cas]
+    ports = [free_port() for _ in range(3)]
+    refs = [gw.validation(("one",)), gw.validation(("two",)), gw.validation(("one",), mode="AllowInsecureFallback")]
+    start({"edge.yaml": gw.secret_tls("server", people.server) + gw.ca_config_map("one", cas[0]) + gw.ca_config_map("two", cas[1])
+           + gw.gateway([gw.https_listener(f"l{n}", port) for n, port in enumerate(ports)], default=refs[0],
+                        per_port={ports[1]: refs[1], ports[2]: refs[2]})
+           + gw.backend(nginx.port) + gw.route()})
+
+    def statuses(identity):
+        return [curl(port, people.server_ca, identity, tls=tls, http=http).status for port in ports]
+    assert statuses(mine) == [200, 0, 200]
+    assert statuses(others) == [0, 200, 200]
+    assert statuses(None) == [0, 0, 200]
+
+
+def test_a_default_ca_that_is_missing_shuts_https_and_nothing_else(people, start, nginx):
+    """GatewayFrontendInvalidDefaultClientCertificateValidation: an entry for the port of HTTP has no effect."""
+    plain, tls = free_port(), free_port()
+    start({"edge.yaml": gw.secret_tls("server", people.server) + gw.ca_config_map("clients-ca", people.ca)
+           + gw.gateway([gw.http_listener("http", plain), gw.https_listener("https", tls)],
+                        default=gw.validation(("nobody",)), per_port={plain: gw.validation()})
+           + gw.backend(nginx.port) + gw.route()})
+    assert curl(plain, None, scheme="http").status == 200
+    for identity in (None, people.pinned, people.untrusted):
+        assert curl(tls, people.server_ca, identity).status == 0
 
 
 # ---- TLS of listeners ----
