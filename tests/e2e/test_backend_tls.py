@@ -337,8 +337,52 @@ def test_http2_by_tls_is_held_to_the_same(site, backend, world):
     assert s.fault("/not-pinned") == "backend_not_pinned"
     s.change(options=None)
     assert s.get("/again").status == 200
-    only_http1 = site(backend().port, **h2)
-    assert only_http1.get("/no-h2").status == 502
+
+
+class Silent:
+    """Does the handshake with the protocols of `alpn`, and keeps what comes behind it."""
+
+    def __init__(self, identity, alpn):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(identity.cert_file, identity.key_file)
+        if alpn:
+            self.context.set_alpn_protocols(alpn)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.came = self.listener.getsockname()[1], []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            connection = self.listener.accept()[0]
+            try:
+                with self.context.wrap_socket(connection, server_side=True) as tls:
+                    self.came.append(tls.recv(65536))
+            except OSError as e:
+                self.came.append(str(e))
+
+
+def as_h2(port):
+    return gw.backend(port).replace("port: 80,", "port: 80, appProtocol: kubernetes.io/h2c,")
+
+
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",)])
+def test_a_backend_that_chooses_no_http2_gets_no_byte(site, world, alpn):
+    server = Silent(world.good, alpn)
+    s = site(server.port, backend=as_h2)
+    assert s.get("/no-h2").status == 502
+    assert s.fault("/no-h2") == "backend_without_http2"
+    eventually(lambda: server.came, "the connection is over")
+    assert set(server.came) == {b""}
+
+
+def test_a_backend_that_refuses_http2_is_told_from_one_that_fails(site, backend):
+    nginx = backend()
+    s = site(nginx.port, backend=as_h2)
+    assert s.get("/no-h2").status == 502
+    assert s.fault("/no-h2") == "backend_without_http2"  # it has sent the alert no_application_protocol
+    s.change(backend=gw.backend)  # in HTTP/1.1, so that what came before it is in the log as well
+    assert s.get("/http1").status == 200
+    assert [h["uri"] for h in nginx.hits() if h["uri"]] == ["/http1"]
 
 
 def test_a_certificate_that_expires_ends_kept_connections(site, backend, world):

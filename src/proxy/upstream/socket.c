@@ -191,8 +191,13 @@ static void socket_ready(struct upstream_socket *socket)
 static void handshake_failed(struct upstream_socket *socket, enum reason reason)
 {
         struct upstream_lease *lease = socket->lease;
+        bool without_http2 = lease->backend->protocol == BACKEND_HTTP2 && socket->tls &&
+                             socket->tls->alpn_refused;
         socket_close(socket);
-        lease_tls_failed(lease, reason);
+        if (without_http2)
+                lease_connect_failed(lease, UPSTREAM_NO_HTTP2);
+        else
+                lease_tls_failed(lease, reason);
 }
 
 static void handshake_go_on(struct upstream_socket *socket)

@@ -98,6 +98,8 @@ enum tls_step socket_tls_handshake(struct socket_tls *tls, enum reason *reason)
         case SSL_ERROR_WANT_WRITE:
                 return TLS_STEP_WRITE;
         default:
+                tls->alpn_refused = ERR_GET_REASON(ERR_peek_error()) ==
+                                    SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL;
                 *reason = tls_backend_failure(tls->handshake);
                 return TLS_STEP_FAILED;
         }

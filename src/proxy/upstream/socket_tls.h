@@ -13,6 +13,7 @@ struct socket_tls {
         struct backend_handshake *handshake; /* until it is over; then NULL */
         int64_t valid_until; /* Unix seconds: a certificate or CRL of its path ends */
         bool h2;             /* what ALPN chose */
+        bool alpn_refused;   /* the handshake failed as the peer speaks nothing that was offered */
         bool drained;        /* the last reading found nothing whole */
         bool blocked;        /* OpenSSL has to write before it can go on reading */
         bool broken;         /* nothing can be said any more, not even farewell */
