@@ -155,6 +155,7 @@ def test_pins_guard_calls_and_name_their_client(edge, people, backends):
     with secure(edge, people, people.unpinned) as channel:
         assert refused(channel, "/guarded.Safe/Unary").code().name == "PERMISSION_DENIED"
         assert unary(channel)[0] == b"new:hi"
+    assert "/guarded.Safe/Unary" not in [method for s in backends.values() for method, _ in s.calls]
     with secure(edge, people, people.pinned) as channel:
         forged = [("client-cert", "x"), ("pingate-client-name", "root")]
         assert unary(channel, "/guarded.Safe/Unary", metadata=forged)[0] == b"new:hi"
@@ -169,3 +170,17 @@ def test_calls_share_connections_to_a_backend(edge, backends, channel):
     opened = [int(float(line.split()[-1])) for line in text.splitlines()
               if line.startswith("pingate_upstream_connections_total") and 'result="opened"' in line]
     assert 1 <= sum(opened) <= 2  # one a worker
+
+
+def test_a_rules_time_is_told_as_grpc_does(start, backends):
+    """A GRPCRoute has no timeouts: this is a rule of an HTTPRoute, and the client itself would wait longer."""
+    port = free_port()
+    start({"edge.yaml": gw.gateway([gw.http_listener("http", port)])
+           + gw.backend(backends["new"].port).replace("port: 80,", "port: 80, appProtocol: kubernetes.io/h2c,")
+           + gw.route(rules="- timeouts: {request: 500ms}\n  backendRefs: [{name: app, port: 80}]")})
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert unary(channel)[0] == b"new:hi"
+        with pytest.raises(grpc.RpcError) as failure:
+            channel.unary_unary("/shop.Cart/Hold")(b"", timeout=50)
+    assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert ", request " in failure.value.details()  # by pingate, not by the client's own clock

@@ -1,6 +1,7 @@
 """A gRPC backend of python3-grpcio without generated code: every method of every service, by what its name says.
 Messages are bytes as they are."""
 import concurrent.futures
+import threading
 
 import grpc
 
@@ -11,6 +12,7 @@ class GrpcBackend(grpc.GenericRpcHandler):
     def __init__(self, name, identity=None):
         """With `identity` it speaks TLS."""
         self.name, self.port, self.calls = name, free_port(), []
+        self.held = threading.Event()
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(32), handlers=[self],
                                   options=[("grpc.so_reuseport", 0)])
         address = f"127.0.0.1:{self.port}"
@@ -19,6 +21,7 @@ class GrpcBackend(grpc.GenericRpcHandler):
         self.server.start()
 
     def stop(self):
+        self.held.set()
         self.server.stop(0).wait()
 
     def service(self, details):
@@ -27,6 +30,7 @@ class GrpcBackend(grpc.GenericRpcHandler):
                  "Up": (grpc.stream_unary_rpc_method_handler, self._up),
                  "Down": (grpc.unary_stream_rpc_method_handler, self._down),
                  "Both": (grpc.stream_stream_rpc_method_handler, self._both),
+                 "Hold": (grpc.unary_unary_rpc_method_handler, self._hold),
                  "Fail": (grpc.unary_unary_rpc_method_handler, self._fail)}
         if method not in kinds:
             return None
@@ -52,6 +56,10 @@ class GrpcBackend(grpc.GenericRpcHandler):
     def _both(self, messages, context):
         for message in messages:
             yield message[::-1]
+
+    def _hold(self, message, context):
+        self.held.wait(60)
+        return message
 
     def _fail(self, message, context):
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not so, fünf")
