@@ -81,7 +81,7 @@ void affected_tell(struct work *w, struct object_status *status, const struct po
 {
         struct slice message = SLICE_NONE;
         if (whole)
-                message = tell(w, "%.*s holds on all HTTPS listeners",
+                message = tell(w, "%.*s holds on all listeners that end TLS",
                                SLICE_ARG(whole->policy->api->object.id));
         for (size_t i = 0; i < count; i++)
                 if (listeners[i].policy)
