@@ -56,7 +56,7 @@ static void backend_print(const struct explain_stream_backend *told, uint64_t su
         if (told->fault)
                 fprintf(out, "  NO   backend %.*s: closed (%s), weight %u of %llu\n",
                         SLICE_ARG(name), told->fault, told->weight, (unsigned long long)sum);
-        else
+        else if (told->backend)
                 fprintf(out, "  yes  backend %.*s: %zu ready, weight %u of %llu\n", SLICE_ARG(name),
                         told->backend->endpoint_count, told->weight, (unsigned long long)sum);
         if (told->backend)
@@ -71,7 +71,7 @@ void explain_stream_print(const struct explain_stream *stream, FILE *out)
                         stream->route->introduces ? ", behind a PROXY header" : "");
         if (stream->fault)
                 fprintf(out, "  NO   the connection is closed (%s)\n", stream->fault);
-        for (size_t i = 0; i < stream->backend_count; i++)
+        for (size_t i = 0; stream->route && i < stream->backend_count; i++)
                 backend_print(&stream->backends[i], stream->route->weight_sum, out);
 }
 

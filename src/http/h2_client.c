@@ -231,6 +231,7 @@ bool h2_call_begin(struct h2_call *call, struct h2_client *client, const struct 
 static void call_forget(struct h2_call *call)
 {
         struct h2_client *client = call->client;
+        must(client);
         if (call->unconsumed > 0)
                 nghttp2_session_consume_connection(client->nghttp2, call->unconsumed);
         nghttp2_session_set_stream_user_data(client->nghttp2, call->id, NULL);

@@ -292,8 +292,8 @@ void mirror_group_data(struct mirror_group *group, struct slice data)
 
 void mirror_group_end(struct mirror_group *group)
 {
-        while (group->first) {
-                struct mirror *mirror = group->first;
+        for (struct mirror *mirror = group->first, *next; mirror; mirror = next) {
+                next = mirror->group_next;
                 group_leave(mirror);
                 if (mirror->head.framing == FRAMING_LENGTH && mirror->left > 0) {
                         mirror_close(mirror, MIRROR_DROPPED, false);
@@ -306,12 +306,16 @@ void mirror_group_end(struct mirror_group *group)
 
 void mirror_group_break(struct mirror_group *group)
 {
-        while (group->first)
-                mirror_close(group->first, MIRROR_DROPPED, false);
+        for (struct mirror *mirror = group->first, *next; mirror; mirror = next) {
+                next = mirror->group_next;
+                mirror_close(mirror, MIRROR_DROPPED, false);
+        }
 }
 
 void mirrors_close(struct mirrors *mirrors)
 {
-        while (mirrors->first)
-                mirror_close(mirrors->first, MIRROR_DROPPED, false);
+        for (struct mirror *mirror = mirrors->first, *next; mirror; mirror = next) {
+                next = mirror->next;
+                mirror_close(mirror, MIRROR_DROPPED, false);
+        }
 }

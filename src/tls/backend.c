@@ -110,6 +110,7 @@ static bool backend_make(const struct snapshot *former, const struct snapshot *s
                          const struct tls_options *options, size_t at, struct error *err)
 {
         struct tls_contexts *all = snapshot->tls;
+        must(all->backend_count > 0);
         const struct tls_contexts *had = former ? former->tls : NULL;
         const struct backend_tls *tls = snapshot->backend_tls[at % all->backend_count];
         struct tls_backend *out = &all->backends[at];

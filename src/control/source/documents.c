@@ -1,5 +1,6 @@
 #include "control/source/documents.h"
 
+#include "base/must.h"
 #include "control/api/core.h"
 #include "text/json.h"
 #include "text/yaml.h"
@@ -130,7 +131,8 @@ static bool pieces_add(struct taking *taking, struct slice text, struct error *e
                 if (!piece_take(taking, piece, lines_before, err))
                         return false;
         /* Not before all of it is good: the former reading may be the one that stays. */
-        for (size_t i = 0; i < taking->objects->parts.count; i++)
+        must(taking->lines_before.count == taking->objects->parts.count);
+        for (size_t i = 0; i < taking->lines_before.count; i++)
                 piece_move(taking->objects->parts.items[i], taking->lines_before.items[i]);
         return true;
 }

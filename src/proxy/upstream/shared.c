@@ -36,6 +36,7 @@ static void member_add(struct upstream_shared *shared, struct upstream_lease *le
 static void member_remove(struct upstream_lease *lease)
 {
         struct upstream_shared *shared = lease->shared;
+        must(shared);
         *lease->member_link = lease->member_next;
         if (lease->member_next)
                 lease->member_next->member_link = lease->member_link;
