@@ -159,14 +159,15 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
 
 static bool object_keep(struct objects *objects, struct object *object, struct error *err)
 {
-        struct object *former = map_find(&objects->by_id, object->id);
+        struct object *former = map_set(&objects->by_id, object->id, object);
         struct decoder decoder = {.arena = &objects->arena, .object = object->id};
-        if (former)
+        if (former) {
+                map_set(&objects->by_id, former->id, former); /* the first stays */
                 return decode_error(&decoder, object->node, err,
                                     "is there twice (first in %s, line %d), wants one of them gone",
                                     former->node->file ? former->node->file : "?",
                                     former->node->line);
-        map_set(&objects->by_id, object->id, object);
+        }
         vec_push(&objects->kinds[object->kind], object);
         return true;
 }
