@@ -8,6 +8,7 @@
 #include "http/h1_write.h"
 #include "proxy/client.h"
 #include "proxy/connection_io.h"
+#include "proxy/connection_recheck.h"
 #include "proxy/connection_state.h"
 #include "proxy/tunnel.h"
 
@@ -43,11 +44,9 @@ struct client_h1 {
         bool chunked;   /* we frame the answer */
         bool answered;  /* the answer is complete */
         bool keep_alive;
-        bool continued;            /* 100 Continue was sent */
-        bool filled;               /* pulling stopped because enough waits to be written */
-        bool switched;             /* a 101 is written: the connection becomes a tunnel */
-        struct request_head asked; /* of an upgrade: the head as it came, which the tunnel is
-                                    * judged again by; filters change the other one */
+        bool continued; /* 100 Continue was sent */
+        bool filled;    /* pulling stopped because enough waits to be written */
+        bool switched;  /* a 101 is written: the connection becomes a tunnel */
 };
 
 static void on_head(struct exchange *exchange, const struct response_head *head, bool end,
@@ -118,15 +117,6 @@ static void refuse(struct client_h1 *h1, const struct http_fault *fault)
         h1->exchange = exchange_open_fault(&start, fault);
 }
 
-static void keep_asked(struct client_h1 *h1)
-{
-        const struct header_list *headers = &h1->head.headers;
-        h1->asked = h1->head;
-        header_list_init(&h1->asked.headers, &h1->arena);
-        for (size_t i = 0; i < headers->count; i++)
-                header_append(&h1->asked.headers, headers->items[i].name, headers->items[i].value);
-}
-
 static void begin(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
@@ -137,12 +127,11 @@ static void begin(struct client_h1 *h1)
         h1->in_head = false;
         body_reader_init(&h1->body, h1->head.framing, h1->head.content_length, &h1->limits,
                          &h1->arena);
-        if (h1->head.upgrade.len > 0)
-                keep_asked(h1);
         struct exchange_start start = start_of(h1, end);
         h1->exchange = exchange_open(&start);
         if (connection->state == CONNECTION_SERVING) /* a drain's grace is not prolonged */
                 connection_deadline(connection, exchange_left_ms(h1->exchange));
+        connection_await_request(connection, h1->exchange);
         if (end)
                 exchange_request_end(h1->exchange, NULL);
 }
@@ -391,7 +380,7 @@ static void become_tunnel(struct client_h1 *h1)
 {
         struct connection *connection = h1->connection;
         connection->h1 = NULL;
-        tunnel_switch(connection, h1->exchange, &h1->asked, &h1->arena);
+        tunnel_switch(connection, h1->exchange, &h1->arena);
         h1->exchange = NULL;
         client_h1_free(h1);
 }
@@ -431,6 +420,17 @@ void client_h1_turn(struct client_h1 *h1)
         }
         connection->want_read = wants_input(h1);
         connection_watch(connection);
+}
+
+void client_h1_judge(struct client_h1 *h1, const struct exchange_law *law)
+{
+        if (h1->exchange)
+                exchange_judge(h1->exchange, law);
+}
+
+int64_t client_h1_valid_until(const struct client_h1 *h1)
+{
+        return h1->exchange ? exchange_valid_until(h1->exchange) : INT64_MAX;
 }
 
 void client_h1_drain(struct client_h1 *h1)

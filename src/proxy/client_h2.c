@@ -8,6 +8,7 @@
 #include "proxy/client.h"
 #include "proxy/connection_io.h"
 #include "proxy/connection_leave.h"
+#include "proxy/connection_recheck.h"
 #include "proxy/connection_state.h"
 
 enum {
@@ -132,6 +133,7 @@ static void on_request(int32_t id, struct request_head *head, bool end, void *se
         /* Only requests count as activity: a peer that pings holds nothing open. */
         if (h2->connection->state == CONNECTION_SERVING)
                 connection_deadline_extend(h2->connection, exchange_left_ms(stream->exchange));
+        connection_await_request(h2->connection, stream->exchange);
 }
 
 static void on_bad_request(int32_t id, const struct http_fault *fault, void *self)
@@ -307,6 +309,22 @@ void client_h2_turn(struct client_h2 *h2)
         watch_head(h2);
         connection->want_read = connection->out.len < OUT_BYTES_WANTED;
         connection_watch(connection);
+}
+
+void client_h2_judge(struct client_h2 *h2, const struct exchange_law *law)
+{
+        for (struct stream *at = h2->streams; at; at = at->next)
+                if (at->exchange)
+                        exchange_judge(at->exchange, law);
+}
+
+int64_t client_h2_valid_until(const struct client_h2 *h2)
+{
+        int64_t ends = INT64_MAX;
+        for (const struct stream *at = h2->streams; at; at = at->next)
+                if (at->exchange && exchange_valid_until(at->exchange) < ends)
+                        ends = exchange_valid_until(at->exchange);
+        return ends;
 }
 
 void client_h2_drain(struct client_h2 *h2)

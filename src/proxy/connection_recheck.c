@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "proxy/client.h"
 #include "proxy/connection_leave.h"
 #include "proxy/tunnel.h"
 
@@ -38,13 +39,21 @@ static void due_remove(struct connection *connection)
         connection->due_link = NULL;
 }
 
-/* Of whom its connection let in, and of the request that became a tunnel. */
+static int64_t requests_valid_until(const struct connection *connection)
+{
+        if (connection->tunnel)
+                return tunnel_valid_until(connection->tunnel);
+        if (connection->h2)
+                return client_h2_valid_until(connection->h2);
+        return connection->h1 ? client_h1_valid_until(connection->h1) : INT64_MAX;
+}
+
+/* Of whom its connection let in, and of the requests in flight or the one that became a tunnel. */
 static int64_t valid_until_of(const struct connection *connection)
 {
         int64_t ends = connection->standing->valid_until;
-        if (connection->tunnel && tunnel_valid_until(connection->tunnel) < ends)
-                ends = tunnel_valid_until(connection->tunnel);
-        return ends;
+        int64_t requests_end = requests_valid_until(connection);
+        return requests_end < ends ? requests_end : ends;
 }
 
 static void on_look(struct deadline *deadline)
@@ -70,6 +79,12 @@ void connection_await_end(struct connection *connection)
         struct worker *worker = connection->worker;
         deadline_set(&worker->wheel, &connection->look,
                      worker->now_ms + (in_ms > 0 ? (uint64_t)in_ms : 0) + 1, on_look);
+}
+
+void connection_await_request(struct connection *connection, const struct exchange *exchange)
+{
+        if (exchange_valid_until(exchange) != INT64_MAX)
+                connection_await_end(connection);
 }
 
 void connection_forget_end(struct connection *connection)
@@ -142,6 +157,23 @@ static void judge_tunnel(struct connection *connection)
                        reason == REASON_ACCEPTED ? "route_changed" : "no_longer_admitted", removal);
 }
 
+/* Route and rule ask each request: one that they refuse goes alone, its connection stays. */
+static void judge_requests(struct connection *connection)
+{
+        const struct exchange_law law = {
+                .snapshot = connection->worker->snapshot,
+                .port = connection->port,
+                .listener = connection->listener,
+                .standing = connection->port->client ? connection->standing : NULL,
+                .now = (int64_t)time(NULL),
+        };
+        if (connection->h1)
+                client_h1_judge(connection->h1, &law);
+        if (connection->h2)
+                client_h2_judge(connection->h2, &law);
+        connection_await_end(connection);
+}
+
 void connection_recheck(struct connection *connection)
 {
         struct worker *worker = connection->worker;
@@ -161,6 +193,8 @@ void connection_recheck(struct connection *connection)
                 judge_or_cut(connection);
         if (!connection->cut && connection->tunnel)
                 judge_tunnel(connection);
+        else if (!connection->cut && (newer || due))
+                judge_requests(connection);
 }
 
 bool connection_is_unjudged(const struct connection *connection)

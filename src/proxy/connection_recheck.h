@@ -9,4 +9,6 @@ void connection_recheck(struct connection *connection);
 bool connection_is_unjudged(const struct connection *connection);
 /* It is judged when its verdict's time ends; and no more, before it is freed. */
 void connection_await_end(struct connection *connection);
+/* Of a request that begins, too. */
+void connection_await_request(struct connection *connection, const struct exchange *exchange);
 void connection_forget_end(struct connection *connection);

@@ -194,6 +194,7 @@ struct exchange *exchange_open(const struct exchange_start *start)
                 return exchange;
         }
         exchange_times_begin(exchange);
+        exchange_hold_begin(exchange);
         exchange_request_start(exchange);
         exchange_call_open(exchange, false);
         return exchange;
@@ -255,9 +256,8 @@ void exchange_hand_over(struct exchange *exchange, struct upstream_lease *to,
                 .request_id = exchange->record.request_id,
                 .route = exchange->rule->route,
                 .upstream = exchange->record.upstream,
-                .valid_until = exchange->rule->policy == ROUTE_POLICY_NONE
-                                       ? INT64_MAX
-                                       : exchange->decision.valid_until,
+                .asked = &exchange->hold.asked,
+                .valid_until = exchange->hold.valid_until,
                 .generation = exchange->start.snapshot->generation,
         };
         backend_call_hand_over(&exchange->call, to, callbacks, self, &out->came);

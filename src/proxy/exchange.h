@@ -101,7 +101,8 @@ enum h2_pull exchange_pull(struct exchange *exchange, char *into, size_t *len,
                            const struct header_list **trailers);
 /* What a 101 leaves behind. */
 struct exchange_switched {
-        struct slice request_id, route; /* in the exchange's memory */
+        struct slice request_id, route;   /* in the exchange's memory */
+        const struct request_head *asked; /* too: as it came, before any filter */
         struct event_address upstream;
         int64_t valid_until; /* of the pins of route and rule that let the request in… */
         uint64_t generation; /* …in this generation */

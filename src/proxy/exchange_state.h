@@ -6,6 +6,7 @@
 #include "proxy/exchange.h"
 #include "proxy/exchange_filters.h"
 #include "proxy/exchange_gate.h"
+#include "proxy/exchange_judge.h"
 #include "proxy/mirror.h"
 
 enum {
@@ -60,6 +61,7 @@ struct exchange {
         const struct route_rule *rule;
         struct exchange_filters filters;
         struct pin_decision decision; /* of the rule's and its route's scopes */
+        struct exchange_hold hold;
         const struct backend *backend;
         struct backend_call call;
         struct http_limits limits; /* for what the backend says */

@@ -61,7 +61,10 @@ static bool is_clients_affair(const struct exchange *exchange)
 static void on_late(struct deadline *deadline)
 {
         struct exchange *exchange = CONTAINER_OF(deadline, struct exchange, deadline);
-        if (*exchange->start.env->now_ms >= exchange->ends_ms)
+        bool whole = *exchange->start.env->now_ms >= exchange->ends_ms;
+        if (whole && exchange->hold.why)
+                exchange_hold_end(exchange);
+        else if (whole)
                 late(exchange, "request_timeout");
         else if (exchange->state == EXCHANGE_RESTING)
                 exchange_retry_now(exchange);

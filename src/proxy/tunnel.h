@@ -20,9 +20,8 @@ struct tunnel;
  * NULL: there is nowhere to go, and the connection has ended. */
 struct tunnel *tunnel_open(struct connection *connection);
 /* For an exchange that ended in a 101, whose connection to the backend it takes over; ends it.
- * `asked` is the request as it came, in `arena`, which it takes over as well. */
-void tunnel_switch(struct connection *connection, struct exchange *exchange,
-                   const struct request_head *asked, struct arena *arena);
+ * `arena` is the exchange's, which it takes over as well. */
+void tunnel_switch(struct connection *connection, struct exchange *exchange, struct arena *arena);
 void tunnel_free(struct tunnel *tunnel);
 void tunnel_turn(struct tunnel *tunnel);
 /* Of a WebSocket: would its request still be let through by the worker's snapshot? False: not, and

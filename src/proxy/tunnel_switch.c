@@ -20,8 +20,7 @@ static void request_take(struct tunnel *tunnel, const struct request_head *asked
         tunnel->asked = kept;
 }
 
-void tunnel_switch(struct connection *connection, struct exchange *exchange,
-                   const struct request_head *asked, struct arena *arena)
+void tunnel_switch(struct connection *connection, struct exchange *exchange, struct arena *arena)
 {
         struct tunnel *tunnel = connection->tunnel = tunnel_new(connection, "websocket");
         struct exchange_switched switched;
@@ -35,7 +34,7 @@ void tunnel_switch(struct connection *connection, struct exchange *exchange,
         connection->judged = switched.generation; /* its next turn asks what a newer one says */
         tunnel->down.bytes = switched.came.len;
         exchange_close(exchange);
-        request_take(tunnel, asked, arena);
+        request_take(tunnel, switched.asked, arena);
         if (!buffer_append(&connection->out, buffer_slice(&switched.came)))
                 connection->broken = true;
         buffer_done(&switched.came);

@@ -3,11 +3,13 @@
 
 #include "exchange_harness.h"
 #include "proxy/client_identity.h"
+#include "proxy/exchange_judge.h"
 #include "trust/hash.h"
 #include "trust/test_pki.h"
 
-#define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-#define GET      "GET /good HTTP/1.1\r\nHost: a\r\n\r\n"
+#define OK_REPLY   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+#define HALF_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok"
+#define GET        "GET /good HTTP/1.1\r\nHost: a\r\n\r\n"
 
 enum {
         SCOPES_MAX = 4
@@ -24,10 +26,11 @@ struct stage {
         struct header_list identity;
 };
 
-static void stage_open(struct stage *s)
+static void stage_open_at(struct stage *s, const char *reply, bool close)
 {
-        static const struct step ok[] = {{"\r\n\r\n", OK_REPLY, true}};
+        static struct step ok[1];
         static const struct script scripts[] = {{ok, 1}, {ok, 1}, {ok, 1}, {ok, 1}};
+        ok[0] = (struct step){"\r\n\r\n", reply, close};
         *s = (struct stage){0};
         harness_init(&s->h, scripts, COUNT_OF(scripts));
         struct arena *arena = &s->h.snapshot->arena;
@@ -42,6 +45,11 @@ static void stage_open(struct stage *s)
         s->h.snapshot->rule_policy_count = 1;
         s->h.rules[0].policy = 0;
         s->h.port->client = NULL; /* until stage_client */
+}
+
+static void stage_open(struct stage *s)
+{
+        stage_open_at(s, OK_REPLY, true);
 }
 
 static void identity_make(struct stage *s)
@@ -374,6 +382,115 @@ static void the_policy_is_asked_before_the_rule_is_looked_at(void **state)
         stage_close(&s);
 }
 
+/* ---- while it is in flight ---- */
+
+/* Let in by one scope, with a head and two of five bytes; or without an answer. */
+static void stage_begin(struct stage *s, const char *reply, struct removal removal)
+{
+        static const size_t seen_all = sizeof(GET) - 1;
+        stage_open_at(s, reply, false);
+        stage_client(s, REASON_ACCEPTED, "robot");
+        scope_add(s, SCOPE_RULE, "robot")->removal = removal;
+        harness_open(&s->h, GET);
+        if (reply)
+                harness_until(&s->h, &s->h.body.len, 2);
+        else
+                harness_until(&s->h, &s->h.backend.peers[0].seen.len, seen_all);
+}
+
+static void judge_now(struct stage *s)
+{
+        const struct exchange_law law = {
+                .snapshot = s->h.snapshot, .port = s->h.port, .standing = s->standing, .now = 1};
+        exchange_judge(s->h.exchange, &law);
+}
+
+static struct request_facts record_of(struct stage *s)
+{
+        harness_close(&s->h);
+        return harness_record(&s->h);
+}
+
+static const struct removal at_once = {REMOVAL_CLOSE, 0};
+
+static void in_flight_it_is_cut_off_when_its_pin_is_gone(void **state)
+{
+        static struct stage s;
+        (void)state;
+        stage_begin(&s, HALF_REPLY, at_once);
+        judge_now(&s);
+        assert_false(s.h.aborted);
+        scope_add(&s, SCOPE_ROUTE, NULL)->removal = at_once;
+        judge_now(&s);
+        harness_finish(&s.h);
+        assert_true(s.h.aborted);
+        struct request_facts facts = record_of(&s);
+        assert_int_equal(facts.status, 200);
+        assert_int_equal(facts.reason, REASON_NOT_PINNED);
+        assert_true(slice_is(facts.scope, "policy of the route"));
+        assert_true(slice_is(facts.fault, "no_longer_admitted"));
+        stage_close(&s);
+}
+
+static void in_flight_without_an_answer_it_gets_403(void **state)
+{
+        static struct stage s;
+        (void)state;
+        stage_begin(&s, NULL, at_once);
+        scope_add(&s, SCOPE_ROUTE, NULL)->removal = at_once;
+        judge_now(&s);
+        harness_finish(&s.h);
+        assert_true(s.h.end);
+        assert_int_equal(s.h.final.status, 403);
+        assert_int_equal(record_of(&s).reason, REASON_NOT_PINNED);
+        stage_close(&s);
+}
+
+static void in_flight_it_may_be_kept_and_a_drain_has_its_grace(void **state)
+{
+        static struct stage s;
+        (void)state;
+        stage_begin(&s, HALF_REPLY, at_once);
+        struct pin_scope *scope = scope_add(&s, SCOPE_ROUTE, NULL);
+        scope->removal = (struct removal){REMOVAL_KEEP, 0};
+        judge_now(&s);
+        assert_int_equal(exchange_valid_until(s.h.exchange), INT64_MAX);
+        scope->removal = (struct removal){REMOVAL_DRAIN, 400};
+        judge_now(&s);
+        uint64_t before_ms = s.h.now_ms;
+        scope->removal.grace_ms = 3600 * 1000; /* which prolongs nothing */
+        judge_now(&s);
+        harness_finish(&s.h);
+        assert_true(s.h.aborted);
+        assert_in_range(s.h.now_ms - before_ms, 350, 5000);
+        assert_int_equal(record_of(&s).reason, REASON_NOT_PINNED);
+        stage_close(&s);
+}
+
+static void in_flight_it_goes_with_its_rule_unless_nothing_was_asked(void **state)
+{
+        static struct stage s;
+        (void)state;
+        for (int asked = 0; asked < 2; asked++) {
+                stage_begin(&s, HALF_REPLY, at_once);
+                if (!asked) { /* its policy goes first, and then the rule */
+                        s.policy->pins.scope_count = 0;
+                        judge_now(&s);
+                }
+                const struct host_table *hosts = s.h.port->hosts;
+                s.h.port->hosts = host_table_build(NULL, 0, &s.h.arena);
+                judge_now(&s);
+                s.h.port->hosts = hosts;
+                if (asked)
+                        harness_finish(&s.h);
+                assert_int_equal(s.h.aborted, asked);
+                struct request_facts facts = record_of(&s);
+                assert_int_equal(facts.reason, REASON_ACCEPTED);
+                assert_true(slice_is(facts.fault, asked ? "route_changed" : "client_gone"));
+                stage_close(&s);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -389,6 +506,10 @@ int main(void)
                 cmocka_unit_test(forward_is_of_the_generation_that_the_request_sees),
                 cmocka_unit_test(a_waived_path_shows_the_leaf_and_no_chain),
                 cmocka_unit_test(the_policy_is_asked_before_the_rule_is_looked_at),
+                cmocka_unit_test(in_flight_it_is_cut_off_when_its_pin_is_gone),
+                cmocka_unit_test(in_flight_without_an_answer_it_gets_403),
+                cmocka_unit_test(in_flight_it_may_be_kept_and_a_drain_has_its_grace),
+                cmocka_unit_test(in_flight_it_goes_with_its_rule_unless_nothing_was_asked),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
