@@ -28,6 +28,8 @@ struct h2_limits h2_limits_default(const struct http_limits *http)
                 .empty_data = 100,
                 .priorities = 400,
                 .budget_ms = 10 * 1000,
+                .linger_bytes = 256 * 1024,
+                .linger_ms = 1000,
         };
 }
 
@@ -103,6 +105,7 @@ struct h2_session *h2_session_new(const struct h2_limits *limits,
 {
         must(limits->connection_window >= limits->stream_window);
         must(limits->connection_window <= INT32_MAX && limits->budget_ms > 0);
+        must(limits->linger_bytes <= INT32_MAX);
         struct h2_session *session = NEW(struct h2_session);
         session->limits = *limits;
         budgets_init(&session->budgets, limits);
@@ -138,6 +141,7 @@ bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
 {
         if (session->over != NULL || nghttp2_session_want_read(session->nghttp2) == 0)
                 return false;
+        session->now_ms = now_ms;
         h2_budgets_refill(&session->budgets, now_ms);
         h2_frames_take(&session->frames, bytes, now_ms);
         ssize_t taken =
@@ -154,9 +158,11 @@ bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
         return nghttp2_session_want_read(session->nghttp2) != 0;
 }
 
-struct slice h2_send_next(struct h2_session *session)
+struct slice h2_send_next(struct h2_session *session, uint64_t now_ms)
 {
         const uint8_t *bytes = NULL;
+        session->now_ms = now_ms;
+        h2_linger_sweep(session);
         bool was_within = session->over == NULL;
         ssize_t len = nghttp2_session_mem_send(session->nghttp2, &bytes);
         if (len < 0 && was_within && session->over != NULL) { /* the server's own resets */
@@ -172,6 +178,12 @@ bool h2_unfinished(const struct h2_session *session, uint64_t *since_ms)
         return session->frames.unfinished;
 }
 
+bool h2_lingers(const struct h2_session *session, uint64_t *until_ms)
+{
+        *until_ms = session->linger_ends_ms;
+        return session->lingering > 0;
+}
+
 bool h2_wants_send(const struct h2_session *session)
 {
         return nghttp2_session_want_write(session->nghttp2) != 0;
@@ -184,6 +196,13 @@ bool h2_finished(const struct h2_session *session)
 }
 
 /* ---- responses ---- */
+
+/* To the caller a stream that lingers is closed. */
+static struct h2_stream *caller_stream(const struct h2_session *session, int32_t id)
+{
+        struct h2_stream *stream = h2_stream_find(session, id);
+        return stream != NULL && stream->arena != NULL ? stream : NULL;
+}
 
 size_t h2_trailers_submit(struct h2_session *session, int32_t id,
                           const struct header_list *trailers)
@@ -198,7 +217,7 @@ size_t h2_trailers_submit(struct h2_session *session, int32_t id,
 
 bool h2_respond(struct h2_session *session, int32_t id, const struct response_head *head, bool end)
 {
-        struct h2_stream *stream = h2_stream_find(session, id);
+        struct h2_stream *stream = caller_stream(session, id);
         must(head->status >= 100 && head->status <= 599 && head->status != 101);
         if (stream == NULL)
                 return false;
@@ -229,7 +248,7 @@ void h2_resume(struct h2_session *session, int32_t id)
 
 void h2_consume(struct h2_session *session, int32_t id, size_t n)
 {
-        struct h2_stream *stream = h2_stream_find(session, id);
+        struct h2_stream *stream = caller_stream(session, id);
         if (stream == NULL)
                 return; /* closed: its bytes were credited then */
         must(n <= stream->unconsumed);
@@ -239,7 +258,7 @@ void h2_consume(struct h2_session *session, int32_t id, size_t n)
 
 void h2_reset(struct h2_session *session, int32_t id, enum h2_code code)
 {
-        struct h2_stream *stream = h2_stream_find(session, id);
+        struct h2_stream *stream = caller_stream(session, id);
         if (stream == NULL)
                 return;
         stream->reset_by_us = true;

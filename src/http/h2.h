@@ -34,6 +34,8 @@ struct h2_limits {
         uint32_t queued_frames;      /* control frames waiting for a peer that does not read */
         uint32_t client_resets, server_resets, settings, pings, empty_data, priorities;
         uint32_t budget_ms;
+        /* What still comes of a request behind the end of its answer, before it is reset. */
+        uint32_t linger_bytes, linger_ms;
 };
 struct h2_limits h2_limits_default(const struct http_limits *http);
 
@@ -47,8 +49,11 @@ enum h2_pull {
 struct h2_session;
 
 /* None runs before the call that caused it: h2_receive or h2_send_next. Within them the caller may
- * call every h2_ function but h2_receive, h2_send_next and h2_session_free. A response that ends
- * before its request resets the stream with NO_ERROR by itself. */
+ * call every h2_ function but h2_receive, h2_send_next and h2_session_free.
+ * A response that ends before its request is the stream's end to the caller, not to the session: it
+ * lingers. What comes of the request is dropped, with credit, until it ends (answered by a PING) or
+ * is over linger_bytes or linger_ms; then RST_STREAM(NO_ERROR) stops it (RFC 9113, 8.1). Right
+ * behind the answer that reset makes clients lose it: curl 7.88 in half of the tries. */
 struct h2_callbacks {
         /* A stream opens: the arena for its head and trailers, to live until on_stream_closed.
          * NULL refuses it (REFUSED_STREAM). */
@@ -79,7 +84,9 @@ bool h2_receive(struct h2_session *session, struct slice bytes, uint64_t now_ms)
  * now_ms: what a peer drips in must have a deadline (I34). */
 bool h2_unfinished(const struct h2_session *session, uint64_t *since_ms);
 /* The next bytes to send, empty when there are none now; they live until the next h2_ call. */
-struct slice h2_send_next(struct h2_session *session);
+struct slice h2_send_next(struct h2_session *session, uint64_t now_ms);
+/* Whether a stream lingers, and when to call h2_send_next at the latest so that it is reset. */
+bool h2_lingers(const struct h2_session *session, uint64_t *until_ms);
 bool h2_wants_send(const struct h2_session *session);
 bool h2_finished(const struct h2_session *session);           /* nothing to read or write: close */
 const char *h2_over_budget(const struct h2_session *session); /* "pings" and so on; NULL: none */

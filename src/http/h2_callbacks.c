@@ -9,6 +9,14 @@ static bool is_ack(const nghttp2_frame_hd *hd)
         return (hd->flags & NGHTTP2_FLAG_ACK) != 0;
 }
 
+/* Who has the whole answer may well stop the rest of its request, as gRPC does at each stream that
+ * its server ends: it cost what any request costs, and no answer was thrown away. */
+static bool is_answered(const struct h2_session *session, int32_t id)
+{
+        const struct h2_stream *stream = h2_stream_find(session, id);
+        return stream != NULL && stream->arena == NULL;
+}
+
 /* Frames are counted by their first nine bytes, before anything is done for them. */
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, void *self)
 {
@@ -21,7 +29,9 @@ static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, 
                         return 0;
                 return h2_budget_spend(session, H2_BUDGET_EMPTY_DATA);
         case NGHTTP2_RST_STREAM:
-                return h2_budget_spend(session, H2_BUDGET_PEER_RESETS);
+                return is_answered(session, hd->stream_id)
+                               ? 0
+                               : h2_budget_spend(session, H2_BUDGET_PEER_RESETS);
         case NGHTTP2_SETTINGS:
                 return is_ack(hd) ? 0 : h2_budget_spend(session, H2_BUDGET_SETTINGS);
         case NGHTTP2_PING:
@@ -64,7 +74,7 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, nghtt
         if (session->block_bytes > session->limits.header_list_bytes)
                 return h2_overdraw(session, "header_list");
         struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
-        if (stream != NULL && stream->state != H2_STREAM_REFUSED)
+        if (stream != NULL && !h2_stream_is_dropped(stream))
                 h2_stream_field(session, stream, slice_from(n.base, n.len),
                                 slice_from(v.base, v.len));
         return 0;
@@ -91,8 +101,12 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, co
         struct h2_session *session = self;
         struct h2_stream *stream = h2_stream_find(session, id);
         (void)flags;
-        if (stream == NULL || stream->state != H2_STREAM_BODY) {
+        if (stream == NULL) {
                 nghttp2_session_consume(nghttp2, id, len);
+                return 0;
+        }
+        if (stream->state != H2_STREAM_BODY) {
+                h2_stream_drop(session, stream, len);
                 return 0;
         }
         stream->unconsumed += len;
@@ -130,15 +144,11 @@ static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, 
 
 /* ---- what goes out ---- */
 
-/* A response that ended before its request: the rest of the request is unwanted (RFC 9113, 8.1). */
-static void request_rest_refuse(struct h2_session *session, struct h2_stream *stream)
+/* A response that ended before its request. */
+static bool request_is_unwanted(const struct h2_session *session, const struct h2_stream *stream)
 {
-        if (stream == NULL || stream->state == H2_STREAM_ENDED ||
-            nghttp2_session_get_stream_remote_close(session->nghttp2, stream->id) != 0)
-                return;
-        stream->reset_by_us = true;
-        nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id,
-                                  NGHTTP2_NO_ERROR);
+        return stream != NULL && stream->state != H2_STREAM_ENDED &&
+               nghttp2_session_get_stream_remote_close(session->nghttp2, stream->id) == 0;
 }
 
 /* Resets that a client provokes from us cost as much as its own and are not counted by nghttp2
@@ -153,8 +163,9 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
                 return ours ? 0 : h2_budget_spend(session, H2_BUDGET_OWN_RESETS);
         }
         bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-        if (end && (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))
-                request_rest_refuse(session, stream);
+        bool answer = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+        if (end && answer && request_is_unwanted(session, stream))
+                h2_stream_linger(session, stream);
         return 0;
 }
 

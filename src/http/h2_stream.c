@@ -35,17 +35,96 @@ void h2_stream_open(struct h2_session *session, int32_t id)
         nghttp2_session_set_stream_user_data(session->nghttp2, id, stream);
 }
 
+/* The last that the caller hears of it. */
+static void caller_tell_end(struct h2_session *session, struct h2_stream *stream, uint32_t code)
+{
+        if (stream->arena == NULL)
+                return;
+        stream->arena = NULL;
+        session->callbacks->on_stream_closed(stream->id, code, session->self);
+}
+
 /* Bytes that nobody will give credit for any more must not shrink the connection's window. */
 void h2_stream_close(struct h2_session *session, struct h2_stream *stream, uint32_t code)
 {
         if (stream->unconsumed > 0)
                 nghttp2_session_consume_connection(session->nghttp2, stream->unconsumed);
+        if (stream->state == H2_STREAM_LINGERS)
+                session->lingering--;
         nghttp2_session_set_stream_user_data(session->nghttp2, stream->id, NULL);
         *stream->link = stream->next;
         if (stream->next != NULL)
                 stream->next->link = stream->link;
-        session->callbacks->on_stream_closed(stream->id, code, session->self);
+        caller_tell_end(session, stream, code);
         free(stream);
+}
+
+/* ---- answered before it ended ---- */
+
+bool h2_stream_is_dropped(const struct h2_stream *stream)
+{
+        return stream->state == H2_STREAM_LINGERS || stream->state == H2_STREAM_REFUSED;
+}
+
+static void linger_end(struct h2_session *session, struct h2_stream *stream)
+{
+        session->lingering--;
+        stream->state = H2_STREAM_REFUSED;
+        stream->reset_by_us = true;
+        nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id,
+                                  NGHTTP2_NO_ERROR);
+}
+
+void h2_stream_drop(struct h2_session *session, struct h2_stream *stream, size_t len)
+{
+        nghttp2_session_consume(session->nghttp2, stream->id, len);
+        if (stream->state != H2_STREAM_LINGERS)
+                return;
+        if (len > stream->linger_left)
+                linger_end(session, stream);
+        else
+                stream->linger_left -= len;
+}
+
+/* It ended by itself. curl 7.88 does not see that its stream is closed by the last frame that it
+ * sent itself, and waits for ever: the next one that comes wakes it. */
+static void client_wake(struct h2_session *session)
+{
+        nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
+}
+
+/* It counts as a stream of its connection (SETTINGS_MAX_CONCURRENT_STREAMS) and holds nothing but
+ * its own struct: the caller's memory goes now. Its window opens in one go, beside the answer's
+ * end: curl 7.88 reads no more once it has the answer, and would wait for credit for ever. */
+void h2_stream_linger(struct h2_session *session, struct h2_stream *stream)
+{
+        size_t unconsumed = stream->unconsumed;
+        stream->state = H2_STREAM_LINGERS;
+        stream->linger_left = session->limits.linger_bytes;
+        stream->linger_ends_ms = session->now_ms + session->limits.linger_ms;
+        if (session->lingering++ == 0 || stream->linger_ends_ms < session->linger_ends_ms)
+                session->linger_ends_ms = stream->linger_ends_ms;
+        stream->unconsumed = 0;
+        nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id,
+                                              (int32_t)session->limits.linger_bytes);
+        h2_stream_drop(session, stream, unconsumed);
+        caller_tell_end(session, stream, NGHTTP2_NO_ERROR);
+}
+
+void h2_linger_sweep(struct h2_session *session)
+{
+        if (session->lingering == 0 || session->now_ms < session->linger_ends_ms)
+                return;
+        uint64_t earliest = UINT64_MAX;
+        for (struct h2_stream *s = session->streams; s != NULL; s = s->next) {
+                if (s->state != H2_STREAM_LINGERS)
+                        continue;
+                if (s->linger_ends_ms <= session->now_ms)
+                        linger_end(session, s);
+                else if (s->linger_ends_ms < earliest)
+                        earliest = s->linger_ends_ms;
+        }
+        session->linger_ends_ms = earliest;
 }
 
 /* ---- fields ---- */
@@ -160,7 +239,9 @@ void h2_stream_head_end(struct h2_session *session, struct h2_stream *stream, bo
 
 void h2_stream_end(struct h2_session *session, struct h2_stream *stream)
 {
-        if (stream->state == H2_STREAM_REFUSED)
+        if (stream->state == H2_STREAM_LINGERS)
+                client_wake(session);
+        if (h2_stream_is_dropped(stream))
                 return;
         if (stream->fault.status != 0) { /* of a trailer: the head is long gone to the caller */
                 stream->state = H2_STREAM_REFUSED;

@@ -33,8 +33,9 @@ struct client_h2 {
         struct h2_session *session;
         struct stream *streams;
         size_t stream_count;
-        struct deadline head; /* of a frame or field block that has begun */
-        bool over;            /* feed nothing more: send what is left, then close */
+        struct deadline head;   /* of a frame or field block that has begun */
+        struct deadline linger; /* of requests that were answered before they ended */
+        bool over;              /* feed nothing more: send what is left, then close */
         bool draining, final_goaway;
 };
 
@@ -203,6 +204,7 @@ struct client_h2 *client_h2_new(struct connection *connection)
         h2->limits.target_bytes = limits->target_bytes;
         h2->budgets = h2_limits_default(&h2->limits);
         h2->budgets.streams = (uint32_t)limits->streams;
+        h2->budgets.linger_ms = (uint32_t)limits->linger_ms;
         h2->session = h2_session_new(&h2->budgets, &session_calls, h2);
         return h2;
 }
@@ -212,6 +214,7 @@ void client_h2_free(struct client_h2 *h2)
         if (!h2)
                 return;
         deadline_clear(&h2->head);
+        deadline_clear(&h2->linger);
         h2_session_free(h2->session);
         free(h2);
 }
@@ -262,6 +265,22 @@ static void watch_head(struct client_h2 *h2)
                 deadline_clear(&h2->head);
 }
 
+static void on_linger_over(struct deadline *deadline)
+{
+        connection_ready(CONTAINER_OF(deadline, struct client_h2, linger)->connection);
+}
+
+/* A client that sends nothing more is told by a turn of its own to stop. */
+static void watch_linger(struct client_h2 *h2)
+{
+        struct worker *worker = h2->connection->worker;
+        uint64_t until_ms;
+        if (h2_lingers(h2->session, &until_ms))
+                deadline_set(&worker->wheel, &h2->linger, until_ms + 1, on_linger_over);
+        else
+                deadline_clear(&h2->linger);
+}
+
 /* Frames are gathered into one TLS record where they are small. */
 static bool write_on(struct client_h2 *h2)
 {
@@ -269,7 +288,7 @@ static bool write_on(struct client_h2 *h2)
         if (!connection_flush(connection))
                 return false;
         while (connection->out.len < OUT_BYTES_WANTED) {
-                struct slice bytes = h2_send_next(h2->session);
+                struct slice bytes = h2_send_next(h2->session, connection->worker->now_ms);
                 if (bytes.len == 0)
                         break;
                 if (!buffer_append(&connection->out, bytes))
@@ -297,7 +316,9 @@ void client_h2_turn(struct client_h2 *h2)
                 return;
         }
         bool asked = connection->requests > 0 || connection->cut;
-        if (h2->draining && written && h2->stream_count == 0 && asked) {
+        uint64_t until_ms;
+        bool idle = h2->stream_count == 0 && !h2_lingers(h2->session, &until_ms);
+        if (h2->draining && written && idle && asked) {
                 if (h2->final_goaway) {
                         connection_linger(connection, "drained");
                         return;
@@ -307,6 +328,7 @@ void client_h2_turn(struct client_h2 *h2)
                 connection_ready(connection);
         }
         watch_head(h2);
+        watch_linger(h2);
         connection->want_read = connection->out.len < OUT_BYTES_WANTED;
         connection_watch(connection);
 }

@@ -31,6 +31,7 @@ http {{
         default_type text/plain;
         location = /big {{ root {folder}/www; }}
         location /status/404 {{ return 404 "none\\n"; }}
+        location /small {{ client_max_body_size 1; return 200; }}
         location /no-content {{ return 204; }}
         location /drop {{ return 444; }}
         location /echo {{ proxy_pass http://127.0.0.1:{port}/sink; proxy_request_buffering on; }}

@@ -175,7 +175,7 @@ static inline void app_free(struct app *app)
 
 static inline void app_send_all(struct app *app)
 {
-        for (struct slice out; (out = h2_send_next(app->session)).len > 0;)
+        for (struct slice out; (out = h2_send_next(app->session, app->now_ms)).len > 0;)
                 assert_true(buffer_append(&app->sent, out));
 }
 

@@ -242,6 +242,94 @@ static void more_streams_than_allowed_are_refused(void **state)
         app_free(app);
 }
 
+/* Requests without an end, each answered at once. */
+static struct app *app_lingering(struct raw *raw, uint32_t streams, uint32_t asked)
+{
+        struct app *app = app_new();
+        app->limits.streams = streams;
+        app->limits.client_resets = app->limits.server_resets = 0;
+        app->respond_status = 403;
+        app_start(app);
+        raw_init(raw);
+        app_send_all(app);
+        raw_frame(raw, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, SLICE_NONE);
+        for (uint32_t i = 0; i < asked; i++)
+                raw_headers(raw, 2 * i + 1, 0, SLICE(GET_LINES));
+        assert_true(raw_send(raw, app));
+        app_send_all(app);
+        return app;
+}
+
+static void a_request_that_was_answered_early_has_its_time_to_end(void **state)
+{
+        struct raw raw;
+        struct app *app = app_lingering(&raw, 10, 1);
+        uint64_t until_ms, begin_ms = app->now_ms;
+        (void)state;
+        assert_int_equal(app->closes, 1); /* the caller is done with it */
+        assert_true(h2_lingers(app->session, &until_ms));
+        assert_int_equal(until_ms, begin_ms + app->limits.linger_ms);
+        app->now_ms = until_ms - 1;
+        raw_headers(&raw, 3, 0, SLICE(GET_LINES)); /* a later one has its own */
+        assert_true(raw_send(&raw, app));
+        app_send_all(app);
+        assert_int_equal(sent_code(app, NGHTTP2_RST_STREAM, 1), -1);
+        app->now_ms = until_ms;
+        app_send_all(app);
+        assert_int_equal(sent_code(app, NGHTTP2_RST_STREAM, 1), NGHTTP2_NO_ERROR);
+        assert_true(h2_lingers(app->session, &until_ms));
+        app->now_ms = until_ms - 1;
+        app_send_all(app);
+        assert_int_equal(sent_code(app, NGHTTP2_RST_STREAM, 3), -1);
+        app->now_ms = until_ms;
+        app_send_all(app);
+        assert_int_equal(sent_code(app, NGHTTP2_RST_STREAM, 3), NGHTTP2_NO_ERROR);
+        assert_false(h2_lingers(app->session, &until_ms));
+        assert_int_equal(sent_code(app, NGHTTP2_GOAWAY, 0), -1);
+        raw_done(&raw);
+        app_free(app);
+}
+
+static void who_lingers_counts_as_a_stream(void **state)
+{
+        struct raw raw;
+        struct app *app = app_lingering(&raw, 3, 3);
+        (void)state;
+        assert_int_equal(app->closes, 3);
+        raw_get(&raw, 7);
+        raw_send(&raw, app);
+        assert_int_equal(app->requests, 3);
+        raw_done(&raw);
+        app_free(app);
+}
+
+/* Whatever it is: bytes, trailers, a reset, which costs nothing. */
+static void what_comes_behind_an_early_answer_is_dropped(void **state)
+{
+        struct raw raw;
+        struct app *app = app_lingering(&raw, 10, 3);
+        uint64_t until_ms;
+        (void)state;
+        raw_frame(&raw, NGHTTP2_DATA, 0, 1, SLICE("xyz"));
+        raw_headers(&raw, 1, NGHTTP2_FLAG_END_STREAM, SLICE("x-a: b\n"));
+        raw_frame(&raw, NGHTTP2_RST_STREAM, 0, 3, SLICE("\0\0\0\0"));
+        assert_int_equal(sent_code(app, NGHTTP2_PING, 0), -1);
+        assert_true(raw_send(&raw, app));
+        app_send_all(app);
+        assert_int_equal(sent_code(app, NGHTTP2_PING, 0), 0); /* it wakes who ended its request */
+        assert_true(h2_lingers(app->session, &until_ms));
+        raw_frame(&raw, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 5, SLICE("xyz"));
+        assert_true(raw_send(&raw, app));
+        assert_false(h2_lingers(app->session, &until_ms));
+        app->now_ms = until_ms;
+        app_send_all(app);
+        for (uint32_t id = 1; id < 6; id += 2)
+                assert_int_equal(sent_code(app, NGHTTP2_RST_STREAM, id), -1);
+        assert_int_equal(sent_code(app, NGHTTP2_GOAWAY, 0), -1);
+        raw_done(&raw);
+        app_free(app);
+}
+
 static void a_caller_may_refuse_a_stream(void **state)
 {
         struct app *app = app_new();
@@ -293,6 +381,9 @@ int main(void)
                 cmocka_unit_test(a_field_block_has_at_most_eight_continuations),
                 cmocka_unit_test(a_header_bomb_ends_the_session),
                 cmocka_unit_test(more_streams_than_allowed_are_refused),
+                cmocka_unit_test(a_request_that_was_answered_early_has_its_time_to_end),
+                cmocka_unit_test(who_lingers_counts_as_a_stream),
+                cmocka_unit_test(what_comes_behind_an_early_answer_is_dropped),
                 cmocka_unit_test(a_caller_may_refuse_a_stream),
                 cmocka_unit_test(what_is_no_h2_ends_the_session),
         };

@@ -9,6 +9,7 @@ struct peer {
         size_t data_bytes;
         int64_t closed_code, goaway_code; /* -1: none */
         int32_t goaway_last;
+        size_t resets;
         /* what it uploads */
         struct slice upload;
         size_t uploaded;
@@ -47,6 +48,8 @@ static int peer_on_frame(nghttp2_session *client, const nghttp2_frame *frame, vo
         (void)client;
         if (frame->hd.type == NGHTTP2_HEADERS)
                 assert_true(buffer_append(&peer->text, SLICE("|")));
+        if (frame->hd.type == NGHTTP2_RST_STREAM)
+                peer->resets++;
         if (frame->hd.type == NGHTTP2_GOAWAY) {
                 peer->goaway_code = frame->goaway.error_code;
                 peer->goaway_last = frame->goaway.last_stream_id;
@@ -124,7 +127,8 @@ static void carry(struct peer *peer)
                                 h2_receive(app->session, slice_from(bytes + at, n), app->now_ms);
                         }
                 }
-                for (struct slice out; (out = h2_send_next(app->session)).len > 0; moved = true)
+                for (struct slice out; (out = h2_send_next(app->session, app->now_ms)).len > 0;
+                     moved = true)
                         assert_true(nghttp2_session_mem_recv(peer->client,
                                                              (const uint8_t *)out.data,
                                                              out.len) == (ssize_t)out.len);
@@ -347,21 +351,27 @@ static void an_answer_that_breaks_off_resets_its_stream_only(void **state)
         peer_done(&peer);
 }
 
-static void an_answer_before_the_request_ended_stops_the_request(void **state)
+static void an_early_answer_stops_a_request_only_if_it_is_long(void **state)
 {
         struct app *app = app_new();
         struct peer peer;
+        struct slice bytes = big(1000000);
         (void)state;
         app->limits.server_resets = 0;
         app->respond_status = 413;
         peer_init(&peer, app, true);
-        peer.upload = big(500000);
-        int32_t id = ask(&peer, "PUT", "x-a", "b");
-        assert_text(&peer, ":status=413;content-length=0;|");
-        assert_int_equal(peer.closed_code, NGHTTP2_NO_ERROR);
-        assert_true(peer.uploaded < 500000);
-        assert_true(seen_of(app, id)->closed);
-        free((char *)(uintptr_t)peer.upload.data);
+        for (size_t i = 0; i < 20; i++) { /* all windows come back */
+                bool is_long = i % 2 == 1;
+                peer.uploaded = peer.resets = 0;
+                peer.upload = slice_sub(bytes, 0, is_long ? bytes.len : 200000);
+                int32_t id = ask(&peer, "PUT", "x-a", "b");
+                assert_text(&peer, ":status=413;content-length=0;|");
+                assert_int_equal(peer.closed_code, NGHTTP2_NO_ERROR);
+                assert_int_equal(peer.resets, is_long);
+                assert_in_range(peer.uploaded, 200000, 2 * app->limits.linger_bytes);
+                assert_true(seen_of(app, id)->closed && !seen_of(app, id)->ended);
+        }
+        free((char *)(uintptr_t)bytes.data);
         peer_done(&peer);
 }
 
@@ -575,7 +585,7 @@ int main(void)
                 cmocka_unit_test(a_slow_reader_holds_at_most_one_window),
                 cmocka_unit_test(an_answer_waits_for_its_bytes_and_ends_with_trailers),
                 cmocka_unit_test(an_answer_that_breaks_off_resets_its_stream_only),
-                cmocka_unit_test(an_answer_before_the_request_ended_stops_the_request),
+                cmocka_unit_test(an_early_answer_stops_a_request_only_if_it_is_long),
                 cmocka_unit_test(a_graceful_end_lets_open_streams_finish),
                 cmocka_unit_test(heads_obey_the_same_rules_as_in_h1),
                 cmocka_unit_test(more_fields_than_allowed_are_answered_with_431),
