@@ -90,7 +90,8 @@ def test_a_full_connection_gets_a_second_one_beside_it(people, start):
         eventually(lambda: len(backend.asked("/?")) == 5, "five requests at once")
         backend.release()
         assert {r.result().status for r in replies} == {200}
-    assert backend.connections == 3
+    # The third one may be spared: all that wait for a connection begin on it before its SETTINGS say how few it takes.
+    assert backend.connections in (2, 3)
     backend.kill()
 
 

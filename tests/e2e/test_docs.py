@@ -54,9 +54,9 @@ pingate() {{
 QUICK_START = script_of(section_of(README, "## Quick start"))
 
 
-def reasons_of(folder):
+def reasons_of(folder, event='"event":"handshake"'):
     lines = (folder / "audit.log").read_text().splitlines()
-    return [json.loads(line)["reason"] for line in lines if '"event":"handshake"' in line]
+    return [json.loads(line)["reason"] for line in lines if event in line and '"reason"' in line]
 
 
 def test_the_quick_start_of_the_readme_runs_as_printed(tmp_path):
@@ -86,7 +86,8 @@ def test_a_page_runs_as_printed_after_the_quick_start(page, tmp_path):
     said = run_as_printed(tmp_path, QUICK_START, script_of(text))
     for words in says:
         assert words in said, words
-    assert set(reasons_of(tmp_path)) >= reasons
+    # A change may meet who asks behind its handshake: the reason is then that of the connection's end.
+    assert set(reasons_of(tmp_path, event="")) >= reasons
 
 
 def anchors_of(file):
