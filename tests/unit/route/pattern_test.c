@@ -11,6 +11,10 @@
 
 #include "route/pattern.h"
 
+enum {
+        CPU_MS_MAX = 500, /* ten times what any input may cost (I10): sanitizers, busy machines */
+};
+
 static struct arena arena;
 
 static int setup(void **state)
@@ -25,6 +29,13 @@ static int teardown(void **state)
         (void)state;
         arena_done(&arena);
         return 0;
+}
+
+static double cpu_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
 static const struct pattern *built(const char *text)
@@ -125,19 +136,26 @@ static void no_pattern_takes_long_whatever_the_subject(void **state)
         for (size_t i = 0; i < COUNT_OF(evil); i++) {
                 const struct pattern *pattern = built(evil[i]);
                 for (size_t len = 16; len <= sizeof(subject); len *= 4) {
-                        struct timespec from, to;
-                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+                        double from = cpu_ms();
                         enum pattern_answer answer = pattern_match(
                                 pattern, slice_from(subject + sizeof(subject) - len, len));
-                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-                        double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
-                                    (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+                        double ms = cpu_ms() - from;
                         assert_true(answer != PATTERN_MATCHES);
                         if (ms >= 1)
                                 print_message("%s over %zu bytes: %.1f ms\n", evil[i], len, ms);
-                        assert_true(ms < 50); /* as long as any input may cost (I10) */
+                        assert_true(ms < CPU_MS_MAX);
                 }
         }
+}
+
+static double matches_ms(const struct pattern *pattern, struct slice subject, int count)
+{
+        struct pattern_budget budget = {0};
+        double from = cpu_ms();
+        for (int n = 0; n < count; n++)
+                if (pattern_match_within(pattern, subject, &budget) == PATTERN_TOO_COSTLY)
+                        break;
+        return cpu_ms() - from;
 }
 
 /* A subject is chosen by who sends it: just short enough for each of a route's 128 patterns to give
@@ -147,27 +165,21 @@ static void many_patterns_of_one_request_take_no_longer(void **state)
         static const char *const slow[] = {".*a.*a.*[bc]", ".*[^b].*[bc]", "(a|b|ab)*[bc]",
                                            "(?:a?){20}.*[bc]"};
         static char subject[8 * 1024];
-        double worst = 0;
+        double worst = 0, alone = 0;
         (void)state;
         memset(subject, 'a', sizeof(subject));
         for (size_t i = 0; i < COUNT_OF(slow); i++) {
                 const struct pattern *pattern = built(slow[i]);
                 for (size_t len = 16; len <= sizeof(subject); len += len / 8) {
-                        struct pattern_budget budget = {0};
-                        struct timespec from, to;
-                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-                        for (int n = 0; n < 128; n++)
-                                if (pattern_match_within(pattern, slice_from(subject, len),
-                                                         &budget) == PATTERN_TOO_COSTLY)
-                                        break;
-                        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-                        double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
-                                    (double)(to.tv_nsec - from.tv_nsec) / 1e6;
-                        worst = ms > worst ? ms : worst;
+                        double one = matches_ms(pattern, slice_from(subject, len), 1);
+                        double all = matches_ms(pattern, slice_from(subject, len), 128);
+                        alone = one > alone ? one : alone;
+                        worst = all > worst ? all : worst;
                 }
         }
-        print_message("at most %.1f ms\n", worst);
-        assert_true(worst < 80);
+        print_message("at most %.1f ms, where one takes %.1f ms\n", worst, alone);
+        assert_true(worst < alone * 40); /* not 128 times as long */
+        assert_true(worst < CPU_MS_MAX);
 }
 
 int main(void)
