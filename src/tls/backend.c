@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "tls/contexts.h"
+#include "tls/reasons.h"
 #include "trust/certificate.h"
 
 /* ---- contexts ---- */
@@ -20,22 +21,6 @@ static void slot_init(void)
 {
         slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
         must(slot >= 0);
-}
-
-static int verify_error_of(enum reason reason)
-{
-        switch (reason_alert(reason)) {
-        case 43:
-                return X509_V_ERR_INVALID_PURPOSE;
-        case 44:
-                return X509_V_ERR_CERT_REVOKED;
-        case 45:
-                return X509_V_ERR_CERT_HAS_EXPIRED;
-        case 48:
-                return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-        default:
-                return X509_V_ERR_SUBTREE_MINMAX; /* certificate_unknown, 46 */
-        }
 }
 
 /* OpenSSL does not verify: it asks here, and is told nothing but an error code. */
@@ -60,7 +45,7 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
         handshake->judged = true;
         const struct verdict *verdict = &handshake->verdict;
         bool verified = verdict->admitted && verdict->verified;
-        X509_STORE_CTX_set_error(store, verified ? X509_V_OK : verify_error_of(verdict->reason));
+        X509_STORE_CTX_set_error(store, verified ? X509_V_OK : tls_verify_error(verdict->reason));
         return verified;
 }
 
@@ -215,14 +200,5 @@ enum reason tls_backend_failure(const struct backend_handshake *handshake)
         ERR_clear_error();
         if (handshake->judged && !handshake->verdict.verified)
                 return handshake->verdict.reason;
-        switch (reason) {
-        case SSL_R_EXCESSIVE_MESSAGE_SIZE:
-                return REASON_TOO_LARGE;
-        case SSL_R_BAD_SIGNATURE:
-        case SSL_R_WRONG_SIGNATURE_TYPE:
-        case SSL_R_WRONG_SIGNATURE_SIZE:
-                return REASON_POSSESSION_FAILED;
-        default:
-                return REASON_HANDSHAKE_FAILED;
-        }
+        return tls_failure_reason(reason);
 }

@@ -9,6 +9,7 @@
 #include "base/must.h"
 #include "proxy/handshake/hooks.h"
 #include "proxy/handshake/identity.h"
+#include "tls/reasons.h"
 
 static uint64_t now_us(void)
 {
@@ -148,18 +149,7 @@ enum reason handshake_failure(struct handshake *handshake)
                 return handshake->failure;
         if (handshake->verdict && !handshake->verdict->admitted)
                 return handshake->verdict->reason;
-        switch (reason) {
-        case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-                return REASON_NO_CERTIFICATE;
-        case SSL_R_EXCESSIVE_MESSAGE_SIZE:
-                return REASON_TOO_LARGE;
-        case SSL_R_BAD_SIGNATURE:
-        case SSL_R_WRONG_SIGNATURE_TYPE:
-        case SSL_R_WRONG_SIGNATURE_SIZE:
-                return REASON_POSSESSION_FAILED;
-        default:
-                return REASON_HANDSHAKE_FAILED;
-        }
+        return tls_failure_reason(reason);
 }
 
 static struct leaf_facts leaf_facts(const struct handshake *handshake)

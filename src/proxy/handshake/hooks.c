@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/must.h"
+#include "tls/reasons.h"
 
 static int slot;
 static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
@@ -89,26 +90,6 @@ static int on_certificate(SSL *ssl, void *arg)
         return tls_use_listener(handshake->snapshot, ssl, handshake->port, handshake->listener);
 }
 
-int verify_error_of(enum reason reason)
-{
-        switch (reason_alert(reason)) {
-        case 40:
-                return X509_V_ERR_APPLICATION_VERIFICATION;
-        case 43:
-                return X509_V_ERR_INVALID_PURPOSE;
-        case 44:
-                return X509_V_ERR_CERT_REVOKED;
-        case 45:
-                return X509_V_ERR_CERT_HAS_EXPIRED;
-        case 48:
-                return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-        case 80:
-                return X509_V_ERR_UNSPECIFIED;
-        default:
-                return X509_V_ERR_SUBTREE_MINMAX; /* certificate_unknown, 46 */
-        }
-}
-
 /* OpenSSL does not verify: it asks here, and is told nothing but an error code. Admitting is not
  * enough to come in, the client has yet to prove its key. */
 static int on_verify(X509_STORE_CTX *store, void *arg)
@@ -127,7 +108,7 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
                 X509_STORE_CTX_set_error(store, X509_V_OK);
                 return 1;
         }
-        X509_STORE_CTX_set_error(store, verify_error_of(verdict->reason));
+        X509_STORE_CTX_set_error(store, tls_verify_error(verdict->reason));
         return 0;
 }
 

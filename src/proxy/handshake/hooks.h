@@ -6,6 +6,3 @@
 int handshake_slot(void); /* the ex_data index of an SSL's struct handshake */
 void handshake_judge(struct handshake *handshake, const struct snapshot *snapshot,
                      size_t port_index, const struct listener *listener, int64_t now);
-/* The X509_V_ERR_ code that makes libssl send the reason's alert (its own table in statem_lib.c).
- */
-int verify_error_of(enum reason reason);
