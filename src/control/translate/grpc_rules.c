@@ -74,10 +74,7 @@ static void matches_compile(struct work *w, const struct rule_place *place,
                 struct match_work m = {w, SLICE_NONE};
                 matches[i] =
                         match_compile(&m, api->matches.count ? &api->matches.items[i] : &every);
-                matches[i].blunt = m.fault.len > 0;
-                if (m.fault.len > 0)
-                        rule_unsupported(w, place,
-                                         tell(w, "matches[%zu]: %.*s", i, SLICE_ARG(m.fault)));
+                matches[i].blunt = match_is_faulty(&m, place, i);
         }
         place->rule->matches = matches;
         place->rule->match_count = count;

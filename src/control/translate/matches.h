@@ -12,6 +12,8 @@ struct match_work {
 
 /* The first fault is the one that is told. */
 void match_fault_tell(struct match_work *m, struct slice fault);
+/* Once it is compiled: whether something is wrong, and then its rule's route is told. */
+bool match_is_faulty(const struct match_work *m, const struct rule_place *place, size_t index);
 /* NULL: it is none, and its rule refuses. */
 const struct pattern *match_pattern_compile(struct match_work *m, const char *what,
                                             struct slice text);

@@ -15,6 +15,14 @@ void match_fault_tell(struct match_work *m, struct slice fault)
                 m->fault = fault;
 }
 
+bool match_is_faulty(const struct match_work *m, const struct rule_place *place, size_t index)
+{
+        if (m->fault.len > 0)
+                rule_unsupported(m->w, place,
+                                 tell(m->w, "matches[%zu]: %.*s", index, SLICE_ARG(m->fault)));
+        return m->fault.len > 0;
+}
+
 const struct pattern *match_pattern_compile(struct match_work *m, const char *what,
                                             struct slice text)
 {
@@ -106,10 +114,7 @@ static void matches_compile(struct work *w, const struct rule_place *place,
         for (size_t i = 0; i < api->matches.count; i++) {
                 struct match_work m = {w, SLICE_NONE};
                 matches[i] = match_compile(&m, &api->matches.items[i]);
-                matches[i].blunt = m.fault.len > 0;
-                if (m.fault.len > 0)
-                        rule_unsupported(w, place,
-                                         tell(w, "matches[%zu]: %.*s", i, SLICE_ARG(m.fault)));
+                matches[i].blunt = match_is_faulty(&m, place, i);
         }
         place->rule->matches = matches;
         place->rule->match_count = count;
