@@ -1,13 +1,13 @@
 /* A BackendTLSPolicy (or whatever else the bytes say) beside a Gateway, a route and its Service:
  * what comes out of the translation demands CAs and a name, or lets nobody be the backend. */
 #include "fuzz.h"
+#include "fuzz_objects.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "control/api/backend_tls_policy.h"
 #include "control/translate/translate.h"
-#include "text/yaml.h"
 
 enum {
         NOW = 1790000000
@@ -49,16 +49,6 @@ static const char world[] = "apiVersion: gateway.networking.k8s.io/v1\n"
                             "    w9AsFKRGQCPEvoygsXCO78i9qntxrFuND5SnYjQCUwY=\n"
                             "    -----END CERTIFICATE-----\n";
 
-static bool add(struct objects *objects, struct slice text)
-{
-        struct yaml_docs docs;
-        struct error err = {.text = ""};
-        bool ok = yaml_parse(&objects->arena, text, "f", &docs, &err);
-        for (size_t i = 0; ok && i < docs.count; i++)
-                ok = objects_add(objects, docs.items[i], &err);
-        return ok;
-}
-
 static void check_peer(const struct backend_tls *tls)
 {
         const struct client_policy *peer = tls->peer;
@@ -98,9 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct objects *objects = objects_new();
         struct translation *translation;
         struct error err;
-        must(add(objects, slice_from(world, strlen(world))));
+        must(yaml_add(objects, slice_from(world, strlen(world))));
         struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
-        if (add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
+        if (yaml_add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
                 for (size_t i = 0; i < translation->snapshot->backend_tls_count; i++)
                         check_peer(translation->snapshot->backend_tls[i]);
                 vec_each (object, &objects->kinds[KIND_BACKEND_TLS_POLICY])

@@ -2,12 +2,12 @@
  * lets ListenerSets in and whose clients are pinned: on every port that comes of it, what arrives
  * can be told apart, and no listener is open that a policy has closed. */
 #include "fuzz.h"
+#include "fuzz_objects.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "control/translate/translate.h"
-#include "text/yaml.h"
 
 enum {
         NOW = 1790000000
@@ -40,16 +40,6 @@ static const char world[] =
         "  - {group: gateway.networking.k8s.io, kind: ListenerSet, name: extra}\n"
         "  - {group: gateway.networking.k8s.io, kind: ListenerSet, name: extra, sectionName: a}\n"
         "  pins: [{spkiHash: 'NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A='}]\n";
-
-static bool add(struct objects *objects, struct slice text)
-{
-        struct yaml_docs docs;
-        struct error err = {.text = ""};
-        bool ok = yaml_parse(&objects->arena, text, "f", &docs, &err);
-        for (size_t i = 0; ok && i < docs.count; i++)
-                ok = objects_add(objects, docs.items[i], &err);
-        return ok;
-}
 
 static enum port_protocol protocol_of(enum listener_kind kind)
 {
@@ -91,9 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct objects *objects = objects_new();
         struct translation *translation;
         struct error err;
-        must(add(objects, slice_from(world, strlen(world))));
+        must(yaml_add(objects, slice_from(world, strlen(world))));
         struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
-        if (add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
+        if (yaml_add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
                 const struct snapshot *snapshot = translation->snapshot;
                 for (size_t i = 0; i < snapshot->port_count; i++)
                         check_port(snapshot, &snapshot->ports[i]);

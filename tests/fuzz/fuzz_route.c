@@ -1,13 +1,13 @@
 /* An HTTPRoute (or whatever else the bytes say) beside a Gateway and a Service: what comes out of
  * the translation stays within what the data plane counts on. */
 #include "fuzz.h"
+#include "fuzz_objects.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/translate/translate.h"
-#include "text/yaml.h"
 
 enum {
         NOW = 1790000000,
@@ -25,16 +25,6 @@ static const char world[] = "apiVersion: gateway.networking.k8s.io/v1\n"
                             "kind: Service\n"
                             "metadata: {name: app, namespace: edge}\n"
                             "spec: {ports: [{name: http, port: 80}]}\n";
-
-static bool add(struct objects *objects, struct slice text)
-{
-        struct yaml_docs docs;
-        struct error err = {.text = ""};
-        bool ok = yaml_parse(&objects->arena, text, "f", &docs, &err);
-        for (size_t i = 0; ok && i < docs.count; i++)
-                ok = objects_add(objects, docs.items[i], &err);
-        return ok;
-}
 
 static void check_filters(const struct snapshot *snapshot, const struct route_filters *filters)
 {
@@ -75,9 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct objects *objects = objects_new();
         struct translation *translation;
         struct error err;
-        must(add(objects, slice_from(world, strlen(world))));
+        must(yaml_add(objects, slice_from(world, strlen(world))));
         struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
-        if (add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
+        if (yaml_add(objects, slice_from(data, size)) && translate(&request, &translation, &err)) {
                 const struct snapshot *snapshot = translation->snapshot;
                 for (size_t i = 0; i < snapshot->port_count; i++)
                         check_port(snapshot, &snapshot->ports[i]);
