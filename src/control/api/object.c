@@ -329,6 +329,35 @@ const char *object_api_version(enum object_kind kind)
         return written[kind];
 }
 
+const char *object_resource(enum object_kind kind)
+{
+        static const char *const plurals[KIND_COUNT] = {
+                [KIND_GATEWAY_CLASS] = "gatewayclasses",
+                [KIND_GATEWAY] = "gateways",
+                [KIND_LISTENER_SET] = "listenersets",
+                [KIND_HTTP_ROUTE] = "httproutes",
+                [KIND_GRPC_ROUTE] = "grpcroutes",
+                [KIND_TLS_ROUTE] = "tlsroutes",
+                [KIND_TCP_ROUTE] = "tcproutes",
+                [KIND_REFERENCE_GRANT] = "referencegrants",
+                [KIND_POLICY] = "clientcertificatepolicies",
+                [KIND_BACKEND_TLS_POLICY] = "backendtlspolicies",
+                [KIND_NAMESPACE] = "namespaces",
+                [KIND_SECRET] = "secrets",
+                [KIND_CONFIG_MAP] = "configmaps",
+                [KIND_SERVICE] = "services",
+                [KIND_ENDPOINT_SLICE] = "endpointslices",
+        };
+        must(kind < KIND_COUNT);
+        return plurals[kind];
+}
+
+bool object_is_cluster(enum object_kind kind)
+{
+        must(kind < KIND_COUNT);
+        return kind_rows[kind].cluster;
+}
+
 int object_age_compare(const struct object *a, const struct object *b)
 {
         if (a->created != b->created)

@@ -39,8 +39,11 @@ struct object { /* first in every kind's struct */
         enum object_kind kind;
         struct slice namespace, name; /* namespace is empty for what has none */
         struct slice id;              /* "Gateway edge/edge", for people */
-        int64_t generation;           /* 1 where the source has none */
-        int64_t created;              /* Unix seconds; 0 where the source has none */
+        /* Of a cluster's object that does not decode: what is wrong with it, and what little of it
+         * could be read restricts and grants nothing. Empty: it is whole. */
+        struct slice fault;
+        int64_t generation; /* 1 where the source has none */
+        int64_t created;    /* Unix seconds; 0 where the source has none */
         struct text_map labels, annotations;
 };
 
@@ -101,5 +104,7 @@ const struct object *objects_find(const struct objects *objects, enum object_kin
 const char *object_kind_name(enum object_kind kind);
 const char *object_api_version(enum object_kind kind); /* "gateway.networking.k8s.io/v1" */
 const char *object_group(enum object_kind kind);
+const char *object_resource(enum object_kind kind); /* "gateways", as in an API server's paths */
+bool object_is_cluster(enum object_kind kind);      /* it has no namespace */
 /* Which came first: creation, then namespace/name (GEP-713). < 0: a did. */
 int object_age_compare(const struct object *a, const struct object *b);

@@ -40,6 +40,19 @@ bool reference_permitted(const struct objects *objects, const struct object *fro
         return false;
 }
 
+static void want(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
+{
+        struct slice id = tell(w, "%s %.*s/%.*s", object_kind_name(kind), SLICE_ARG(namespace),
+                               SLICE_ARG(name));
+        if (map_find(&w->wanted_index, id))
+                return;
+        struct arena *arena = &w->out->arena;
+        struct wanted_object wanted = {kind, arena_slice(arena, namespace),
+                                       arena_slice(arena, name)};
+        map_set(&w->wanted_index, id, w); /* a set: any value does */
+        vec_push(&w->wanted, wanted);
+}
+
 enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                                 const struct object_ref *ref, unsigned kinds,
                                 struct ref_target *target)
@@ -57,6 +70,7 @@ enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                 return REF_WRONG_KIND;
         if (!reference_permitted(w->objects, from, kind, namespace, ref->name))
                 return REF_NOT_PERMITTED;
+        want(w, kind, namespace, ref->name);
         target->object =
                 (const struct key_value *)objects_find(w->objects, kind, namespace, ref->name);
         return target->object ? REF_FOUND : REF_MISSING;

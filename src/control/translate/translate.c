@@ -195,6 +195,13 @@ static void warnings_take(struct work *w)
         w->out->warnings.items = items;
 }
 
+static void wanted_take(struct work *w)
+{
+        struct wanted_object *items;
+        vec_freeze(&w->wanted, &w->out->arena, &items, &w->out->wanted.count);
+        w->out->wanted.items = items;
+}
+
 static void work_done(struct work *w)
 {
         for (size_t i = 0; i < w->gateway_count; i++)
@@ -217,6 +224,7 @@ static void work_done(struct work *w)
         vec_done(&w->service_uses);
         map_done(&w->backend_tls_index);
         map_done(&w->works);
+        map_done(&w->wanted_index);
         map_done(&w->backend_index);
         map_done(&w->slice_index);
         map_done(&w->certificate_index);
@@ -239,6 +247,7 @@ bool translate(const struct translate_request *request, struct translation **out
                          .frozen = &translation->snapshot->arena};
         bool ok = stages_run(&w, err);
         warnings_take(&w);
+        wanted_take(&w);
         snapshot_fill(&w);
         work_done(&w);
         if (!ok) {

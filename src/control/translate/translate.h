@@ -21,12 +21,19 @@ struct translate_request {
         bool require_pinning; /* run --require-pinning: as every Gateway's annotation */
 };
 
+/* A Secret or ConfigMap that an object refers to and may refer to, whether it is there or not. */
+struct wanted_object {
+        enum object_kind kind;
+        struct slice namespace, name;
+};
+
 struct translation {
         struct arena arena;
         struct snapshot *snapshot;           /* sealed; the translation holds one reference */
         LIST(struct object_status) statuses; /* Gateways, routes, policies, classes; by age */
         LIST(struct slice)
-        warnings;  /* of objects that nothing refers to or that refer to nothing */
+        warnings; /* of objects that nothing refers to or that refer to nothing */
+        LIST(struct wanted_object) wanted; /* each once */
         bool good; /* no condition is bad, and no route names a Gateway that nobody has */
         struct set_cache *cache;
 };

@@ -73,7 +73,9 @@ struct work {
         VEC(const struct server_certificate *) certificates;
         struct map certificate_index; /* Secret's id to its certificate */
         VEC(struct slice) warnings;
-        bool lost; /* something refers to a Gateway that is not there */
+        VEC(struct wanted_object) wanted;
+        struct map wanted_index; /* by id, for each of them */
+        bool lost;               /* something refers to a Gateway that is not there */
         /* Sets that are built anew each time: let go when the snapshot holds them. */
         VEC(struct pin_set *) pin_sets;
         VEC(struct ca_set *) ca_sets;

@@ -300,6 +300,35 @@ static void parents_that_differ_in_one_part_are_not_mixed_up(void **state)
         snapshot_reap();
 }
 
+static bool wants(const struct translation *translation, const char *namespace, const char *name)
+{
+        size_t found = 0;
+        for (size_t i = 0; i < translation->wanted.count; i++)
+                found += slice_is(translation->wanted.items[i].namespace, namespace) &&
+                         slice_is(translation->wanted.items[i].name, name);
+        assert_true(found <= 1);
+        return found == 1;
+}
+
+/* What a cluster is asked for: there or not, but never what nobody may refer to. */
+static void what_objects_refer_to_is_wanted_once_and_only_where_it_is_permitted(void **state)
+{
+        (void)state;
+        struct text text = {.len = 0};
+        add(&text, gateway_yaml);
+        struct translation *refused = translate_text(&text, NULL);
+        assert_true(wants(refused, "edge", "tls"));
+        assert_true(wants(refused, "edge", "one"));
+        assert_true(wants(refused, "edge", "two"));
+        assert_false(wants(refused, "shared", "corp-ca"));
+        add(&text, grant_yaml);
+        struct translation *granted = translate_text(&text, NULL);
+        assert_true(wants(granted, "shared", "corp-ca"));
+        assert_int_equal(granted->wanted.count, 4);
+        translation_free(refused);
+        translation_free(granted);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -307,6 +336,8 @@ int main(void)
                 cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
                 cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
+                cmocka_unit_test(
+                        what_objects_refer_to_is_wanted_once_and_only_where_it_is_permitted),
                 cmocka_unit_test(listener_sets_can_not_use_up_the_ports),
                 cmocka_unit_test(parents_that_differ_in_one_part_are_not_mixed_up),
         };
