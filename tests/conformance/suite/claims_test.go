@@ -1,0 +1,39 @@
+package suite
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/gateway-api/conformance"
+	"sigs.k8s.io/gateway-api/conformance/utils/suite"
+	"sigs.k8s.io/gateway-api/pkg/features"
+)
+
+// TestClaims holds the GatewayClass to every feature of the four profiles, extended and experimental ones included.
+// Upstream's suite leaves out what is not claimed and calls that a success, so a feature lost from the status would
+// otherwise go unnoticed.
+func TestClaims(t *testing.T) {
+	options := conformance.DefaultOptions(t)
+	class := &gatewayv1.GatewayClass{}
+	name := types.NamespacedName{Name: options.GatewayClassName}
+	require.NoError(t, options.Client.Get(context.Background(), name, class))
+
+	claimed := sets.New[features.FeatureName]()
+	for _, feature := range class.Status.SupportedFeatures {
+		claimed.Insert(features.FeatureName(feature.Name))
+	}
+	// No profile has it, yet upstream tests it.
+	wanted := sets.New(features.SupportGRPCRouteNamedRouteRule)
+	for _, profile := range []suite.ConformanceProfile{
+		suite.GatewayHTTPConformanceProfile, suite.GatewayTLSConformanceProfile,
+		suite.GatewayGRPCConformanceProfile, suite.GatewayTCPConformanceProfile,
+	} {
+		wanted = wanted.Union(profile.CoreFeatures).Union(profile.ExtendedFeatures)
+	}
+	require.Empty(t, sets.List(wanted.Difference(claimed)), "features that the GatewayClass %s does not claim", name.Name)
+	require.Empty(t, sets.List(claimed.Difference(wanted)), "features that the GatewayClass %s claims and no test covers", name.Name)
+}
