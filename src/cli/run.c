@@ -71,9 +71,10 @@ static void warn_of_faults(struct run *run)
 {
         struct listener_faults faults = proxy_faults(run->proxy);
         for (size_t i = 0; i < faults.count; i++) {
-                char text[FAULT_TEXT_SIZE];
+                struct port_fault fault = run_state_fault(&faults.items[i]);
+                char text[PORT_FAULT_SIZE];
                 event_warningf(event_hub_control(run->hub), "port", "%s; tried again each second",
-                               run_state_fault_text(&faults.items[i], text));
+                               port_fault_print(&fault, text));
         }
 }
 
@@ -118,9 +119,9 @@ static bool on_prepare(const struct snapshot *snapshot, struct error *err, void 
         struct listener_faults faults = proxy_faults(run->proxy);
         bool first = !run->facts.translation;
         if (first && faults.count > 0 && faults.count == snapshot->port_count) {
-                char text[FAULT_TEXT_SIZE];
-                return error_set(err, ERROR_SYSTEM, "%s%s",
-                                 run_state_fault_text(&faults.items[0], text),
+                struct port_fault fault = run_state_fault(&faults.items[0]);
+                char text[PORT_FAULT_SIZE];
+                return error_set(err, ERROR_SYSTEM, "%s%s", port_fault_print(&fault, text),
                                  faults.count > 1 ? "; nor can any other port" : "");
         }
         return true;

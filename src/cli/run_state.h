@@ -2,7 +2,7 @@
  * gave, and over them what only the running gateway knows (ports that can't be bound). */
 #pragma once
 
-#include "control/translate/translate.h"
+#include "control/translate/served.h"
 #include "observe/state.h"
 #include "proxy/listener/listener.h"
 
@@ -13,7 +13,5 @@ struct run_facts {
 };
 
 void run_state_tell(struct gateway_state *state, const struct run_facts *facts);
-/* "127.0.0.1:443 can't be bound (Permission denied)". */
-#define FAULT_TEXT_SIZE 256
-const char *run_state_fault_text(const struct listener_fault *fault,
-                                 char text[static FAULT_TEXT_SIZE]);
+/* Good as long as `fault`. */
+struct port_fault run_state_fault(const struct listener_fault *fault);

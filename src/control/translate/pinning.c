@@ -59,9 +59,8 @@ static void usable_decide(struct work *w, const struct gateway_work *gateway,
                                     has_faults(listener->policy)
                             ? "InvalidPin"
                             : "Enforced",
-                    tell(w, "%zu %s in force, trust digest %s, generation %llu", pins,
-                         pins == 1 ? "pin" : "pins", digest_hex(&policy->digest, hex),
-                         (unsigned long long)w->request->generation));
+                    tell(w, "%zu %s in force, trust digest %s", pins, pins == 1 ? "pin" : "pins",
+                         digest_hex(&policy->digest, hex)));
 }
 
 static bool scope_holds(const struct client_policy *policy, uint32_t index)
