@@ -80,6 +80,20 @@ static bool already_attached(const struct listener_work *listener, const struct 
                listener->routes.items[listener->routes.count - 1].route == route;
 }
 
+/* A TCP listener has connections and nothing to tell them apart: upstream accepts and counts every
+ * TCPRoute of it, and gives them all to the oldest. */
+static enum attach_step rival_stands(struct listener_work *listener, struct route_work *route,
+                                     const struct route_work *rival)
+{
+        route->rival = rival;
+        if (route->api->object.kind != KIND_TCP_ROUTE)
+                return ATTACH_RIVAL;
+        if (listener->waiting != route && !route->all_unsupported)
+                listener->status->attached_routes++;
+        listener->waiting = route;
+        return ATTACH_WAITS;
+}
+
 static bool route_is_allowed(struct work *w, const struct listener_work *listener,
                              const struct object *route)
 {
@@ -107,10 +121,8 @@ static enum attach_step listener_attach(struct work *w, struct listener_work *li
         const struct route_work *rival = route->stream
                                                  ? stream_rival(listener, route, &attachment)
                                                  : request_rival(w, listener, route, &attachment);
-        if (rival) {
-                route->rival = rival;
-                return ATTACH_RIVAL;
-        }
+        if (rival)
+                return rival_stands(listener, route, rival);
         vec_push(&listener->routes, attachment);
         vec_push(&route->listeners, listener);
         if (!route->all_unsupported)

@@ -9,6 +9,7 @@ enum attach_step {
         ATTACH_NOT_ALLOWED,
         ATTACH_NO_HOSTNAME,
         ATTACH_RIVAL, /* see route_work.rival */
+        ATTACH_WAITS, /* for the rival to go: accepted, and without connections */
         ATTACHED,
 };
 struct parent_place parent_find(struct work *w, const struct route_object *route,

@@ -40,6 +40,7 @@ struct listener_work {
         const struct server_certificate **certificates;
         size_t certificate_count;
         VEC(struct attachment) routes;
+        const struct route_work *waiting; /* the last that waits for a place; NULL: nobody yet */
         struct host_claims http_claims, other_claims; /* of HTTPRoutes; of all others */
         const struct policy_target *policy;           /* whose sectionName it is; NULL: none */
         struct slice closed; /* why its handshakes are refused, whatever its port's policy; empty:

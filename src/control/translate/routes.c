@@ -82,6 +82,7 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
                                    "on the listener",
                                    SLICE_ARG(route->rival->api->object.id)));
                 return;
+        case ATTACH_WAITS:
         case ATTACHED:
                 break;
         }
@@ -92,7 +93,13 @@ static void accepted_set(struct work *w, struct parent_status *status, enum atta
                                                  : "its requests get 500"));
                 return;
         }
-        condition_set(&status->conditions, "Accepted", true, "Accepted", SLICE("serves"));
+        condition_set(&status->conditions, "Accepted", true, "Accepted",
+                      step == ATTACHED
+                              ? SLICE("serves")
+                              : tell(w,
+                                     "waits: %.*s goes before it, by age or by name, and has all "
+                                     "connections of the listener",
+                                     SLICE_ARG(route->rival->api->object.id)));
         if (route->unsupported.len)
                 condition_set(&status->conditions, "PartiallyInvalid", true, "UnsupportedValue",
                               tell(w, "Dropped Rule: %.*s (its requests get 500)",
