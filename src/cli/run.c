@@ -152,7 +152,15 @@ static void on_source_error(struct slice text, void *self)
         gateway_state_set_source_error(run->state, text);
 }
 
-static const struct control_hooks control_hooks = {on_prepare, on_published, on_source_error};
+static void on_facts(struct served_facts *facts, struct arena *arena, void *self)
+{
+        struct run *run = self;
+        struct listener_faults faults = proxy_faults(run->proxy);
+        run_state_facts(run->state, &faults, facts, arena);
+}
+
+static const struct control_hooks control_hooks = {on_prepare, on_published, on_source_error,
+                                                   on_facts};
 
 static void join_workers(uv_work_t *work)
 {

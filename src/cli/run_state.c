@@ -114,19 +114,30 @@ static size_t gateways_take(struct telling *telling, struct state_gateway **out)
         return count;
 }
 
-static void faults_take(struct telling *telling, const struct listener_faults *faults)
-{
-        struct port_fault *items =
-                ARENA_ARRAY(&telling->arena, struct port_fault, faults->count + 1);
-        for (size_t i = 0; i < faults->count; i++)
-                items[i] = run_state_fault(&faults->items[i]);
-        telling->facts.faults = items;
-        telling->facts.fault_count = faults->count;
-}
-
 struct port_fault run_state_fault(const struct listener_fault *fault)
 {
         return (struct port_fault){slice_of(fault->text), fault->error};
+}
+
+static void faults_take(const struct listener_faults *faults, struct served_facts *facts,
+                        struct arena *arena)
+{
+        struct port_fault *items = ARENA_ARRAY(arena, struct port_fault, faults->count + 1);
+        for (size_t i = 0; i < faults->count; i++)
+                items[i] = run_state_fault(&faults->items[i]);
+        facts->faults = items;
+        facts->fault_count = faults->count;
+}
+
+void run_state_facts(struct gateway_state *state, const struct listener_faults *faults,
+                     struct served_facts *facts, struct arena *arena)
+{
+        struct state_missing missing;
+        gateway_state_missing(state, &missing);
+        faults_take(faults, facts, arena);
+        facts->unserved = arena_slice(arena, slice_of(missing.unserved));
+        facts->unjudged = arena_slice(arena, slice_of(missing.unjudged));
+        facts->probe_failure = arena_slice(arena, slice_of(missing.probe_failure));
 }
 
 void run_state_tell(struct gateway_state *state, const struct run_facts *facts)
@@ -136,7 +147,7 @@ void run_state_tell(struct gateway_state *state, const struct run_facts *facts)
         struct state_listener *listeners;
         struct state_gateway *gateways;
         arena_init(&telling.arena, 16384);
-        faults_take(&telling, &facts->faults);
+        faults_take(&facts->faults, &telling.facts, &telling.arena);
         /* What this process can say for itself; of the other replicas their Leases tell. */
         telling.facts.proof = arena_printf(&telling.arena, "generation %llu, replicas 1, probed",
                                            (unsigned long long)snapshot->generation);

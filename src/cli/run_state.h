@@ -13,5 +13,8 @@ struct run_facts {
 };
 
 void run_state_tell(struct gateway_state *state, const struct run_facts *facts);
+/* The same for what the objects themselves are told: all but the translation and the replicas. */
+void run_state_facts(struct gateway_state *state, const struct listener_faults *faults,
+                     struct served_facts *facts, struct arena *arena);
 /* Good as long as `fault`. */
 struct port_fault run_state_fault(const struct listener_fault *fault);

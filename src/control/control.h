@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "base/error.h"
-#include "control/translate/translate.h"
+#include "control/translate/served.h"
 #include "event/emit.h"
 #include "snapshot/publish.h"
 #include "tls/context.h"
@@ -20,6 +20,8 @@ struct control_hooks {
         void (*on_published)(const struct translation *translation, void *self);
         /* The empty text: all sources are well again. */
         void (*on_source_error)(struct slice text, void *self);
+        /* What the data plane has made of the newest generation; texts are the arena's. */
+        void (*on_facts)(struct served_facts *facts, struct arena *arena, void *self);
 };
 
 struct control_options { /* what it points to outlives control */

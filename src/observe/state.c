@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -191,6 +192,21 @@ static void progress_read(const struct gateway_state *state, struct progress *pr
         snprintf(progress->judges, sizeof(progress->judges),
                  "%zu of %zu workers have judged their open connections by generation %llu",
                  progress->judged, progress->workers, (unsigned long long)newest);
+}
+
+void gateway_state_missing(struct gateway_state *state, struct state_missing *missing)
+{
+        struct progress progress;
+        *missing = (struct state_missing){0};
+        pthread_mutex_lock(&state->lock);
+        progress_read(state, &progress);
+        if (progress.serving < progress.workers)
+                memcpy(missing->unserved, progress.serves, sizeof(missing->unserved));
+        if (progress.judged < progress.workers)
+                memcpy(missing->unjudged, progress.judges, sizeof(missing->unjudged));
+        snprintf(missing->probe_failure, sizeof(missing->probe_failure), "%.*s",
+                 SLICE_ARG(progress.probe_failure));
+        pthread_mutex_unlock(&state->lock);
 }
 
 static struct state_condition not_yet(const struct state_condition *condition, const char *reason,

@@ -78,6 +78,14 @@ void gateway_state_set_draining(struct gateway_state *state);
  */
 void gateway_state_set_source_error(struct gateway_state *state, struct slice text);
 
+/* What the newest generation has yet to prove, each as one line; empty: nothing. */
+struct state_missing {
+        char unserved[96];       /* PROOF_SERVED */
+        char unjudged[96];       /* PROOF_ENFORCED, beside it */
+        char probe_failure[512]; /* PROOF_ENFORCED */
+};
+void gateway_state_missing(struct gateway_state *state, struct state_missing *missing);
+
 /* Why not ready, as one token for the probe's body; "ready" where it is. */
 const char *gateway_state_readiness(struct gateway_state *state);
 /* `pins`: what "pins" says of them; NULL: nothing. */

@@ -1,0 +1,37 @@
+/* Tells the API server what became of its objects: one write an object and reconcile, only where
+ * something changes, and of each status only what is ours. Only the leader writes; the other
+ * replicas keep their Lease's digest current. On the control thread, in slices of few milliseconds
+ * a loop turn, at most 16 writes in flight: no change of however many objects holds up enforcement.
+ * What can't be written is tried again later, and never keeps a generation from being served. */
+#pragma once
+
+#include <uv.h>
+
+#include "control/kube/client.h"
+#include "control/kube/store.h"
+#include "control/translate/served.h"
+#include "event/emit.h"
+
+struct lease;
+struct report;
+
+struct report_options { /* what it points to outlives the report */
+        uv_loop_t *loop;
+        struct kube_client *client;
+        const struct kube_store *store;
+        struct lease *lease; /* NULL: this one leads, and there is no other */
+        struct event_sink *sink;
+        /* What the data plane has made of the newest generation; texts are the arena's. Asked until
+         * nothing is missing, and each second. */
+        void (*on_facts)(struct served_facts *facts, struct arena *arena, void *self);
+        void *self;
+};
+
+struct report *report_open(const struct report_options *options);
+/* A translation was published; it lives until the next one is given, or report_close. */
+void report_take(struct report *report, const struct translation *translation);
+/* The store has news of an object, be it of its status alone, or it is gone. */
+void report_heard(struct report *report, enum object_kind kind, struct slice namespace,
+                  struct slice name);
+/* Writes in flight are abandoned; memory returns in the loop's close callbacks. NULL is fine. */
+void report_close(struct report *report);
