@@ -29,19 +29,15 @@ def one(objects, kind, name=None):
 
 # --- rights ---
 
-def plural(kind):
-    kind = kind.lower()
-    return kind[:-1] + "ies" if kind.endswith("cy") else kind + "es" if kind.endswith("ss") else kind + "s"
-
-
 def kinds_of_the_code():
-    """{(group, plural)} of the table that documents are read by."""
+    """{(group, plural)} of the tables that documents are read by."""
     source = open(os.path.join(gw.ROOT, "src", "control", "api", "object.c")).read()
     header = open(os.path.join(gw.ROOT, "src", "control", "api", "object.h")).read()
     groups = dict(re.findall(r'^#define (GROUP_\w+)\s+"([^"]+)"', header, re.M))
-    rows = re.findall(r'\[KIND_\w+\] = \{(?:(GROUP_\w+)|"([^"]*)"), "(\w+)"', source)
-    assert len(rows) >= 15
-    return {(groups[name] if name else text, plural(kind)) for name, text, kind in rows}
+    rows = re.findall(r'\[(KIND_\w+)\] = \{(?:(GROUP_\w+)|"([^"]*)"), "\w+"', source)
+    plurals = dict(re.findall(r'\[(KIND_\w+)\] = "([a-z]+)"', source))
+    assert len(rows) == len(plurals) >= 15
+    return {(groups[name] if name else text, plurals[kind]) for kind, name, text in rows}
 
 
 READ = {"get", "list", "watch"}
@@ -358,6 +354,76 @@ def test_where_they_differ_the_decoder_takes_less(tmp_path):
         assert schema_takes(pinning) and not pingate_takes(tmp_path, [pinning])
 
 
+# --- the image ---
+
+DOCKERFILE = open(os.path.join(gw.ROOT, "Dockerfile")).read()
+
+
+def packages_of_stage(number):
+    """What the stage installs by apt."""
+    stage = DOCKERFILE.replace("\\\n", " ").split("\nFROM ")[number + 1]
+    return re.search(r"--no-install-recommends ([a-z0-9 .+-]+?) *(?:&&|\n|$)", re.sub(r" +", " ", stage))[1].split()
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_image_has_the_libraries_that_the_program_is_linked_with():
+    """Those that it names itself: what they need comes with them."""
+    if not shutil.which("readelf") or not shutil.which("dpkg"):
+        pytest.skip("no readelf, or no Debian")
+    names = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", gw.BINARY)))
+    paths = dict(re.findall(r"^\s*(\S+) => (\S+) ", output("ldd", gw.BINARY), re.M))
+    ours = {name for name in names if not re.match(r"lib(asan|ubsan|tsan)\.", name)}
+    # /lib is /usr/lib on Debian 12, and dpkg knows either.
+    packages = {output("dpkg", "-S", "*/" + os.path.basename(os.path.realpath(paths[name]))).split(":")[0]
+                for name in ours if name in paths}
+    assert packages - {"libc6", "libgcc-s1"} == set(packages_of_stage(1)) - ({"libcurl4"} - packages)
+
+
+def test_the_image_is_compiled_with_what_dev_installs():
+    dev = open(os.path.join(gw.ROOT, "dev")).read()
+    wanted = set(re.search(r"^packages=\((.*?)^\)", dev, re.M | re.S)[1].split())
+    libraries = {name for name in wanted if re.fullmatch("lib(?!cmocka|clang).*-dev", name)}
+    have = set(packages_of_stage(0))
+    assert {name for name in have if name.endswith("-dev")} == libraries | {"libc6-dev"}
+    assert have - libraries - {"libc6-dev"} <= wanted
+
+
+def test_the_images_user_is_the_pods():
+    pod = one(of_kustomization("kubernetes"), "Deployment")["spec"]["template"]["spec"]
+    user, group = re.search(r"^USER (\d+):(\d+)$", DOCKERFILE, re.M).groups()
+    assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]) == (int(user), int(group))
+    assert f"useradd --uid {user} --gid {group} " in DOCKERFILE and re.search(r"useradd .* pingate$", DOCKERFILE, re.M)
+
+
+def let_through(path, rules):
+    """As .dockerignore is read: the last rule that matches the path, or a folder that it is in, decides."""
+    taken = True
+    for rule in rules:
+        pattern = re.escape(rule.lstrip("!")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+        if re.match(f"(?:{pattern})(?:/|$)", path):
+            taken = rule.startswith("!")
+    return taken
+
+
+def test_what_goes_into_the_image_can_be_compiled(tmp_path):
+    """As far as meson asks before it compiles: every source and every folder is there."""
+    lines = open(os.path.join(gw.ROOT, ".dockerignore")).read().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    files = output("git", "-C", gw.ROOT, "ls-files", "--cached", "--others", "--exclude-standard").split("\n")
+    taken = [file for file in files if file and let_through(file, rules) and os.path.exists(os.path.join(gw.ROOT, file))]
+    assert not [file for file in taken if file.startswith(("docs/", "deploy/", "tests/e2e/"))]
+    for copied in re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.M):
+        assert copied == "." or copied in taken
+    for file in taken:
+        os.makedirs(tmp_path / os.path.dirname(file), exist_ok=True)
+        shutil.copy(os.path.join(gw.ROOT, file), tmp_path / file)
+    done = subprocess.run(["meson", "setup", "build", "--prefix=/usr"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
 # --- rendered ---
 
 def tool(name):
@@ -369,7 +435,8 @@ def tool(name):
 
 def rendered(*command):
     out = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert out.returncode == 0 and not out.stderr, out.stderr
+    said = [line for line in out.stderr.splitlines() if "found symbolic link" not in line]
+    assert out.returncode == 0 and not said, out.stderr
     return [o for o in yaml.safe_load_all(out.stdout) if o]
 
 
@@ -400,3 +467,99 @@ def test_kustomize_patches_a_crd_among_the_resources(tmp_path):
         "components": [os.path.relpath(os.path.join(DEPLOY, "gateway-api-crd", "patch"), tmp_path)]}))
     (made,) = rendered(tool("kustomize"), "build", str(tmp_path))
     patch_holds(made)
+
+
+CHART = os.path.join(DEPLOY, "helm", "pingate")
+POOL = ("--set", "mode=addressPool", "--set", "addressPool={192.0.2.10-192.0.2.20}")
+
+
+def templated(*options, name="pingate", namespace="pingate-system"):
+    return rendered(tool("helm"), "template", name, CHART, "--namespace", namespace, "--kube-version", "1.36.0",
+                    "--include-crds", *options)
+
+
+def bare(objects):
+    """By kind and name, without what a chart says of itself; the namespace is there before the chart."""
+    out = {}
+    for o in objects:
+        for metadata in (o["metadata"], o.get("spec", {}).get("template", {}).get("metadata", {})):
+            metadata["labels"] = {key: value for key, value in metadata.get("labels", {}).items()
+                                  if key == "app.kubernetes.io/name" or not key.startswith(("app.kubernetes.io/", "helm.sh/"))}
+        for container in o.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+            if container.get("imagePullPolicy") == "IfNotPresent":  # what an API server says of a tag by itself
+                del container["imagePullPolicy"]
+        if o["kind"] != "Namespace":
+            out[o["kind"], o["metadata"]["name"]] = o
+    return out
+
+
+def test_the_chart_makes_what_the_manifests_are():
+    assert bare(templated()) == bare(kustomized("kubernetes"))
+    assert bare(templated(*POOL)) == bare(kustomized("kubernetes-address-pool"))
+
+
+def test_the_chart_holds_what_the_manifests_hold():
+    rights_hold(templated(), pool=False)
+    restricted_holds(templated())
+    rights_hold(templated(*POOL), pool=True)
+    host_network_holds(templated(*POOL))
+
+
+def test_the_charts_values_arrive():
+    objects = templated("--set", "requirePinning=true,audit=strict,accessLog=-,workers=0,replicas=3,drainDelay=1s",
+                        "--set", "limits.handshakes=400000,limits.idle-ms=10000000", "--set", "podMonitor.enabled=true",
+                        "--set", "extraArgs={--plain-openssl}", "--set", "image.tag=9.9,image.repository=example.com/p",
+                        "--set", "gatewayClass.name=edge,serviceAccount.name=gate", "--set", "probePort=9999",
+                        name="edge", namespace="other")
+    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"--require-pinning", "--audit=strict", "--access-log=-", "--drain-delay=1s", "--limit=handshakes=400000",
+            "--limit=idle-ms=10000000", "--plain-openssl", "--probe-addr=0.0.0.0:9999"} <= set(container["args"])
+    assert "--workers" not in str(container["args"]) and one(objects, "Deployment")["spec"]["replicas"] == 3
+    assert container["image"] == "example.com/p:9.9" and container["ports"][0]["containerPort"] == 9999
+    assert one(objects, "GatewayClass")["metadata"]["name"] == "edge"
+    assert "annotations" not in one(objects, "Deployment")["spec"]["template"]["metadata"]
+    one(objects, "PodMonitor", "edge-pingate")
+    for binding in (o for o in objects if o["kind"].endswith("RoleBinding")):
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "gate", "namespace": "other"}]
+        one(objects, binding["roleRef"]["kind"], binding["roleRef"]["name"])
+    assert {o["metadata"].get("namespace", "other") for o in objects} == {"other"}
+
+
+@pytest.mark.parametrize("settings", [
+    ("mode=addressPool",), ("addressPool={192.0.2.1}",), ("mode=other",), ("image.name=p",), ("limits.handshakes=many",),
+    ("audit=none",), ("extraArgs={run}",), ("requirePinning=yes please",), ("unknown=1",)])
+def test_the_chart_refuses_values_that_are_none(settings):
+    out = subprocess.run([tool("helm"), "template", "pingate", CHART, "--kube-version", "1.36.0", "--set", *settings],
+                         capture_output=True, text=True, timeout=60)
+    assert out.returncode != 0 and "values don't meet the specifications of the schema" in out.stderr
+
+
+def test_the_chart_has_nothing_to_be_told(tmp_path):
+    out = subprocess.run([tool("helm"), "lint", "--strict", CHART], capture_output=True, text=True, timeout=60)
+    assert out.returncode == 0 and "1 chart(s) linted, 0 chart(s) failed" in out.stdout, out.stdout
+    assert "[WARNING]" not in out.stdout and "[ERROR]" not in out.stdout
+
+
+def test_the_packed_chart_has_what_its_links_lead_to(tmp_path):
+    subprocess.run([tool("helm"), "package", CHART, "--destination", str(tmp_path)], check=True, capture_output=True)
+    (packed,) = tmp_path.iterdir()
+    objects = rendered(tool("helm"), "template", "pingate", str(packed), "--namespace", "pingate-system",
+                       "--kube-version", "1.36.0", "--include-crds")
+    assert objects == templated()
+
+
+def test_the_charts_files_are_one_source_with_the_manifests():
+    """Without helm: links that lead where they should, and the class and versions that are written twice."""
+    for link, target in (("crds/pingate.dev_clientcertificatepolicies.yaml", "crds/pingate.dev_clientcertificatepolicies.yaml"),
+                         ("files/rbac.yaml", "kubernetes/rbac.yaml"),
+                         ("files/rbac-address-pool.yaml", "kubernetes-address-pool/rbac.yaml")):
+        assert os.path.islink(os.path.join(CHART, link))
+        assert os.path.samefile(os.path.join(CHART, link), os.path.join(DEPLOY, target))
+    version = re.search(r"version: '([^']+)'", open(os.path.join(gw.ROOT, "meson.build")).read())[1]
+    (chart,) = read("helm", "pingate", "Chart.yaml")
+    assert chart["version"] == chart["appVersion"] == version
+    (values,) = read("helm", "pingate", "values.yaml")
+    schema = json.load(open(os.path.join(CHART, "values.schema.json")))
+    jsonschema.validate(values, schema)
+    assert set(values) == set(schema["properties"]) - {"global"}
