@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "control/api/policy.h"
-#include "control/source/bytes.h"
 #include "control/source/documents.h"
 #include "control/source/pin_file.h"
 #include "control/source/stamp.h"

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/memory.h"
-#include "control/source/bytes.h"
 #include "control/source/files.h"
 
 enum {
