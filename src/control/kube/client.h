@@ -1,7 +1,10 @@
 /* Requests to the API server, by HTTP/2 where it has it, on the control thread's loop: nothing here
  * waits. Every call ends with exactly one on_done, unless it is cancelled. A connection that is
- * half open is noticed (TCP_USER_TIMEOUT 30 s, a call's silence_ms). Redirects are not followed.
- * The token file is read again when it has changed, at most once a second. */
+ * half open is noticed (TCP_USER_TIMEOUT 30 s, a call's silence_ms), and calls begun after a call
+ * ran into its time get a new one. Redirects are not followed, proxies and cookies not used, and
+ * the server's certificate is verified by access->ca alone. The token file is read again when it
+ * has changed, at most once a second; where it can't be, the last token is used on, with a warning.
+ * What libcurl frees is wiped, as Secrets and the token go through it (I43). */
 #pragma once
 
 #include <uv.h>
@@ -9,22 +12,24 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "control/kube/access.h"
+#include "event/emit.h"
 
 struct kube_client;
 struct kube_call;
 
 struct kube_answer {
-        int status;        /* of HTTP; 0: none came, see fault */
+        int status;        /* of HTTP; 0: none came whole, see fault */
         struct slice body; /* what was gathered; empty where on_bytes took it. Valid for the call */
-        struct slice
-                fault; /* one line for people: of the transport, or the Status object's message */
+        /* One line for people: of the transport, or the Status object's message. Empty: status is
+         * 200 to 299. */
+        struct slice fault;
         unsigned retry_after_s; /* 0: nothing said */
 };
 
 struct kube_request {
         const char *method;       /* "GET", "POST", "PUT", "PATCH", "DELETE" */
         struct slice path;        /* with the query: "/api/v1/secrets?limit=500" */
-        const char *content_type; /* of the body; NULL: application/json */
+        const char *content_type; /* of the body; NULL: application/json; lives for the call */
         struct slice body;        /* copied */
         uint64_t timeout_ms;      /* for all of it; 0: none, for watches */
         uint64_t silence_ms;      /* that long without a byte ends it; 0: only timeout_ms does */
@@ -36,11 +41,20 @@ struct kube_request {
         void (*on_done)(const struct kube_answer *answer, void *self);
 };
 
-/* `access` outlives the client. */
+/* How many calls have ended, by the first digit of the status; [0]: without an answer. */
+struct kube_counts {
+        uint64_t answers[6];
+};
+
+/* `access` outlives the client. Warnings go to `sink`; NULL: nowhere. */
 struct kube_client *kube_client_open(uv_loop_t *loop, const struct kube_access *access,
-                                     struct error *err);
+                                     struct event_sink *sink, struct error *err);
 /* Open calls end without on_done; memory returns in the loop's close callbacks. NULL is fine. */
 void kube_client_close(struct kube_client *client);
-/* Never NULL; on_done never runs before this has returned. */
+struct kube_counts kube_client_counts(const struct kube_client *client);
+
+/* Both may be used within on_bytes and on_done, as may kube_client_close. Never NULL; on_done never
+ * runs before this has returned. */
 struct kube_call *kube_call_start(struct kube_client *client, const struct kube_request *request);
-void kube_call_cancel(struct kube_call *call); /* on_done does not run; NULL is fine */
+/* on_done does not run; NULL is fine, and so is the call whose on_done runs just now. */
+void kube_call_cancel(struct kube_call *call);
