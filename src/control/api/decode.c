@@ -380,3 +380,83 @@ bool shape_decode(struct decoder *d, const struct shape *shape, const struct nod
         *(const struct node **)out = node;
         return fields_decode(d, shape, node, out, err);
 }
+
+/* --- what is left of what does not decode --- */
+
+enum keep {
+        KEEP_NOT,
+        KEEP_WHOLE,
+        KEEP_INSIDE, /* a list's items, each as far as it decodes */
+};
+
+static enum keep keep_of(const char *const *names, const char *name)
+{
+        size_t len = strlen(name);
+        for (; names && *names; names++)
+                if (strncmp(*names, name, len) == 0 &&
+                    ((*names)[len] == '\0' || strcmp(*names + len, "/") == 0))
+                        return (*names)[len] ? KEEP_INSIDE : KEEP_WHOLE;
+        return KEEP_NOT;
+}
+
+static bool item_salvage(struct decoder *d, const struct field *field, const struct node *node,
+                         const char *const *names, void *out)
+{
+        struct error ignored;
+        if (field->kind == FIELD_TEXTS)
+                return text_read(d, field, node, out, &ignored);
+        if (keep_of(names, field->name) == KEEP_WHOLE)
+                return shape_decode(d, field->shape, node, out, &ignored);
+        shape_salvage(d, field->shape, node, names, out);
+        return true;
+}
+
+static void items_salvage(struct decoder *d, const struct field *field, const struct node *node,
+                          const char *const *names, struct any_list *out)
+{
+        size_t size = field->kind == FIELD_TEXTS ? sizeof(struct slice) : field->shape->size;
+        size_t max = field->max ? (size_t)field->max : LIST_MAX, count = 0;
+        size_t asked = node->kind == NODE_LIST ? node->child_count : 0;
+        char *items = arena_alloc(d->arena, size * (asked < max ? asked : max));
+        for (size_t i = 0; i < asked && i < max; i++) {
+                void *item = items + count * size;
+                if (item_salvage(d, field, node->children[i], names, item))
+                        count++;
+                else
+                        memset(item, 0, size);
+        }
+        *out = (struct any_list){items, count};
+}
+
+static void field_salvage(struct decoder *d, const struct field *field, const struct node *node,
+                          const char *const *names, void *base)
+{
+        void *at = (char *)base + field->offset;
+        struct error ignored;
+        bool list = field->kind == FIELD_OBJECTS || field->kind == FIELD_TEXTS;
+        bool there = node && node->kind != NODE_NULL && keep_of(names, field->name) != KEEP_NOT;
+        if (there && list)
+                items_salvage(d, field, node, names, at);
+        else if (!there || !field_decode(d, field, node, base, &ignored))
+                default_set(field, base);
+}
+
+static void fields_salvage(struct decoder *d, const struct shape *shape, const struct node *node,
+                           const char *const *names, void *out)
+{
+        for (size_t i = 0; i < shape->field_count; i++) {
+                const struct field *field = &shape->fields[i];
+                const struct node *child = node_find(node, field->name);
+                if (field->kind == FIELD_INLINE)
+                        fields_salvage(d, field->shape, child, names, out);
+                else
+                        field_salvage(d, field, child, names, out);
+        }
+}
+
+void shape_salvage(struct decoder *d, const struct shape *shape, const struct node *node,
+                   const char *const *names, void *out)
+{
+        *(const struct node **)out = node;
+        fields_salvage(d, shape, node, names, out);
+}

@@ -103,6 +103,12 @@ struct shape {
 
 bool shape_decode(struct decoder *decoder, const struct shape *shape, const struct node *node,
                   void *out, struct error *err);
+/* For what did not decode; `out` is zero. Fields that `names` has (anywhere within; ends in NULL;
+ * NULL: none) are taken if they decode, of a list the items that do, all others are as if they were
+ * absent. Of a list that is named as "rules/" each item is salvaged in turn. Nothing is checked
+ * across fields, and nobody is warned. */
+void shape_salvage(struct decoder *decoder, const struct shape *shape, const struct node *node,
+                   const char *const *names, void *out);
 /* Sets err to "FILE:LINE: OBJECT: PATH: …"; false. */
 bool decode_error(const struct decoder *decoder, const struct node *node, struct error *err,
                   const char *format, ...) PRINTF_LIKE(4, 5);

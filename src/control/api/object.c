@@ -19,7 +19,8 @@ struct kind_row {
         const char *group, *name;
         const char *const *versions; /* the first is the one that we write */
         const struct shape *shape;
-        bool cluster; /* has no namespace */
+        bool cluster;                /* has no namespace */
+        const char *const *salvaged; /* what a broken one may keep: it names and restricts */
 };
 
 static const char *const v1[] = {"v1", NULL};
@@ -27,20 +28,34 @@ static const char *const v1_and_beta[] = {"v1", "v1beta1", NULL};
 static const char *const v1_and_alphas[] = {"v1", "v1alpha3", "v1alpha2", NULL};
 static const char *const v1alpha1[] = {"v1alpha1", NULL};
 
+static const char *const of_class[] = {"controllerName", NULL};
+static const char *const of_gateway[] = {"gatewayClassName", NULL};
+static const char *const of_listener_set[] = {"parentRef", NULL};
+static const char *const of_route[] = {"parentRefs", "hostnames", "rules/",
+                                       "name",       "matches",   NULL};
+static const char *const of_policy[] = {"targetRefs", "enforcement", NULL};
+
 static const struct kind_row kind_rows[KIND_COUNT] = {
         [KIND_GATEWAY_CLASS] = {GROUP_GATEWAY, "GatewayClass", v1_and_beta, &gateway_class_shape,
-                                true},
-        [KIND_GATEWAY] = {GROUP_GATEWAY, "Gateway", v1_and_beta, &gateway_shape},
-        [KIND_LISTENER_SET] = {GROUP_GATEWAY, "ListenerSet", v1, &listener_set_shape},
-        [KIND_HTTP_ROUTE] = {GROUP_GATEWAY, "HTTPRoute", v1_and_beta, &http_route_shape},
-        [KIND_GRPC_ROUTE] = {GROUP_GATEWAY, "GRPCRoute", v1, &grpc_route_shape},
-        [KIND_TLS_ROUTE] = {GROUP_GATEWAY, "TLSRoute", v1_and_alphas, &tls_route_shape},
-        [KIND_TCP_ROUTE] = {GROUP_GATEWAY, "TCPRoute", v1_and_alphas, &tcp_route_shape},
+                                true, of_class},
+        [KIND_GATEWAY] = {GROUP_GATEWAY, "Gateway", v1_and_beta, &gateway_shape,
+                          .salvaged = of_gateway},
+        [KIND_LISTENER_SET] = {GROUP_GATEWAY, "ListenerSet", v1, &listener_set_shape,
+                               .salvaged = of_listener_set},
+        [KIND_HTTP_ROUTE] = {GROUP_GATEWAY, "HTTPRoute", v1_and_beta, &http_route_shape,
+                             .salvaged = of_route},
+        [KIND_GRPC_ROUTE] = {GROUP_GATEWAY, "GRPCRoute", v1, &grpc_route_shape,
+                             .salvaged = of_route},
+        [KIND_TLS_ROUTE] = {GROUP_GATEWAY, "TLSRoute", v1_and_alphas, &tls_route_shape,
+                            .salvaged = of_route},
+        [KIND_TCP_ROUTE] = {GROUP_GATEWAY, "TCPRoute", v1_and_alphas, &tcp_route_shape,
+                            .salvaged = of_route},
         [KIND_REFERENCE_GRANT] = {GROUP_GATEWAY, "ReferenceGrant", v1_and_beta,
                                   &reference_grant_shape},
-        [KIND_POLICY] = {GROUP_PINGATE, "ClientCertificatePolicy", v1alpha1, &policy_shape},
+        [KIND_POLICY] = {GROUP_PINGATE, "ClientCertificatePolicy", v1alpha1, &policy_shape,
+                         .salvaged = of_policy},
         [KIND_BACKEND_TLS_POLICY] = {GROUP_GATEWAY, "BackendTLSPolicy", v1,
-                                     &backend_tls_policy_shape},
+                                     &backend_tls_policy_shape, .salvaged = of_policy},
         [KIND_NAMESPACE] = {"", "Namespace", v1, &namespace_shape, true},
         [KIND_SECRET] = {"", "Secret", v1, &secret_shape},
         [KIND_CONFIG_MAP] = {"", "ConfigMap", v1, &config_map_shape},
@@ -134,6 +149,18 @@ static struct slice id_print(struct arena *arena, const char *kind, struct slice
         return arena_printf(arena, "%s %.*s/%.*s", kind, SLICE_ARG(namespace), SLICE_ARG(name));
 }
 
+/* Nothing in here is a reason to lose an object. */
+static void metadata_salvage(struct decoder *decoder, const struct node *node,
+                             struct metadata *meta)
+{
+        static const char *const names[] = {
+                "name",   "namespace",   "generation", "creationTimestamp",
+                "labels", "annotations", NULL};
+        memset(meta, 0, sizeof(*meta));
+        shape_salvage(decoder, &metadata_shape_, node, names, meta);
+}
+
+/* True, but for `err`, when all of it decoded. An object without an id has no name. */
 static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
                           const struct node *node, struct object *object, struct error *err)
 {
@@ -142,7 +169,10 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
         decoder->object = slice_of(row->name);
         if (!metadata)
                 return decode_error(decoder, node, err, "has no metadata, wants one with a name");
-        if (!shape_decode(decoder, &metadata_shape_, metadata, &meta, err))
+        bool whole = shape_decode(decoder, &metadata_shape_, metadata, &meta, err);
+        if (!whole)
+                metadata_salvage(decoder, metadata, &meta);
+        if (meta.name.len == 0)
                 return false;
         object->name = meta.name;
         if (!row->cluster)
@@ -152,9 +182,9 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
         object->generation = meta.generation ? meta.generation : 1;
         object->labels = meta.labels;
         object->annotations = meta.annotations;
-        if (meta.created.len && !time_parse(meta.created, &object->created, err))
+        if (whole && meta.created.len && !time_parse(meta.created, &object->created, err))
                 return error_wrap(err, "%.*s: metadata.creationTimestamp", SLICE_ARG(object->id));
-        return true;
+        return whole;
 }
 
 static bool object_keep(struct objects *objects, struct object *object, struct error *err)
@@ -200,6 +230,52 @@ static bool object_decode(struct objects *objects, enum object_kind kind, const 
         if (kind == KIND_SECRET || kind == KIND_CONFIG_MAP)
                 pins_read(objects, (struct key_value *)object);
         return true;
+}
+
+/* --- what does not decode --- */
+
+static void warning_drop(void *self, struct slice text)
+{
+        (void)self, (void)text;
+}
+
+/* What is wrong, without the object's name, which goes wherever it is told. */
+static struct slice fault_of(struct arena *arena, const struct object *object,
+                             const struct error *err)
+{
+        struct slice text = slice_of(err->text), id = object->id;
+        const char *at = memmem(text.data, text.len, id.data, id.len);
+        if (!at) { /* of metadata */
+                id = slice_of(object_kind_name(object->kind));
+                at = memmem(text.data, text.len, id.data, id.len);
+        }
+        if (at)
+                text = slice_skip(text, (size_t)(at - text.data) + id.len);
+        if (slice_starts_with(text, SLICE(": ")))
+                text = slice_skip(text, 2);
+        return arena_slice(arena, text);
+}
+
+static bool broken_keep(struct objects *objects, enum object_kind kind, const struct node *node,
+                        struct error *err)
+{
+        const struct kind_row *row = &kind_rows[kind];
+        struct decoder decoder = {.arena = &objects->arena, .on_warning = warning_drop};
+        struct object *object = arena_alloc(&objects->arena, row->shape->size);
+        struct error ignored = {0};
+        object->kind = kind;
+        metadata_fill(&decoder, row, node, object, &ignored);
+        if (object->id.len == 0)
+                return false;
+        object->fault = fault_of(&objects->arena, object, err);
+        shape_salvage(&decoder, row->shape, node, row->salvaged, object);
+        return object_keep(objects, object, err);
+}
+
+bool objects_add_lenient(struct objects *objects, enum object_kind kind, const struct node *node,
+                         struct error *err)
+{
+        return object_decode(objects, kind, node, err) || broken_keep(objects, kind, node, err);
 }
 
 bool objects_add_part(struct objects *objects, struct objects *part, struct error *err)

@@ -96,6 +96,10 @@ bool objects_add_part(struct objects *objects, struct objects *part, struct erro
 /* One document, or a List of them. Kinds that are nothing of ours are passed over with a warning;
  * kinds that restrict and are not supported are refused. */
 bool objects_add(struct objects *objects, const struct node *document, struct error *err);
+/* An object of a cluster, whatever its apiVersion and kind say or do not say: what does not decode
+ * is kept with object->fault. False: it has no name, or it is there already. */
+bool objects_add_lenient(struct objects *objects, enum object_kind kind, const struct node *node,
+                         struct error *err);
 void objects_warn(struct objects *objects, struct slice text);
 
 /* NULL: there is none. namespace is ignored for kinds without one. */

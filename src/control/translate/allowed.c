@@ -51,6 +51,8 @@ bool namespace_allowed(struct work *w, const struct allowed_namespaces *allowed,
         const struct object *object =
                 objects_find(w->objects, KIND_NAMESPACE, SLICE_NONE, namespace);
         /* Every namespace bears its name as a label (Kubernetes 1.21). */
+        if (object && object->fault.len > 0)
+                return false; /* its labels are not known, and NotIn would take that for a yes */
         size_t count = object ? object->labels.count : 0;
         struct text_pair *labels = ARENA_ARRAY(&w->out->arena, struct text_pair, count + 1);
         labels[0] = (struct text_pair){SLICE("kubernetes.io/metadata.name"), namespace};

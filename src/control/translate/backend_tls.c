@@ -6,6 +6,7 @@
 
 #include "base/must.h"
 #include "control/translate/cas.h"
+#include "control/translate/refs.h"
 #include "control/translate/stages.h"
 #include "trust/pin_set.h"
 
@@ -182,6 +183,17 @@ static void options_read(struct work *w, struct backend_tls_work *policy,
 
 /* --- the frozen form --- */
 
+static void validation_build(struct work *w, struct backend_tls_work *policy,
+                             struct client_policy *peer)
+{
+        const struct backend_tls_policy *api = policy->api;
+        if (is_ip(w, api->hostname))
+                refuse(policy, "Invalid",
+                       tell(w, "validation.hostname: %.*s is an IP address, wants a DNS name",
+                            SLICE_ARG(api->hostname)));
+        cas_build(w, policy, peer);
+}
+
 static void policy_build(struct work *w, struct backend_tls_work *policy)
 {
         const struct backend_tls_policy *api = policy->api;
@@ -189,12 +201,12 @@ static void policy_build(struct work *w, struct backend_tls_work *policy)
         *peer = (struct client_policy){.mode = ALLOW_VALID_ONLY, .rules = path_rules_default()};
         peer->rules.use = USE_SERVER_AUTH;
         names_build(w, api, peer);
-        if (is_ip(w, api->hostname))
-                refuse(policy, "Invalid",
-                       tell(w, "validation.hostname: %.*s is an IP address, wants a DNS name",
-                            SLICE_ARG(api->hostname)));
-        cas_build(w, policy, peer);
-        options_read(w, policy, peer);
+        if (api->object.fault.len > 0) {
+                refuse(policy, "Invalid", tell(w, "%.*s", SLICE_ARG(api->object.fault)));
+        } else {
+                validation_build(w, policy, peer);
+                options_read(w, policy, peer);
+        }
         peer->refuses_all = policy->refusal != NULL;
         peer->refuses_why = freeze(w, policy->refusal_message);
         client_policy_seal(peer);
@@ -237,8 +249,9 @@ static void target_attach(struct work *w, struct backend_target_work *target)
         if (api->group.len > 0 || !slice_is(api->kind, "Service"))
                 return;
         target->service = tell(w, "%.*s/%.*s", SLICE_ARG(object->namespace), SLICE_ARG(api->name));
-        const struct service *service = (const struct service *)objects_find(
-                w->objects, KIND_SERVICE, object->namespace, api->name);
+        target->why = SLICE("does not exist");
+        const struct service *service =
+                object_find_whole(w, KIND_SERVICE, object->namespace, api->name, &target->why);
         target->outcome = BACKEND_TARGET_MISSING;
         if (!service || (api->section_name.len && !section_exists(service, api->section_name)))
                 return;
@@ -261,6 +274,7 @@ void backend_tls_collect(struct work *w)
                 struct backend_tls_work *policy = &w->tls_policies[i];
                 size_t count = policy->api->targets.count;
                 policy_build(w, policy);
+                broken_warn(w, &policy->api->object, count == 0);
                 policy->targets = ARENA_ARRAY(&w->out->arena, struct backend_target_work, count);
                 for (size_t t = 0; t < count; t++) {
                         policy->targets[t].policy = policy;

@@ -21,6 +21,7 @@ struct backend_target_work {
         const struct backend_target *api;
         enum backend_target_outcome outcome;
         struct slice service;                     /* "namespace/name", whether it is there or not */
+        struct slice why;                         /* of MISSING */
         const struct backend_target_work *holder; /* of CONFLICTED: the older one */
 };
 

@@ -90,8 +90,8 @@ static bool target_tell(struct work *w, const struct backend_target_work *target
                 return true;
         case BACKEND_TARGET_MISSING:
                 condition_set(conditions, "Accepted", false, "TargetNotFound",
-                              tell(w, "%.*s does not exist; this target has no effect",
-                                   SLICE_ARG(target_text(w, target))));
+                              tell(w, "%.*s %.*s; this target has no effect",
+                                   SLICE_ARG(target_text(w, target)), SLICE_ARG(target->why)));
                 return true;
         case BACKEND_TARGET_FOREIGN:
         case BACKEND_TARGET_ATTACHED:

@@ -227,15 +227,17 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                 return ROUTE_BACKEND_INVALID;
         }
         service_use_note(w, route, namespace, ref->name);
-        const struct service *service = (const struct service *)objects_find(
-                w->objects, KIND_SERVICE, namespace, ref->name);
+        struct slice why;
+        const struct service *service =
+                object_find_whole(w, KIND_SERVICE, namespace, ref->name, &why);
         const struct service_port *port = service ? service_port_find(service, ref->port) : NULL;
         bool external = service && slice_is(service->type, "ExternalName");
         if (!service || (!port && !external)) {
                 *reason = "BackendNotFound";
-                *message = service ? tell(w, "backendRefs: %.*s has no port %lld", SLICE_ARG(id),
-                                          (long long)ref->port)
-                                   : tell(w, "backendRefs: %.*s does not exist", SLICE_ARG(id));
+                *message =
+                        service ? tell(w, "backendRefs: %.*s has no port %lld", SLICE_ARG(id),
+                                       (long long)ref->port)
+                                : tell(w, "backendRefs: %.*s %.*s", SLICE_ARG(id), SLICE_ARG(why));
                 return ROUTE_BACKEND_INVALID;
         }
         enum backend_protocol protocol = protocol_of(route, port);

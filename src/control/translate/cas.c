@@ -42,7 +42,8 @@ static bool ref_resolve(struct work *w, const struct object *from, const struct 
                 return false;
         case REF_MISSING:
                 fault_note(answer, CAS_INVALID,
-                           tell(w, "caCertificateRefs: %.*s does not exist", SLICE_ARG(target.id)));
+                           tell(w, "caCertificateRefs: %.*s %.*s", SLICE_ARG(target.id),
+                                SLICE_ARG(target.why)));
                 return false;
         case REF_FOUND:
                 break;

@@ -46,7 +46,7 @@ const struct server_certificate *certificate_resolve(struct work *w, const struc
                 *message = tell(w, "no ReferenceGrant permits %.*s", SLICE_ARG(target.id));
                 return NULL;
         case REF_MISSING:
-                *message = tell(w, "%.*s does not exist", SLICE_ARG(target.id));
+                *message = tell(w, "%.*s %.*s", SLICE_ARG(target.id), SLICE_ARG(target.why));
                 return NULL;
         case REF_FOUND:
                 break;

@@ -101,7 +101,7 @@ static struct pin_set *pinned_ref_resolve(struct work *w, const struct gateway *
                 error_set(&fault, ERROR_INPUT, "no ReferenceGrant permits it");
                 break;
         case REF_MISSING:
-                error_set(&fault, ERROR_INPUT, "does not exist");
+                error_set(&fault, ERROR_INPUT, "%.*s", SLICE_ARG(target.why));
                 break;
         case REF_FOUND:
                 pem = data_find(target.object, "tls.crt");

@@ -23,7 +23,9 @@ static void gateway_take(struct work *w, const struct gateway *gateway)
         const struct gateway_class *class = class_of(w, gateway);
         if (class_is_ours(class, gateway))
                 w->gateways[w->gateway_count++] = (struct gateway_work){
-                        .api = gateway, .class_refused = class && class->parameters};
+                        .api = gateway,
+                        .class_refused =
+                                class && (class->parameters || class->object.fault.len > 0)};
         else
                 work_warn(w, "%.*s: class %.*s is not ours, so it is passed over",
                           SLICE_ARG(gateway->object.id), SLICE_ARG(gateway->class_name));
@@ -77,7 +79,8 @@ static void extras_tell(struct work *w, struct gateway_work *gateway)
 
 bool gateway_is_refused(const struct gateway_work *gateway)
 {
-        return gateway->class_refused || gateway->address_refused ||
+        return gateway->api->object.fault.len > 0 || gateway->class_refused ||
+               gateway->address_refused ||
                (gateway->api->infrastructure && gateway->api->infrastructure->parameters);
 }
 
@@ -87,14 +90,18 @@ static void accepted_tell(struct work *w, struct gateway_work *gateway, size_t o
 {
         struct condition_list *conditions = &gateway->status->conditions;
         size_t count = gateway->own_count;
-        if (gateway->address_refused)
+        if (gateway->api->object.fault.len > 0)
+                condition_set(conditions, "Accepted", false, "Invalid",
+                              tell(w, "%.*s", SLICE_ARG(gateway->api->object.fault)));
+        else if (gateway->address_refused)
                 condition_set(conditions, "Accepted", false, "UnsupportedAddress",
                               gateway->address_message);
         else if (gateway_is_refused(gateway))
                 condition_set(conditions, "Accepted", false, "InvalidParameters",
-                              tell(w, "%s: no kind of parameters is known",
-                                   gateway->class_refused ? "parametersRef of the GatewayClass"
-                                                          : "infrastructure.parametersRef"));
+                              gateway->class_refused
+                                      ? SLICE("the GatewayClass is not accepted")
+                                      : SLICE("infrastructure.parametersRef: no kind of parameters "
+                                              "is known"));
         else
                 condition_set(conditions, "Accepted", all > 0,
                               own == count ? "Accepted" : "ListenersNotValid",

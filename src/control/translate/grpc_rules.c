@@ -86,6 +86,10 @@ static void rule_compile(struct work *w, const struct rule_place *place,
                          const struct grpc_rule *api)
 {
         matches_compile(w, place, api);
+        if (place->route->api->object.fault.len > 0) {
+                rule_break(w, place, salvage_is_whole(api->node, "matches", api->matches.count));
+                return;
+        }
         filters_compile(w, place, &api->filters, &place->rule->filters);
         if (api->session_persistence)
                 rule_unsupported(w, place, SLICE("sessionPersistence is not supported"));
@@ -95,24 +99,13 @@ static void rule_compile(struct work *w, const struct rule_place *place,
 void grpc_rules_compile(struct work *w, struct route_work *route)
 {
         const struct grpc_route *api = (const struct grpc_route *)route->api;
-        struct slice *names = ARENA_ARRAY(&w->out->arena, struct slice, api->rules.count);
-        struct slice name =
-                arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(route->api->object.namespace),
-                             SLICE_ARG(route->api->object.name));
-        size_t refusing = 0;
-        route->rules = ARENA_ARRAY(w->frozen, struct route_rule, api->rules.count);
-        route->rule_names = names;
-        route->rule_count = api->rules.count;
+        rules_begin(w, route, api->rules.count);
         for (size_t i = 0; i < api->rules.count; i++) {
-                struct route_rule *rule = &route->rules[i];
-                const struct rule_place place = {.route = route, .index = i, .rule = rule};
-                names[i] = api->rules.items[i].name;
-                *rule = (struct route_rule){.route = name,
-                                            .name = freeze(w, names[i]),
-                                            .policy = ROUTE_POLICY_NONE,
-                                            .grpc = true};
+                const struct rule_place place = {
+                        .route = route, .index = i, .rule = &route->rules[i]};
+                route->rules[i].name = freeze(w, api->rules.items[i].name);
+                route->rule_names[i] = api->rules.items[i].name;
                 rule_compile(w, &place, &api->rules.items[i]);
-                refusing += rule->filters.refuses;
         }
-        route->all_unsupported = api->rules.count > 0 && refusing == api->rules.count;
+        rules_end(route);
 }

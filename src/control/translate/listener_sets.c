@@ -20,6 +20,9 @@ static bool set_is_allowed(struct work *w, const struct listener_set_work *set)
 static struct gateway_work *gateway_of_set(struct work *w, const struct listener_set *set)
 {
         const struct gateway_ref *ref = set->parent;
+        broken_warn(w, &set->object, !ref);
+        if (!ref)
+                return NULL;
         struct slice namespace = ref->namespace.len ? ref->namespace : set->object.namespace;
         if (!slice_is(ref->group, GROUP_GATEWAY) || !slice_is(ref->kind, "Gateway"))
                 return NULL;
@@ -38,7 +41,7 @@ static struct gateway_work *gateway_of_set(struct work *w, const struct listener
 static void set_join(struct work *w, struct listener_set_work *set)
 {
         struct gateway_work *gateway = set->gateway;
-        set->allowed = set_is_allowed(w, set);
+        set->allowed = set->api->object.fault.len == 0 && set_is_allowed(w, set);
         if (gateway->youngest_set)
                 gateway->youngest_set->next = set;
         else
@@ -92,7 +95,11 @@ static void allowed_tell(struct work *w, struct listener_set_work *set)
 
 static void set_tell(struct work *w, struct listener_set_work *set)
 {
-        if (!set->allowed)
+        if (set->api->object.fault.len > 0)
+                both_set(set, "Invalid", tell(w, "%.*s", SLICE_ARG(set->api->object.fault)));
+        else if (set->gateway->api->object.fault.len > 0)
+                both_set(set, "ParentNotAccepted", SLICE("the Gateway is not accepted"));
+        else if (!set->allowed)
                 both_set(set, "NotAllowed",
                          SLICE("allowedListeners of the Gateway does not allow ListenerSets of "
                                "this namespace"));

@@ -22,5 +22,14 @@ const struct pattern *match_pattern_compile(struct match_work *m, const char *wh
 size_t match_values_compile(struct match_work *m, const char *what,
                             const struct value_match *matches, size_t count,
                             const struct name_value **out);
+/* Of a route that does not decode: its rules keep what matches of theirs do, and refuse. True: the
+ * items of `list` within `owner` are all there. */
+bool salvage_is_whole(const struct node *owner, const char *list, size_t count);
+/* `whole`: so are the rule's matches; else it refuses what it might have matched. */
+void rule_break(struct work *w, const struct rule_place *place, bool whole);
+/* Makes the route's rules, with nothing in them but names of the route; and the last word on them.
+ */
+void rules_begin(struct work *w, struct route_work *route, size_t count);
+void rules_end(struct route_work *route);
 void rule_backends_compile(struct work *w, const struct rule_place *place,
                            const struct backend_ref *refs, size_t count);

@@ -69,7 +69,8 @@ static struct pin_set *pin_set_resolve(struct work *w, struct policy_work *polic
                 break;
         case REF_MISSING:
                 fault_note(policy, "InvalidPinSetRef",
-                           tell(w, "pinSetRefs: %.*s does not exist", SLICE_ARG(target.id)));
+                           tell(w, "pinSetRefs: %.*s %.*s", SLICE_ARG(target.id),
+                                SLICE_ARG(target.why)));
                 break;
         case REF_FOUND:
                 set = target.object->pins;
@@ -136,7 +137,9 @@ static void pins_build(struct work *w, struct policy_work *policy)
                 policy->pin_count += pin_set_count(policy->sets[i]);
                 policy->expired_count += expired_count(policy->sets[i], w->request->now);
         }
-        if (policy->pin_count == 0 && policy->ref_reason)
+        if (api->object.fault.len > 0)
+                fault_note(policy, "NoUsablePin", SLICE("the policy can't be read"));
+        else if (policy->pin_count == 0 && policy->ref_reason)
                 policy->ref_message = tell(w, "%.*s; no usable pin is left, so nobody is admitted",
                                            SLICE_ARG(policy->ref_message));
         else if (policy->pin_count == 0)
@@ -175,5 +178,6 @@ void policies_collect(struct work *w)
         for (size_t i = 0; i < w->policy_count; i++) {
                 pins_build(w, &w->policies[i]);
                 deny_build(w, &w->policies[i]);
+                broken_warn(w, &w->policies[i].api->object, w->policies[i].api->targets.count == 0);
         }
 }

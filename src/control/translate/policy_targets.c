@@ -117,10 +117,13 @@ static struct slice target_unjudged(const struct policy_target *target)
         return SLICE_NONE;
 }
 
-static struct slice target_invalid(const struct policy_target *target)
+static struct slice target_invalid(struct work *w, const struct policy_target *target)
 {
         const struct client_certificate_policy *api = target->policy->api;
         bool pinned_only = api->trust == TRUST_PINNED_ONLY;
+        if (api->object.fault.len > 0)
+                return tell(w, "%.*s%s", SLICE_ARG(api->object.fault),
+                            policy_enforces(target) ? "; nobody is admitted" : "");
         if (target->route && pinned_only)
                 return SLICE("trust: PinnedOnly acts in the handshake, before any route is known, "
                              "wants a Gateway as target; without it, its pins hold all the same");
@@ -147,7 +150,7 @@ static void target_attach(struct work *w, struct policy_target *target)
                 target->holder = *slot;
                 return;
         }
-        target->invalid = target_invalid(target);
+        target->invalid = target_invalid(w, target);
         *slot = target;
 }
 
@@ -188,7 +191,7 @@ struct pin_scope policy_scope(struct work *w, const struct policy_target *target
                 .set_count = policy->set_count,
                 .set_sources = policy->set_sources,
                 .deny = policy->deny,
-                .unusable = policy->deny_broken,
+                .unusable = policy->deny_broken || api->object.fault.len > 0,
                 .report_only = !policy_enforces(target),
                 .pinned_only = valid && api->trust == TRUST_PINNED_ONLY,
                 .use = valid ? api->extended_key_usage : USE_CLIENT_AUTH,

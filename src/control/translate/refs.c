@@ -53,6 +53,17 @@ static void want(struct work *w, enum object_kind kind, struct slice namespace, 
         vec_push(&w->wanted, wanted);
 }
 
+const void *object_find_whole(struct work *w, enum object_kind kind, struct slice namespace,
+                              struct slice name, struct slice *why)
+{
+        const struct object *object = objects_find(w->objects, kind, namespace, name);
+        if (object && object->fault.len == 0)
+                return object;
+        *why = object ? tell(w, "can't be used: %.*s", SLICE_ARG(object->fault))
+                      : SLICE("does not exist");
+        return NULL;
+}
+
 enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                                 const struct object_ref *ref, unsigned kinds,
                                 struct ref_target *target)
@@ -71,8 +82,7 @@ enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
         if (!reference_permitted(w->objects, from, kind, namespace, ref->name))
                 return REF_NOT_PERMITTED;
         want(w, kind, namespace, ref->name);
-        target->object =
-                (const struct key_value *)objects_find(w->objects, kind, namespace, ref->name);
+        target->object = object_find_whole(w, kind, namespace, ref->name, &target->why);
         return target->object ? REF_FOUND : REF_MISSING;
 }
 

@@ -12,6 +12,7 @@ enum ref_fault {
 
 struct ref_target {
         const struct key_value *object; /* of REF_FOUND */
+        struct slice why;               /* of REF_MISSING: "does not exist", or why it is as if */
         struct slice id;                /* "ConfigMap edge/corp-ca", for messages */
 };
 
@@ -23,4 +24,7 @@ bool reference_permitted(const struct objects *objects, const struct object *fro
 enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                                 const struct object_ref *ref, unsigned kinds,
                                 struct ref_target *target);
+/* NULL: there is none, or none that can be used; *why says so. */
+const void *object_find_whole(struct work *w, enum object_kind kind, struct slice namespace,
+                              struct slice name, struct slice *why);
 const struct slice *data_find(const struct key_value *object, const char *key);

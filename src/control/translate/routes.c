@@ -13,6 +13,7 @@ static int by_age(const void *a, const void *b)
 
 static void route_compile(struct work *w, struct route_work *route)
 {
+        broken_warn(w, &route->api->object, route->api->parents.count == 0);
         switch (route->api->object.kind) {
         case KIND_HTTP_ROUTE:
                 http_rules_compile(w, route);
@@ -56,15 +57,22 @@ void route_ref_fault(struct work *w, struct route_work *route, const char *reaso
         route->ref_message = faults_join(w, route->ref_message, message);
 }
 
+static struct slice no_listener_text(const struct parent_place *place)
+{
+        if (place->count > 0)
+                return SLICE("no listener has that sectionName and port");
+        return place->gateway->api->object.fault.len > 0
+                       ? SLICE("the Gateway is not accepted")
+                       : SLICE("the ListenerSet is not attached to its Gateway");
+}
+
 static void accepted_set(struct work *w, struct parent_status *status, enum attach_step step,
-                         const struct route_work *route, bool parent_is_empty)
+                         const struct route_work *route, const struct parent_place *place)
 {
         switch (step) {
         case ATTACH_NO_LISTENER:
                 condition_set(&status->conditions, "Accepted", false, "NoMatchingParent",
-                              parent_is_empty
-                                      ? SLICE("the ListenerSet is not attached to its Gateway")
-                                      : SLICE("no listener has that sectionName and port"));
+                              no_listener_text(place));
                 return;
         case ATTACH_NOT_ALLOWED:
                 condition_set(&status->conditions, "Accepted", false, "NotAllowedByListeners",
@@ -133,7 +141,7 @@ static void parent_tell(struct work *w, struct route_work *route, const struct p
                                          .name = arena_slice(arena, parent->name),
                                          .section_name = arena_slice(arena, parent->section_name),
                                          .port = parent->port};
-        accepted_set(w, status, parent_attach(w, route, parent, place), route, place->count == 0);
+        accepted_set(w, status, parent_attach(w, route, parent, place), route, place);
         condition_set(&status->conditions, "ResolvedRefs", !route->ref_reason,
                       route->ref_reason ? route->ref_reason : "ResolvedRefs",
                       route->ref_reason ? route->ref_message

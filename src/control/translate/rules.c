@@ -165,31 +165,88 @@ void rule_backends_compile(struct work *w, const struct rule_place *place,
         rule->backend_count = count;
 }
 
+/* --- what does not decode --- */
+
+bool salvage_is_whole(const struct node *owner, const char *list, size_t count)
+{
+        const struct node *node = node_find(owner, list);
+        if (!node || node->kind == NODE_NULL)
+                return count == 0;
+        return node->kind == NODE_LIST && node->child_count == count;
+}
+
+void rule_break(struct work *w, const struct rule_place *place, bool whole)
+{
+        struct route_rule *rule = place->rule;
+        rule->filters.refuses = true;
+        if (whole)
+                return;
+        struct route_match *matches =
+                ARENA_ARRAY(w->frozen, struct route_match, rule->match_count + 1);
+        if (rule->match_count > 0)
+                memcpy(matches, rule->matches, rule->match_count * sizeof(*matches));
+        matches[rule->match_count++] = (struct route_match){
+                .path_kind = PATH_MATCH_PATTERN, .path = SLICE("/"), .blunt = true};
+        rule->matches = matches;
+}
+
+/* --- rules --- */
+
+/* The rules that are there, and one that refuses for those that are not. */
+void rules_begin(struct work *w, struct route_work *route, size_t count)
+{
+        const struct object *object = &route->api->object;
+        struct slice name = arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(object->namespace),
+                                         SLICE_ARG(object->name));
+        bool broken = object->fault.len > 0;
+        bool whole = count > 0 && salvage_is_whole(node_find(object->node, "spec"), "rules", count);
+        route->rule_count = count + (broken && !whole);
+        route->rules = ARENA_ARRAY(w->frozen, struct route_rule, route->rule_count);
+        route->rule_names = ARENA_ARRAY(&w->out->arena, struct slice, route->rule_count);
+        for (size_t i = 0; i < route->rule_count; i++)
+                route->rules[i] = (struct route_rule){.route = name,
+                                                      .policy = ROUTE_POLICY_NONE,
+                                                      .grpc = object->kind == KIND_GRPC_ROUTE};
+        if (!broken)
+                return;
+        route->unsupported = tell(w, "%.*s", SLICE_ARG(object->fault));
+        if (!whole)
+                rule_break(w, &(struct rule_place){.route = route, .rule = &route->rules[count]},
+                           false);
+}
+
+void rules_end(struct route_work *route)
+{
+        size_t refusing = 0;
+        for (size_t i = 0; i < route->rule_count; i++)
+                refusing += route->rules[i].filters.refuses;
+        route->all_unsupported = route->rule_count > 0 && refusing == route->rule_count;
+}
+
+static void rule_compile(struct work *w, const struct rule_place *place,
+                         const struct http_rule *api)
+{
+        matches_compile(w, place, api);
+        if (place->route->api->object.fault.len > 0) {
+                rule_break(w, place, salvage_is_whole(api->node, "matches", api->matches.count));
+                return;
+        }
+        filters_compile(w, place, &api->filters, &place->rule->filters);
+        rest_compile(w, place, api);
+        rule_backends_compile(w, place, api->backends.items, api->backends.count);
+        resilience_compile(w, api, place->rule);
+}
+
 void http_rules_compile(struct work *w, struct route_work *route)
 {
         const struct http_route *api = (const struct http_route *)route->api;
-        size_t refusing = 0;
-        struct slice *names = ARENA_ARRAY(&w->out->arena, struct slice, api->rules.count);
-        route->rules = ARENA_ARRAY(w->frozen, struct route_rule, api->rules.count);
-        route->rule_names = names;
-        route->rule_count = api->rules.count;
-        struct slice name =
-                arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(route->api->object.namespace),
-                             SLICE_ARG(route->api->object.name));
+        rules_begin(w, route, api->rules.count);
         for (size_t i = 0; i < api->rules.count; i++) {
-                struct route_rule *rule = &route->rules[i];
-                rule->policy = ROUTE_POLICY_NONE;
-                const struct http_rule *from = &api->rules.items[i];
-                rule->route = name;
-                rule->name = freeze(w, from->name);
-                names[i] = from->name;
-                const struct rule_place place = {.route = route, .index = i, .rule = rule};
-                matches_compile(w, &place, from);
-                filters_compile(w, &place, &from->filters, &rule->filters);
-                rest_compile(w, &place, from);
-                rule_backends_compile(w, &place, from->backends.items, from->backends.count);
-                resilience_compile(w, from, rule);
-                refusing += rule->filters.refuses;
+                const struct rule_place place = {
+                        .route = route, .index = i, .rule = &route->rules[i]};
+                route->rules[i].name = freeze(w, api->rules.items[i].name);
+                route->rule_names[i] = api->rules.items[i].name;
+                rule_compile(w, &place, &api->rules.items[i]);
         }
-        route->all_unsupported = refusing == api->rules.count;
+        rules_end(route);
 }

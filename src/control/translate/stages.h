@@ -98,4 +98,6 @@ struct slice faults_join(struct work *w, struct slice faults, struct slice fault
 /* routes.c: for ResolvedRefs=False, whose reason is the first fault's. */
 void route_ref_fault(struct work *w, struct route_work *route, const char *reason,
                      struct slice message);
+/* Of an object that does not decode, where no status says it. */
+void broken_warn(struct work *w, const struct object *object, bool unsaid);
 void work_warn(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);

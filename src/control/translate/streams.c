@@ -27,7 +27,9 @@ static void introduction_read(struct work *w, struct route_work *route, struct s
 void stream_route_compile(struct work *w, struct route_work *route)
 {
         const struct stream_route_object *api = (const struct stream_route_object *)route->api;
-        const struct stream_rule *rule = &api->rules.items[0];
+        static const struct stream_rule none;
+        bool broken = api->route.object.fault.len > 0;
+        const struct stream_rule *rule = broken ? &none : &api->rules.items[0];
         struct stream_route *stream = ARENA_NEW(w->frozen, struct stream_route);
         struct route_backend *backends =
                 ARENA_ARRAY(w->frozen, struct route_backend, rule->backends.count);
@@ -46,7 +48,10 @@ void stream_route_compile(struct work *w, struct route_work *route)
                                      SLICE_ARG(api->route.object.name));
         stream->backends = backends;
         stream->backend_count = rule->backends.count;
-        introduction_read(w, route, stream);
+        route->all_unsupported = broken;
+        route->unsupported = tell(w, "%.*s", SLICE_ARG(api->route.object.fault));
+        if (!broken)
+                introduction_read(w, route, stream);
         route->stream = stream;
 }
 

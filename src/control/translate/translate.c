@@ -63,12 +63,18 @@ static struct object_status *status_new(struct work *w, const struct object *obj
 /* What its parameters would have asked for nobody knows: it could be a restriction. */
 static void class_tell(struct work *w, const struct gateway_class *class)
 {
-        bool plain = !class->parameters;
-        condition_set(&status_new(w, &class->object)->conditions, "Accepted", plain,
-                      plain ? "Accepted" : "InvalidParameters",
-                      plain ? SLICE("is served by pingate")
-                            : SLICE("parametersRef: no kind of parameters is known, so no Gateway "
+        struct condition_list *conditions = &status_new(w, &class->object)->conditions;
+        if (class->object.fault.len > 0)
+                condition_set(conditions, "Accepted", false, "Invalid",
+                              tell(w, "%.*s; no Gateway of this class is served",
+                                   SLICE_ARG(class->object.fault)));
+        else if (class->parameters)
+                condition_set(conditions, "Accepted", false, "InvalidParameters",
+                              SLICE("parametersRef: no kind of parameters is known, so no Gateway "
                                     "of this class is served"));
+        else
+                condition_set(conditions, "Accepted", true, "Accepted",
+                              SLICE("is served by pingate"));
 }
 
 static void classes_tell(struct work *w)
@@ -114,6 +120,26 @@ static bool statuses_good(const struct translation *t)
         return good;
 }
 
+/* --- what does not decode --- */
+
+void broken_warn(struct work *w, const struct object *object, bool unsaid)
+{
+        if (object->fault.len == 0 || !unsaid)
+                return;
+        w->broken = true;
+        work_warn(w, "%.*s can't be used: %.*s", SLICE_ARG(object->id), SLICE_ARG(object->fault));
+}
+
+/* Kinds that have no status to say it in. What refers to a Secret, ConfigMap or Service says it. */
+static void silent_kinds_warn(struct work *w)
+{
+        static const enum object_kind silent[] = {KIND_REFERENCE_GRANT, KIND_NAMESPACE,
+                                                  KIND_ENDPOINT_SLICE};
+        for (size_t i = 0; i < COUNT_OF(silent); i++)
+                vec_each (object, &w->objects->kinds[silent[i]])
+                        broken_warn(w, *object, true);
+}
+
 /* --- the stages --- */
 
 static bool stages_run(struct work *w, struct error *err)
@@ -150,6 +176,7 @@ static bool stages_run(struct work *w, struct error *err)
         listener_sets_tell(w);
         policies_tell(w);
         backend_tls_tell(w);
+        silent_kinds_warn(w);
         return ok;
 }
 
@@ -254,7 +281,7 @@ bool translate(const struct translate_request *request, struct translation **out
                 translation_free(translation);
                 return false;
         }
-        translation->good = statuses_good(translation) && !w.lost;
+        translation->good = statuses_good(translation) && !w.lost && !w.broken;
         snapshot_seal(translation->snapshot);
         *out = translation;
         return true;

@@ -34,7 +34,8 @@ struct translation {
         LIST(struct slice)
         warnings; /* of objects that nothing refers to or that refer to nothing */
         LIST(struct wanted_object) wanted; /* each once */
-        bool good; /* no condition is bad, and no route names a Gateway that nobody has */
+        bool good; /* no condition is bad, nothing is broken, no route names a Gateway that nobody
+                      has */
         struct set_cache *cache;
 };
 

@@ -15,10 +15,10 @@
 struct route_work { /* of every kind: api->object.kind says which */
         const struct route_object *api;
         struct object_status *status;
-        struct route_rule *rules;       /* compiled once, shared by every listener */
-        const struct slice *rule_names; /* as the policies' sectionName gives them; may be empty */
-        size_t rule_count;              /* 0 of what routes connections: see stream */
-        struct stream_route *stream;    /* of a TLSRoute or TCPRoute; else NULL */
+        struct route_rule *rules;    /* compiled once, shared by every listener */
+        struct slice *rule_names;    /* as the policies' sectionName gives them; may be empty */
+        size_t rule_count;           /* 0 of what routes connections: see stream */
+        struct stream_route *stream; /* of a TLSRoute or TCPRoute; else NULL */
         VEC(struct listener_work *) listeners; /* that it is attached to */
         const struct route_work *rival;        /* who holds a listener's place; NULL: nobody */
         const char *ref_reason;                /* of ResolvedRefs=False */
@@ -76,6 +76,7 @@ struct work {
         VEC(struct wanted_object) wanted;
         struct map wanted_index; /* by id, for each of them */
         bool lost;               /* something refers to a Gateway that is not there */
+        bool broken;             /* something does not decode, and only a warning says so */
         /* Sets that are built anew each time: let go when the snapshot holds them. */
         VEC(struct pin_set *) pin_sets;
         VEC(struct ca_set *) ca_sets;
