@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from support import cluster as clusters  # noqa: E402
 from support import gateway as gw  # noqa: E402
 from support import pki  # noqa: E402
 from support.net import Recorder  # noqa: E402
@@ -67,3 +68,11 @@ def start(tmp_path):
     yield run
     for gateway in running:
         gateway.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """An API server of its own: the stand-in, or a real one (support/cluster.py)."""
+    made = clusters.make(tmp_path / "cluster")
+    yield made
+    made.stop()

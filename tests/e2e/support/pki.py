@@ -2,6 +2,7 @@
 import base64
 import datetime
 import hashlib
+import ipaddress
 import itertools
 
 from cryptography import x509
@@ -62,7 +63,7 @@ class Ca(Identity):
         super().__init__(folder, name, cert, key, chain)
         self.folder = folder
 
-    def issue(self, name, *, key=None, key_type="ec", dns=(), uris=(), eku=(ExtendedKeyUsageOID.CLIENT_AUTH,), days=30,
+    def issue(self, name, *, key=None, key_type="ec", dns=(), uris=(), ips=(), eku=(ExtendedKeyUsageOID.CLIENT_AUTH,), days=30,
               not_before=None, not_after=None, ca=False, serial=None, signature=None, chain=None):
         key = key or make_key(key_type)
         start = not_before or _now() - datetime.timedelta(hours=1)
@@ -80,8 +81,9 @@ class Ca(Identity):
             builder = builder.add_extension(_key_usage(ca=False), critical=True)
             if eku:
                 builder = builder.add_extension(x509.ExtendedKeyUsage(list(eku)), critical=False)
-        if dns or uris:
+        if dns or uris or ips:
             names = [x509.DNSName(d) for d in dns] + [x509.UniformResourceIdentifier(u) for u in uris]
+            names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         cert = builder.sign(self.key, signature or hashes.SHA256())
         above = (self.cert, *self.chain) if chain is None else chain
