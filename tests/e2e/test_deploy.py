@@ -354,6 +354,37 @@ def test_where_they_differ_the_decoder_takes_less(tmp_path):
         assert schema_takes(pinning) and not pingate_takes(tmp_path, [pinning])
 
 
+GEP = open(os.path.join(gw.ROOT, "docs", "gep-4078.md")).read()
+
+
+def test_what_the_gep_proposes_pingate_takes(tmp_path):
+    """Its patterns take no text that pingate does not; its examples are taken as they stand."""
+    for field, name in (("spkiHashes", "SPKIHash"), ("certificateHashes", "CertificateHash")):
+        shortest, longest, pattern = re.search(
+            r"MinLength=(\d+)\n// \+kubebuilder:validation:MaxLength=(\d+)\n// \+kubebuilder:validation:Pattern=`(.*)`\n"
+            rf"type {name} string", GEP).groups()
+        taken = [text for text in HASHES if int(shortest) <= len(text) <= int(longest)
+                 and re.search(pattern.replace("$", r"\Z"), text)]
+        assert len(taken) >= 2 and all(schema_takes({field: [text]}) for text in taken)
+        for limit in ("MinItems", "MaxItems"):
+            assert f"+kubebuilder:validation:{limit}={SCHEMA['properties'][field][limit[0].lower() + limit[1:]]}" in GEP
+    examples = re.findall(r"```yaml\n(.*?)```", GEP, re.S)
+    (whole,) = [text for text in examples if text.startswith("apiVersion")]
+    (part,) = [text for text in examples if text.startswith("  tls:")]
+    gateway = yaml.safe_load(whole)
+    other = dict(gateway, spec=dict(gateway["spec"], **yaml.safe_load(part)))
+    pinnings = [gateway["spec"]["tls"]["frontend"]["default"]["validation"]["certificatePinning"],
+                other["spec"]["tls"]["frontend"]["perPort"][0]["tls"]["validation"]["certificatePinning"]]
+    assert all(schema_takes(pinning) for pinning in pinnings) and pingate_takes(tmp_path, pinnings)
+
+
+def test_the_geps_reasons_are_those_that_pingate_gives():
+    source = "".join(open(os.path.join(gw.ROOT, "src", "control", "translate", name)).read()
+                     for name in os.listdir(os.path.join(gw.ROOT, "src", "control", "translate")) if name.endswith(".c"))
+    reasons = re.findall(r'^\tListenerReason\w+ ListenerConditionReason = "(\w+)"', GEP, re.M)
+    assert len(reasons) == 3 and all(f'"{reason}"' in source for reason in reasons)
+
+
 # --- the image ---
 
 DOCKERFILE = open(os.path.join(gw.ROOT, "Dockerfile")).read()
