@@ -96,7 +96,7 @@ def anchors_of(file):
             for line in open(file) if line.startswith("#")}
 
 
-@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", *PAGES)])
+@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", "migrating", "gep-4078", *PAGES)])
 def test_links_lead_somewhere(file):
     file = os.path.join(gw.ROOT, file)
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", open(file).read()):
@@ -174,6 +174,26 @@ def test_the_manuals_import_prints_what_it_says(tmp_path):
                          capture_output=True, text=True, timeout=30)
     assert out.returncode == 1 and out.stdout == printed
     assert out.stderr.startswith("pingate: import: no equivalent: istio.yaml:12: ") and out.stderr.count("\n") == 1
+
+
+def test_the_migration_prints_what_it_says(tmp_path):
+    text = open(os.path.join(gw.ROOT, "docs", "migrating.md")).read()
+    script, printed = re.search(r"```sh\n(.*?)```\n\nprints\n\n```yaml\n(.*?)```", text, re.S).groups()
+    out = subprocess.run(["bash", "-c", f"pingate() {{ '{gw.BINARY}' \"$@\"; }}\n{script}"], cwd=tmp_path,
+                         capture_output=True, text=True, timeout=30)
+    assert out.stdout == "something has no equivalent\n" + printed
+
+
+@pytest.mark.parametrize("source,head", [("istio", "Istio, field by field"), ("envoy", "Envoy Gateway, field by field")])
+def test_the_migration_speaks_of_every_field_that_import_knows(source, head):
+    """Of TLS: fields that say who comes in."""
+    code = open(os.path.join(gw.ROOT, "src", "cli", f"import_{source}.c")).read()
+    part = section_of(open(os.path.join(gw.ROOT, "docs", "migrating.md")).read(), "## " + head)
+    for table in re.findall(r"import_field (?:tls|validation)_fields\[\] = \{(.*?)\};", code, re.S):
+        names = set(re.findall(r'\{"(\w+)"', table)) - {"credentialNames", "tlsCertificates", "clientValidation"}
+        assert names
+        for name in names:
+            assert re.search(rf"[`.]{name}\b", part), name
 
 
 def test_the_manuals_proposal_is_what_learn_prints():
