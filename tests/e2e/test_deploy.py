@@ -385,6 +385,15 @@ def test_the_geps_reasons_are_those_that_pingate_gives():
     assert len(reasons) == 3 and all(f'"{reason}"' in source for reason in reasons)
 
 
+def test_the_geps_tests_are_in_the_suite():
+    folder = os.path.join(gw.ROOT, "tests", "conformance", "suite")
+    suite = "".join(open(os.path.join(folder, name)).read() for name in os.listdir(folder) if name.endswith("_test.go"))
+    named = set(re.findall(r"^\| `(Gateway\w+)` \|", GEP, re.M)) | {"GatewayFrontendClientCertificatePinningRequired"}
+    assert named == {name for name in re.findall(r'ShortName:\s+"(\w+)"', suite) if name.startswith("Gateway")}
+    features = set(re.findall(r"^\* `(Gateway\w+)`:", GEP, re.M))
+    assert len(features) == 2 and all(f'features.FeatureName = "{name}"' in suite for name in features)
+
+
 # --- the image ---
 
 DOCKERFILE = open(os.path.join(gw.ROOT, "Dockerfile")).read()
