@@ -263,7 +263,7 @@ class Plane:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="pingate-plane-")
         self.port = free_port()
-        while free_port() == self.port + 1:
+        while free_port() != self.port + 1:
             self.port = free_port()
         control("start", CLUSTER, self.folder, "127.0.0.1", str(self.port))
         atexit.register(self.stop)
