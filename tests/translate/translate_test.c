@@ -5,7 +5,8 @@
  *      status.yaml   every object's status, and warnings; or the error that keeps the former
  *                    generation in place
  *
- * The cases of `broken` are read as a cluster's objects, of which each stands for itself.
+ * One with address-pool.txt is translated with that pool. The cases of `broken` are read as a
+ * cluster's objects, of which each stands for itself.
  *
  * translate_test FOLDER [--update]. Read the difference before you update. */
 #include <dirent.h>
@@ -17,6 +18,7 @@
 
 #include "base/must.h"
 #include "control/source/files.h"
+#include "control/translate/pool.h"
 #include "control/translate/translate.h"
 #include "text/yaml.h"
 #include "text/yaml_print.h"
@@ -89,11 +91,12 @@ static bool text_read(const char *path, struct arena *arena, struct slice *out, 
 
 /* The same objects again, with the former translation at hand: sets are taken over, and nothing
  * may come out differently for it. */
-static void again_check(struct run *run, const char *name, const struct objects *objects,
+static void again_check(struct run *run, const char *name, const struct translate_request *made,
                         const struct translation *first)
 {
-        struct translate_request request = {
-                .objects = objects, .previous = first, .generation = 2, .now = NOW};
+        struct translate_request request = *made;
+        request.previous = first;
+        request.generation = 2;
         struct translation *second;
         struct error err;
         must(translate(&request, &second, &err));
@@ -104,6 +107,21 @@ static void again_check(struct run *run, const char *name, const struct objects 
         translation_free(second);
 }
 
+/* address-pool.txt: as behind run --address-pool. */
+static struct address_pool *pool_read(struct arena *arena)
+{
+        struct address_pool *pool = NULL;
+        struct slice text;
+        struct error err;
+        if (!text_read("address-pool.txt", arena, &text, &err))
+                return NULL;
+        text.len = slice_find(text, '\n');
+        if (!address_pool_parse(text, &pool, &err))
+                printf("address-pool.txt: %s\n", err.text);
+        must(pool);
+        return pool;
+}
+
 static void twins_check(struct run *run, const char *name, const struct objects *objects)
 {
         struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
@@ -111,17 +129,20 @@ static void twins_check(struct run *run, const char *name, const struct objects 
         struct error err;
         struct buffer status;
         struct arena arena;
-        must(translate(&request, &translation, &err));
         arena_init(&arena, 64 * 1024);
+        struct address_pool *pool = pool_read(&arena);
+        request.pool = pool;
+        must(translate(&request, &translation, &err));
         buffer_init(&status, TWIN_BYTES_MAX);
         statuses_print(translation, &status);
         twin_check(run, name, "status.yaml", buffer_slice(&status));
         twin_check(run, name, "snapshot.txt", snapshot_print(translation->snapshot, &arena));
-        again_check(run, name, objects, translation);
+        again_check(run, name, &request, translation);
         buffer_done(&status);
         arena_done(&arena);
         translation_free(translation);
         snapshot_reap();
+        address_pool_free(pool);
 }
 
 /* As a cluster's objects come: those that do not decode are kept with their fault. */

@@ -164,6 +164,23 @@ static const struct field address_fields[] = {
 };
 static SHAPE(address_shape, struct gateway_address, address_fields);
 
+enum {
+        HAD_MAX = 16 /* status.addresses: the schema's maxItems */
+};
+
+/* Whoever wrote it and whatever it is like: a status is no reason to refuse an object. */
+static bool status_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        struct gateway *gateway = out;
+        const struct node *list = node_find(node, "addresses");
+        size_t count = list && list->kind == NODE_LIST ? list->child_count : 0;
+        (void)err;
+        gateway->had.items = ARENA_ARRAY(d->arena, struct slice, count < HAD_MAX ? count : HAD_MAX);
+        for (size_t i = 0; i < count && i < HAD_MAX; i++)
+                gateway->had.items[gateway->had.count++] = node_text(list->children[i], "value");
+        return true;
+}
+
 /* --- infrastructure --- */
 
 /* "example.com/team", or "team": a label's or an annotation's key. */
@@ -232,7 +249,8 @@ static const struct field gateway_spec_fields[] = {
 static SHAPE(gateway_spec_shape, struct gateway, gateway_spec_fields);
 
 static const struct field gateway_fields[] = {
-        DOCUMENT_FIELDS,
+        DOCUMENT_BARE_FIELDS,
+        {"status", FIELD_READ, 0, .read = status_read},
         {"spec", FIELD_INLINE, 0, true, .shape = &gateway_spec_shape},
 };
 SHAPE(gateway_shape, struct gateway, gateway_fields, .check = gateway_check);

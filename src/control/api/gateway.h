@@ -80,6 +80,7 @@ struct gateway {
         struct infrastructure *infrastructure;       /* NULL: none */
         struct allowed_listeners *allowed_listeners; /* NULL: no ListenerSet may attach */
         bool requires_pinning;                       /* pingate.dev/require-pinning: "true" */
+        LIST(struct slice) had; /* status.addresses: the values, as it was told the last time */
 };
 
 /* What holds for clients of an HTTPS listener of that port; NULL: no certificate is asked for. */

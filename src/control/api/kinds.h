@@ -9,9 +9,13 @@ extern const struct shape gateway_class_shape, gateway_shape, listener_set_shape
         endpoint_slice_shape;
 
 /* The rows that every document has; `struct object` is at offset 0. */
-#define DOCUMENT_FIELDS                                                                            \
+#define DOCUMENT_BARE_FIELDS                                                                       \
         {.name = "apiVersion", .kind = FIELD_IGNORED}, {.name = "kind", .kind = FIELD_IGNORED},    \
-                {.name = "metadata", .kind = FIELD_IGNORED},                                       \
+        {                                                                                          \
+                .name = "metadata", .kind = FIELD_IGNORED                                          \
+        }
+#define DOCUMENT_FIELDS                                                                            \
+        DOCUMENT_BARE_FIELDS,                                                                      \
         {                                                                                          \
                 .name = "status", .kind = FIELD_IGNORED                                            \
         }

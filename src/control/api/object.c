@@ -29,7 +29,7 @@ static const char *const v1_and_alphas[] = {"v1", "v1alpha3", "v1alpha2", NULL};
 static const char *const v1alpha1[] = {"v1alpha1", NULL};
 
 static const char *const of_class[] = {"controllerName", NULL};
-static const char *const of_gateway[] = {"gatewayClassName", NULL};
+static const char *const of_gateway[] = {"gatewayClassName", "status", NULL};
 static const char *const of_listener_set[] = {"parentRef", NULL};
 static const char *const of_route[] = {"parentRefs", "hostnames", "rules/",
                                        "name",       "matches",   NULL};

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "control/api/gateway.h"
 #include "control/api/listener_set.h"
+#include "control/translate/addresses.h"
 #include "control/translate/host_claims.h"
 #include "control/translate/policy_work.h"
 #include "control/translate/status.h"
@@ -101,7 +102,11 @@ struct gateway_work {
         const char *certificate_reason;                      /* of ResolvedRefs=False */
         struct slice certificate_message;
         struct map own_rules; /* a route's id to its rules here, where they are not all Gateways' */
-        bool class_refused, address_refused, address_unusable;
-        bool insecure_mode;
+        bool class_refused, insecure_mode;
+        bool address_refused;              /* an address of a type that is not known */
+        const struct ip_address *assigned; /* of the pool, without its spec's naming it; or NULL */
+        struct bind_address *addresses;    /* of one that is refused: what is kept for it */
+        size_t address_count;
+        const char *address_reason; /* of Programmed=False; NULL: each address is as it should be */
         struct slice address_message;
 };

@@ -122,8 +122,10 @@ static void gateway_tell(struct work *w, struct gateway_work *gateway)
         }
         overlaps_tell(w, gateway);
         accepted_tell(w, gateway, own.accepted, accepted);
-        if (gateway->address_refused || gateway->address_unusable)
-                condition_set(conditions, "Programmed", false, "AddressNotUsable",
+        if (gateway->address_refused || gateway->address_reason)
+                condition_set(conditions, "Programmed", false,
+                              gateway->address_reason ? gateway->address_reason
+                                                      : "AddressNotUsable",
                               gateway->address_message);
         else
                 condition_set(conditions, "Programmed", programmed > 0,

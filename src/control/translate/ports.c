@@ -13,71 +13,6 @@ enum {
         SET_PORTS_MAX = PORTS_MAX / 2
 };
 
-struct bind_address {
-        struct sockaddr_storage address;
-        bool wildcard;
-        bool held;         /* by an older Gateway, on one of the ports */
-        struct slice text; /* "192.0.2.1", "[::]" */
-};
-
-static bool ip_parse(struct work *w, struct slice text, struct bind_address *out)
-{
-        char copy[INET6_ADDRSTRLEN];
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-        if (text.len >= sizeof(copy))
-                return false;
-        memcpy(copy, text.data, text.len);
-        copy[text.len] = '\0';
-        memset(out, 0, sizeof(*out));
-        if (inet_pton(AF_INET, copy, &v4.sin_addr) == 1) {
-                out->wildcard = v4.sin_addr.s_addr == 0;
-                memcpy(&out->address, &v4, sizeof(v4));
-                out->text = freeze(w, text);
-                return true;
-        }
-        if (inet_pton(AF_INET6, copy, &v6.sin6_addr) != 1)
-                return false;
-        out->wildcard = IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
-        memcpy(&out->address, &v6, sizeof(v6));
-        inet_ntop(AF_INET6, &v6.sin6_addr, copy, sizeof(copy));
-        out->text = arena_printf(w->frozen, "[%s]", copy);
-        return true;
-}
-
-/* An address without a value asks for any, which here is every one. False: the Gateway is refused.
- */
-static bool addresses_read(struct work *w, struct gateway_work *gateway, struct bind_address *out,
-                           size_t *count)
-{
-        const struct gateway *api = gateway->api;
-        bool any = api->addresses.count == 0;
-        for (size_t i = 0; i < api->addresses.count; i++) {
-                const struct gateway_address *address = &api->addresses.items[i];
-                if (!slice_is(address->type, "IPAddress")) {
-                        gateway->address_refused = true;
-                        gateway->address_message =
-                                tell(w,
-                                     "addresses[%zu]: type %.*s is not supported, wants "
-                                     "IPAddress",
-                                     i, SLICE_ARG(address->type));
-                        return false;
-                }
-                if (address->value.len == 0) {
-                        any = true;
-                } else if (ip_parse(w, address->value, &out[*count])) {
-                        (*count)++;
-                } else {
-                        gateway->address_unusable = true;
-                        gateway->address_message = tell(w, "addresses[%zu]: %.*s is no IP address",
-                                                        i, SLICE_ARG(address->value));
-                }
-        }
-        if (any && ip_parse(w, SLICE("::"), &out[*count]))
-                (*count)++;
-        return true;
-}
-
 /* --- one port --- */
 
 static const void *address_bytes(const struct sockaddr_storage *address, size_t *len)
@@ -200,9 +135,9 @@ static bool port_bind(struct work *w, struct gateway_work *gateway, const struct
                 return true;
         }
         at->held = true;
-        gateway->address_unusable = true;
-        gateway->address_message = tell(w, "%.*s is held by Gateway %.*s, which is older",
-                                        SLICE_ARG(port.text), SLICE_ARG(holder->gateway));
+        address_fault(gateway, "AddressNotUsable",
+                      tell(w, "%.*s is held by Gateway %.*s, which is older", SLICE_ARG(port.text),
+                           SLICE_ARG(holder->gateway)));
         return false;
 }
 
@@ -213,32 +148,21 @@ static void unbound_all(struct gateway_work *gateway, struct slice why)
 }
 
 /* Those where every listener is: upstream wants no others told. */
-static void addresses_tell(struct work *w, struct gateway_work *gateway,
-                           const struct bind_address *addresses, size_t count)
+static void addresses_tell(struct work *w, struct gateway_work *gateway)
 {
-        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, count);
-        for (size_t a = 0; a < count; a++) {
-                struct slice text = addresses[a].text;
-                if (!addresses[a].wildcard && !addresses[a].held)
-                        told[gateway->status->addresses.count++] = arena_slice(
-                                &w->out->arena,
-                                text.data[0] == '[' ? slice_sub(text, 1, text.len - 2) : text);
-        }
+        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, gateway->address_count);
+        for (size_t a = 0; a < gateway->address_count; a++)
+                if (!gateway->addresses[a].wildcard && !gateway->addresses[a].held)
+                        told[gateway->status->addresses.count++] = gateway->addresses[a].ip;
         gateway->status->addresses.items = told;
 }
 
-struct bind_addresses {
-        struct bind_address *items;
-        size_t count;
-};
-
 /* The listeners of one port. A Gateway's own stand in front. */
-static void group_bind(struct work *w, struct listener_work *const *group, size_t count,
-                       const struct bind_addresses *addresses)
+static void group_bind(struct work *w, struct listener_work *const *group, size_t count)
 {
         struct gateway_work *gateway = group[0]->gateway;
         struct port port = {.number = (uint16_t)group[0]->api->port, .gateway = gateway->name};
-        bool crowded_out = group[0]->set && w->ports.count + addresses->count > SET_PORTS_MAX;
+        bool crowded_out = group[0]->set && w->ports.count + gateway->address_count > SET_PORTS_MAX;
         size_t bound = 0;
         for (size_t i = 0; i < count; i++)
                 group[i]->crowded_out = crowded_out;
@@ -246,30 +170,26 @@ static void group_bind(struct work *w, struct listener_work *const *group, size_
                 return;
         proxies_read(w, gateway, group, count, &port);
         listeners_build(w, group, count, &port);
-        for (size_t a = 0; port.listener_count && a < addresses->count; a++)
-                bound += port_bind(w, gateway, &port, &addresses->items[a]);
+        for (size_t a = 0; port.listener_count && a < gateway->address_count; a++)
+                bound += port_bind(w, gateway, &port, &gateway->addresses[a]);
         for (size_t i = 0; bound == 0 && i < count; i++)
                 group[i]->unbound = gateway->address_message;
 }
 
 static void gateway_bind(struct work *w, struct gateway_work *gateway)
 {
-        struct bind_address addresses[17]; /* the schema's maxItems, and one for "every" */
-        size_t count = 0;
-        if (!gateway->address_refused && gateway_is_refused(gateway)) {
-                unbound_all(gateway, SLICE("the Gateway is not accepted, so nothing is bound"));
-                return;
-        }
-        if (!addresses_read(w, gateway, addresses, &count) || count == 0) {
+        if (gateway->address_refused)
                 unbound_all(gateway, gateway->address_message);
-                return;
-        }
-        for (size_t start = 0, end; start < gateway->listener_count; start = end) {
-                end = port_group_end(gateway, start);
-                group_bind(w, gateway->by_port + start, end - start,
-                           &(struct bind_addresses){addresses, count});
-        }
-        addresses_tell(w, gateway, addresses, count);
+        else if (gateway_is_refused(gateway))
+                unbound_all(gateway, SLICE("the Gateway is not accepted, so nothing is bound"));
+        else if (gateway->address_count == 0)
+                unbound_all(gateway, gateway->address_message);
+        else
+                for (size_t start = 0, end; start < gateway->listener_count; start = end) {
+                        end = port_group_end(gateway, start);
+                        group_bind(w, gateway->by_port + start, end - start);
+                }
+        addresses_tell(w, gateway);
 }
 
 bool ports_build(struct work *w, struct error *err)

@@ -147,6 +147,7 @@ static bool stages_run(struct work *w, struct error *err)
         statuses_allocate(w);
         classes_tell(w);
         gateways_collect(w);
+        addresses_assign(w);
         listener_sets_collect(w);
         client_certificates_resolve(w);
         policies_collect(w);

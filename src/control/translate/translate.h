@@ -10,6 +10,7 @@
 #include "control/translate/status.h"
 #include "snapshot/snapshot.h"
 
+struct address_pool;
 struct set_cache;
 
 struct translate_request {
@@ -19,6 +20,9 @@ struct translate_request {
         uint64_t generation;  /* that the snapshot will bear */
         int64_t now;          /* Unix seconds */
         bool require_pinning; /* run --require-pinning: as every Gateway's annotation */
+        /* run --address-pool: each Gateway has addresses of it, and for itself. NULL: what its spec
+         * names, or every address of the machine. */
+        const struct address_pool *pool;
 };
 
 /* A Secret or ConfigMap that an object refers to and may refer to, whether it is there or not. */
