@@ -35,6 +35,8 @@ struct kube_request {
         uint64_t silence_ms;      /* that long without a byte ends it; 0: only timeout_ms does */
         size_t body_max;          /* of what is gathered: more of it ends the call; 0: 16 MiB */
         void *self;
+        /* The head of the answer has come; NULL: not wanted. A watch may say no more for long. */
+        void (*on_begin)(int status, void *self);
         /* NULL: gathered. Called for answers of status 200 alone; of others the body is gathered.
          * False ends the call: on_done says status 0 and fault "ended". */
         bool (*on_bytes)(struct slice bytes, void *self);

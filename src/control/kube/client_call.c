@@ -69,11 +69,17 @@ static size_t on_body(char *data, size_t size, size_t count, void *self)
         return call->cut == CUT_NOT ? bytes.len : CURL_WRITEFUNC_ERROR;
 }
 
+/* The last line of the head is empty. */
 static size_t on_header(char *data, size_t size, size_t count, void *self)
 {
-        (void)data;
-        heard(self);
-        return size * count;
+        struct kube_call *call = self;
+        struct slice line = slice_from(data, size * count);
+        int status = status_of(call);
+        heard(call);
+        if (call->request.on_begin && slice_is(line, "\r\n") && status >= 200 &&
+            call->state == CALL_RUNNING && call->client->state == CLIENT_OPEN)
+                call->request.on_begin(status, call->request.self);
+        return line.len;
 }
 
 /* --- what is asked --- */

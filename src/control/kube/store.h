@@ -8,9 +8,15 @@
 
 struct kube_store;
 
+struct kube_name {
+        enum object_kind kind;
+        struct slice namespace, name;
+};
+
 struct kube_entry {
-        struct objects *objects; /* a part with this one object */
-        const struct object *object;
+        struct objects *objects;     /* a part with this one object */
+        const struct object *object; /* with object->fault where it does not decode */
+        struct slice namespace, name;
         struct slice uid, resource_version;
         struct slice status;     /* .status as JSON text; empty: none */
         struct slice finalizers; /* .metadata.finalizers as JSON text; empty: none */
@@ -22,20 +28,50 @@ enum kube_change {
         KUBE_CHANGED, /* translation has to look again */
 };
 
+/* After each put and removal, a status alone included; entry NULL: it is gone. */
+typedef void (*on_kube_entry_fn)(enum object_kind kind, struct slice namespace, struct slice name,
+                                 const struct kube_entry *entry, void *self);
+/* False ends the walk. */
+typedef bool (*kube_entry_fn)(const struct kube_entry *entry, void *self);
+
 struct kube_store *kube_store_new(void);
-void kube_store_free(struct kube_store *store);
-/* `item` may be freed afterwards. Never fails: what does not decode is kept with object->fault. An
- * object without a name is dropped with a warning to `fault`. */
-enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind,
-                                const struct node *item, struct error *fault);
+void kube_store_free(struct kube_store *store); /* NULL is fine */
+/* Any number of observers, in the order of their calls; they change nothing in the store. */
+void kube_store_observe(struct kube_store *store, void *self, on_kube_entry_fn on_entry);
+
+/* `item` is the object's JSON and may be wiped afterwards. Never fails: what does not decode is
+ * kept as broken, and `fault` says why (else it is empty). An object without a name is dropped so.
+ */
+enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind, struct slice item,
+                                struct error *fault);
 enum kube_change kube_store_remove(struct kube_store *store, enum object_kind kind,
                                    struct slice namespace, struct slice name);
+/* The same of an object whose JSON came with the news of its end. */
+enum kube_change kube_store_remove_item(struct kube_store *store, enum object_kind kind,
+                                        struct slice item);
 /* Around a complete list of one kind: what it did not put is removed by the end. A list that breaks
  * off is begun again without an end. */
 void kube_store_list_begin(struct kube_store *store, enum object_kind kind);
 enum kube_change kube_store_list_end(struct kube_store *store, enum object_kind kind);
 
+/* Around all Secrets and ConfigMaps that are wanted from now on: the end lets go of all others. */
+void kube_store_want_begin(struct kube_store *store);
+void kube_store_want(struct kube_store *store, enum object_kind kind, struct slice namespace,
+                     struct slice name);
+void kube_store_want_end(struct kube_store *store);
+/* How many are wanted of which nobody has said yet whether they are there. Calls on_unknown for
+ * each that has to be asked for by itself: no list has begun since it came to be wanted. */
+typedef void (*on_kube_unknown_fn)(const struct kube_name *name, void *self);
+size_t kube_store_unknown(struct kube_store *store, void *self, on_kube_unknown_fn on_unknown);
+/* The answer to that; `item` empty: it is not there. Passed over where a watch was faster. */
+enum kube_change kube_store_answer(struct kube_store *store, const struct kube_name *name,
+                                   struct slice item, struct error *fault);
+
 const struct kube_entry *kube_store_find(const struct kube_store *store, enum object_kind kind,
                                          struct slice namespace, struct slice name);
+size_t kube_store_count(const struct kube_store *store, enum object_kind kind);
+/* By namespace and name. */
+void kube_store_each(const struct kube_store *store, enum object_kind kind, void *self,
+                     kube_entry_fn on_entry);
 /* All of it as one reading, with one reference; O(objects), nothing is decoded. */
 struct objects *kube_store_objects(struct kube_store *store);

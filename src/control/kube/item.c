@@ -1,0 +1,85 @@
+#include "control/kube/item.h"
+
+#include "text/json_scan.h"
+
+static bool put(struct buffer *rest, bool *first, const struct json_member *member)
+{
+        bool ok = *first || buffer_append(rest, SLICE(","));
+        *first = false;
+        return ok && buffer_append(rest, SLICE("\"")) && buffer_append(rest, member->key) &&
+               buffer_append(rest, SLICE("\":")) && buffer_append(rest, member->value);
+}
+
+/* What is noted of it; true: and left out. */
+static bool metadata_note(struct kube_item *item, const struct json_member *member)
+{
+        const struct {
+                const char *key;
+                struct slice *to;
+                bool out;
+        } texts[] = {
+                {"name", &item->name, false},
+                {"namespace", &item->namespace, false},
+                {"uid", &item->uid, false},
+                {"resourceVersion", &item->resource_version, true},
+        };
+        for (size_t i = 0; i < COUNT_OF(texts); i++)
+                if (slice_is(member->key, texts[i].key)) {
+                        *texts[i].to = json_plain_string(member->value);
+                        return texts[i].out;
+                }
+        if (slice_is(member->key, "finalizers"))
+                item->finalizers = member->value;
+        if (slice_is(member->key, "deletionTimestamp"))
+                item->deleting = !slice_is(member->value, "null");
+        return slice_is(member->key, "managedFields");
+}
+
+static bool metadata_cut(struct slice text, struct kube_item *item, struct buffer *rest)
+{
+        struct json_members members = json_members_of(text);
+        struct json_member member;
+        bool first = true, ok = buffer_append(rest, SLICE("\"metadata\":{"));
+        while (ok && json_members_next(&members, &member))
+                ok = metadata_note(item, &member) || put(rest, &first, &member);
+        return ok && !members.broken && buffer_append(rest, SLICE("}"));
+}
+
+static bool member_cut(const struct json_member *member, struct kube_item *item,
+                       struct buffer *rest)
+{
+        bool first = rest->len == 1;
+        if (slice_is(member->key, "apiVersion") || slice_is(member->key, "kind"))
+                return true; /* items of a list may have none */
+        if (slice_is(member->key, "status")) {
+                item->status = member->value;
+                return true;
+        }
+        if (slice_is(member->key, "metadata"))
+                return (first || buffer_append(rest, SLICE(","))) &&
+                       metadata_cut(member->value, item, rest);
+        return put(rest, &first, member);
+}
+
+bool kube_item_cut(struct slice text, enum object_kind kind, struct kube_item *out,
+                   struct buffer *rest, struct error *err)
+{
+        struct json_members members = json_members_of(text);
+        struct json_member member;
+        struct kube_item item = {0};
+        buffer_clear(rest);
+        bool ok = buffer_append(rest, SLICE("{"));
+        while (ok && json_members_next(&members, &member))
+                ok = member_cut(&member, &item, rest);
+        ok = ok && !members.broken && buffer_append(rest, SLICE("}"));
+        if (!ok)
+                return error_set(err, ERROR_INPUT, "%s: is no object, or one of more than %d MiB",
+                                 object_kind_name(kind), KUBE_ITEM_MAX >> 20);
+        if (item.name.len == 0)
+                return error_set(err, ERROR_INPUT, "%s: has no metadata.name",
+                                 object_kind_name(kind));
+        if (object_is_cluster(kind))
+                item.namespace = SLICE_NONE;
+        *out = item;
+        return true;
+}
