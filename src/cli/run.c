@@ -48,6 +48,9 @@ struct run {
         struct proxy *proxy;
         struct control *control;
         struct tls_library *library; /* NULL: OpenSSL's own */
+        struct kube_access *access;  /* NULL: files */
+        struct control_kube_options kube;
+        char identity[256];
         struct tls_options tls;
         struct run_facts facts; /* what /status says */
 };
@@ -108,8 +111,8 @@ static bool probes_pass(struct run *run, const struct snapshot *snapshot, struct
         return error_wrap(err, "pins would not be enforced, so this is not published");
 }
 
-/* A gateway that could serve nothing at all is not started; a port alone that can't be bound is
- * told and tried again. */
+/* A gateway that could serve nothing at all of its files is not started; a port alone that can't be
+ * bound is told and tried again. */
 static bool on_prepare(const struct snapshot *snapshot, struct error *err, void *self)
 {
         struct run *run = self;
@@ -117,7 +120,7 @@ static bool on_prepare(const struct snapshot *snapshot, struct error *err, void 
                 return false;
         proxy_prepare(run->proxy, snapshot);
         struct listener_faults faults = proxy_faults(run->proxy);
-        bool first = !run->facts.translation;
+        bool first = !run->facts.translation && !run->access;
         if (first && faults.count > 0 && faults.count == snapshot->port_count) {
                 struct port_fault fault = run_state_fault(&faults.items[0]);
                 char text[PORT_FAULT_SIZE];
@@ -159,8 +162,14 @@ static void on_facts(struct served_facts *facts, struct arena *arena, void *self
         run_state_facts(run->state, &faults, facts, arena);
 }
 
+static void on_source_heard(const struct source_kind *kinds, size_t count, void *self)
+{
+        struct run *run = self;
+        run_state_heard(run->state, kinds, count);
+}
+
 static const struct control_hooks control_hooks = {on_prepare, on_published, on_source_error,
-                                                   on_facts};
+                                                   on_facts, on_source_heard};
 
 static void join_workers(uv_work_t *work)
 {
@@ -254,15 +263,39 @@ static void on_sandbox_warning(const char *text, void *self)
         event_warningf(event_hub_control(run->hub), "sandbox", "%s", text);
 }
 
+/* A token is read again as it is rotated; a kubeconfig is not. */
 static bool wall_in(struct run *run, struct error *err)
 {
         const struct run_options *options = run->options;
+        const char *token = run->access ? run->access->token_file.data : NULL;
         struct sandbox_options sandbox = {.read_paths = options->paths,
                                           .read_path_count = options->path_count,
                                           .user = options->user};
+        if (token && run->access->token_file.len > 0) {
+                sandbox.read_paths = &token;
+                sandbox.read_path_count = 1;
+        }
         if (!options->no_sandbox)
                 return sandbox_enter(&sandbox, on_sandbox_warning, run, err);
         on_sandbox_warning("all of it is off: --no-sandbox", run);
+        return true;
+}
+
+static bool open_cluster(struct run *run, struct error *err)
+{
+        const struct run_options *options = run->options;
+        bool ok = options->kubeconfig
+                          ? kube_access_from_file(options->kubeconfig, slice_of(options->context),
+                                                  &run->access, err)
+                          : kube_access_in_cluster(&run->access, err);
+        if (!ok)
+                return false;
+        if (options->namespace)
+                run->access->namespace = slice_of(options->namespace);
+        if (!options->identity && gethostname(run->identity, sizeof(run->identity) - 1) != 0)
+                return error_set_errno(err, "the host's name (see --identity)");
+        run->kube.access = run->access;
+        run->kube.identity = slice_of(options->identity ? options->identity : run->identity);
         return true;
 }
 
@@ -278,6 +311,8 @@ static bool prepare(struct run *run, struct error *err)
         run->state = gateway_state_new(run->hub);
         if (!(run->observer = observer_open(&observe, run->hub, err)))
                 return false;
+        if (options->kubernetes && !open_cluster(run, err))
+                return false;
         publisher_init(&run->publisher);
         open_library(run);
         if (!(run->probe = probe_new(&run->tls, tls_contexts_build, err)))
@@ -287,11 +322,12 @@ static bool prepare(struct run *run, struct error *err)
                                       .publisher = &run->publisher,
                                       .hub = run->hub,
                                       .strict_audit = options->strict_audit,
-                                      .local_names = true};
+                                      .local_names = !options->kubernetes};
         run->proxy = proxy_new(&proxy);
         struct control_options control = {.loop = &run->loop,
                                           .paths = options->paths,
                                           .path_count = options->path_count,
+                                          .kube = run->access ? &run->kube : NULL,
                                           .require_pinning = options->require_pinning,
                                           .publisher = &run->publisher,
                                           .sink = event_hub_control(run->hub),
@@ -352,6 +388,7 @@ static void finish(struct run *run)
         uv_walk(&run->loop, close_any, NULL);
         uv_run(&run->loop, UV_RUN_DEFAULT);
         must(uv_loop_close(&run->loop) == 0);
+        kube_access_free(run->access);
 }
 
 int run_gateway(const struct run_options *options, struct error *err)

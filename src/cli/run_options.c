@@ -23,12 +23,29 @@ static bool limits_read(const struct cli_list *settings, struct limits *limits, 
         return true;
 }
 
+static bool source_read(const struct run_words *words, const struct run_options *options,
+                        struct error *err)
+{
+        if ((words->paths.count > 0) == options->kubernetes)
+                return error_set(err, ERROR_USAGE,
+                                 "run: wants either -c PATH or --kubernetes (see `pingate run "
+                                 "--help`)");
+        if (!options->kubernetes &&
+            (options->kubeconfig || options->context || options->namespace || options->identity))
+                return error_set(err, ERROR_USAGE,
+                                 "run: --kubeconfig, --context, --namespace and --identity want "
+                                 "--kubernetes");
+        if (options->context && !options->kubeconfig)
+                return error_set(err, ERROR_USAGE, "run: --context wants --kubeconfig");
+        return true;
+}
+
 static bool words_read(const struct run_words *words, struct run_options *options,
                        struct error *err)
 {
         int64_t delay_ms;
-        if (words->paths.count == 0)
-                return error_set(err, ERROR_USAGE, "run: wants -c PATH (see `pingate run --help`)");
+        if (!source_read(words, options, err))
+                return false;
         if (strcmp(words->audit, "strict") != 0 && strcmp(words->audit, "lossy") != 0)
                 return error_set(err, ERROR_USAGE, "run: --audit %s: wants strict or lossy",
                                  words->audit);
@@ -49,19 +66,47 @@ static bool words_read(const struct run_words *words, struct run_options *option
 }
 
 enum {
-        RUN_OPTIONS = 13
+        SOURCE_OPTIONS = 6,
+        RUN_OPTIONS = 18
 };
 
-/* One row an option: the parser and its help. */
-static void table_fill(struct cli_option table[static RUN_OPTIONS], struct run_options *options,
-                       struct run_words *words)
+/* One row an option: the parser and its help. First where objects come from. */
+static void source_fill(struct cli_option table[static SOURCE_OPTIONS], struct run_options *options,
+                        struct run_words *words)
 {
-        const struct cli_option rows[RUN_OPTIONS] = {
+        const struct cli_option rows[SOURCE_OPTIONS] = {
                 {.name = "config",
                  .letter = 'c',
                  .value = "PATH",
                  .list = &words->paths,
                  .help = "file or folder of YAML or JSON, watched; may be repeated"},
+                {.name = "kubernetes",
+                 .flag = &options->kubernetes,
+                 .help = "the API server of a cluster is the source, instead of files"},
+                {.name = "kubeconfig",
+                 .value = "PATH",
+                 .text = &options->kubeconfig,
+                 .help = "how to reach it; by default as a pod does, by its service account"},
+                {.name = "context",
+                 .value = "NAME",
+                 .text = &options->context,
+                 .help = "of that file; its current-context by default"},
+                {.name = "namespace",
+                 .value = "NAME",
+                 .text = &options->namespace,
+                 .help = "our own, where Leases and Services are; the pod's or the context's by default"},
+                {.name = "identity",
+                 .value = "NAME",
+                 .text = &options->identity,
+                 .help = "of this replica among the others; the host's name by default"},
+        };
+        memcpy(table, rows, sizeof(rows));
+}
+
+static void table_fill(struct cli_option table[static RUN_OPTIONS], struct run_options *options,
+                       struct run_words *words)
+{
+        const struct cli_option rows[RUN_OPTIONS - SOURCE_OPTIONS] = {
                 {.name = "admin",
                  .value = "ADDR",
                  .text = &options->admin,
@@ -110,7 +155,8 @@ static void table_fill(struct cli_option table[static RUN_OPTIONS], struct run_o
                  .flag = &options->no_sandbox,
                  .help = "without seccomp, Landlock and dropped capabilities, for debugging"},
         };
-        memcpy(table, rows, sizeof(rows));
+        source_fill(table, options, words);
+        memcpy(table + SOURCE_OPTIONS, rows, sizeof(rows));
 }
 
 int cli_run(int argc, char **argv)

@@ -166,3 +166,14 @@ void run_state_tell(struct gateway_state *state, const struct run_facts *facts)
         gateway_state_set_generation(state, &generation);
         arena_done(&telling.arena);
 }
+
+void run_state_heard(struct gateway_state *state, const struct source_kind *kinds, size_t count)
+{
+        struct state_source sources[KIND_COUNT];
+        size_t known = count < KIND_COUNT ? count : KIND_COUNT;
+        for (size_t i = 0; i < known; i++)
+                sources[i] = (struct state_source){.kind = kinds[i].name,
+                                                   .heard_ms = kinds[i].heard_ms,
+                                                   .synced = kinds[i].synced};
+        gateway_state_set_sources(state, sources, known);
+}

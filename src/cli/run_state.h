@@ -2,6 +2,7 @@
  * gave, and over them what only the running gateway knows (ports that can't be bound). */
 #pragma once
 
+#include "control/control.h"
 #include "control/translate/served.h"
 #include "observe/state.h"
 #include "proxy/listener/listener.h"
@@ -18,3 +19,5 @@ void run_state_facts(struct gateway_state *state, const struct listener_faults *
                      struct served_facts *facts, struct arena *arena);
 /* Good as long as `fault`. */
 struct port_fault run_state_fault(const struct listener_fault *fault);
+/* When an API server was last heard. */
+void run_state_heard(struct gateway_state *state, const struct source_kind *kinds, size_t count);

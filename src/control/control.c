@@ -1,30 +1,17 @@
-#include "control/control.h"
+#include "control/control_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/buffer.h"
 #include "base/memory.h"
-#include "control/source/files.h"
-#include "control/source/watch.h"
 #include "snapshot/pin_changes.h"
 
 enum {
         SOURCES_BYTES_MAX = 4096
 };
 
-struct control {
-        struct control_options options;
-        struct translation *current; /* what serves; NULL before the first */
-        struct file_watch *watch;
-        struct readings *readings;
-        struct buffer sources; /* all paths, for the log */
-        uint64_t generation;
-        bool source_is_bad;
-};
-
-static uint64_t now_us(void)
+uint64_t control_now_us(void)
 {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -70,60 +57,54 @@ static void tell_generation(struct control *control, const struct translation *n
                 .pins = snapshot->pin_count,
                 .pins_added = changes.added,
                 .pins_removed = changes.removed,
-                .build_us = now_us() - began_us,
+                .build_us = control_now_us() - began_us,
         };
         event_generation(control->options.sink, &facts);
 }
 
-/* Objects to a generation that everything is ready for; published whole or not at all. */
-static bool publish(struct control *control, const struct objects *objects, uint64_t began_us,
-                    struct error *err)
+bool control_translate(struct control *control, const struct objects *objects,
+                       struct translation **out, struct error *err)
 {
-        const struct control_options *options = &control->options;
-        const struct snapshot *former = control->current ? control->current->snapshot : NULL;
-        struct translation *next;
         struct translate_request request = {.objects = objects,
                                             .previous = control->current,
                                             .generation = control->generation + 1,
                                             .now = (int64_t)time(NULL),
-                                            .require_pinning = options->require_pinning};
-        if (!translate(&request, &next, err))
-                return false;
-        next->snapshot->generation = request.generation;
+                                            .require_pinning = control->options.require_pinning};
+        return translate(&request, out, err);
+}
+
+bool control_publish_translation(struct control *control, struct translation *next,
+                                 uint64_t began_us, struct error *err)
+{
+        const struct control_options *options = &control->options;
+        const struct snapshot *former = control->current ? control->current->snapshot : NULL;
+        next->snapshot->generation = control->generation + 1;
         if (!tls_contexts_build_after(former, next->snapshot, options->tls, err) ||
             !options->hooks->on_prepare(next->snapshot, err, options->self)) {
                 translation_free(next);
                 return false;
         }
-        control->generation = request.generation;
+        control->generation = next->snapshot->generation;
         publisher_publish(options->publisher, snapshot_ref(next->snapshot));
         options->hooks->on_published(next, options->self);
         /* Told once it is in force: finding what changed among a million pins takes its time. */
         tell_generation(control, next, began_us);
+        if (control->kube)
+                control_kube_published(control->kube, next);
         translation_free(control->current);
         control->current = next;
         return true;
 }
 
-static bool read_and_publish(struct control *control, struct error *err)
+bool control_publish(struct control *control, const struct objects *objects, uint64_t began_us,
+                     struct error *err)
 {
-        const struct control_options *options = &control->options;
-        struct objects *objects;
-        uint64_t began_us = now_us();
-        if (!source_files_read(options->paths, options->path_count, control->readings, &objects,
-                               err))
-                return false;
-        /* Files were touched, or read once more to be sure of them. */
-        bool ok = !objects->changed || publish(control, objects, began_us, err);
-        if (!ok) /* so that the same again is tried again */
-                readings_forget(control->readings);
-        if (ok && control->watch)
-                file_watch_follow(control->watch, objects);
-        objects_unref(objects);
-        return ok;
+        struct translation *next;
+        return control_translate(control, objects, &next, err) &&
+               control_publish_translation(control, next, began_us, err);
 }
 
-static void tell_source(struct control *control, struct slice text)
+void control_tell_source(struct control *control, struct slice text)
 {
         struct source_facts facts = {.generation = control->generation,
                                      .source = buffer_slice(&control->sources),
@@ -136,20 +117,13 @@ static void tell_source(struct control *control, struct slice text)
         control->options.hooks->on_source_error(text, control->options.self);
 }
 
-static void on_files_changed(void *self)
-{
-        struct control *control = self;
-        struct error err = {.text = ""};
-        bool ok = read_and_publish(control, &err);
-        tell_source(control, ok ? SLICE_NONE : slice_of(err.text));
-        snapshot_reap();
-        event_sink_turn(control->options.sink);
-}
-
 static void name_sources(struct control *control)
 {
         const struct control_options *options = &control->options;
         buffer_init(&control->sources, SOURCES_BYTES_MAX);
+        if (options->kube)
+                buffer_append(&control->sources,
+                              slice_sub(options->kube->access->server, 0, SOURCES_BYTES_MAX));
         for (size_t i = 0; i < options->path_count; i++)
                 if (!buffer_printf(&control->sources, "%s%s", i ? ", " : "", options->paths[i]))
                         return; /* a log's line is cut anyway */
@@ -157,19 +131,18 @@ static void name_sources(struct control *control)
 
 void control_reload(struct control *control)
 {
-        readings_forget(control->readings);
-        on_files_changed(control);
+        if (control->kube)
+                control_kube_reload(control->kube);
+        else
+                control_files_reload(control->files);
 }
 
 bool control_start(const struct control_options *options, struct control **out, struct error *err)
 {
         struct control *control = NEW(struct control);
         control->options = *options;
-        control->readings = readings_new();
         name_sources(control);
-        control->watch = file_watch_open(options->loop, options->paths, options->path_count,
-                                         control, on_files_changed);
-        if (!read_and_publish(control, err)) {
+        if (!(options->kube ? control_kube_start : control_files_start)(control, err)) {
                 control_stop(control);
                 return false;
         }
@@ -182,8 +155,8 @@ void control_stop(struct control *control)
 {
         if (!control)
                 return;
-        file_watch_close(control->watch);
-        readings_free(control->readings);
+        control_files_stop(control->files);
+        control_kube_stop(control->kube);
         translation_free(control->current);
         buffer_done(&control->sources);
         free(control);

@@ -6,12 +6,20 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "control/kube/access.h"
 #include "control/translate/served.h"
 #include "event/emit.h"
 #include "snapshot/publish.h"
 #include "tls/context.h"
 
 struct control;
+
+/* When a kind of objects was last heard of. */
+struct source_kind {
+        const char *name;  /* "httproutes" */
+        uint64_t heard_ms; /* monotonic, as uv_hrtime; 0: never */
+        bool synced;
+};
 
 /* What the composition root adds: control knows neither workers nor pages. */
 struct control_hooks {
@@ -22,12 +30,21 @@ struct control_hooks {
         void (*on_source_error)(struct slice text, void *self);
         /* What the data plane has made of the newest generation; texts are the arena's. */
         void (*on_facts)(struct served_facts *facts, struct arena *arena, void *self);
+        /* Once a second, of an API server. */
+        void (*on_source_heard)(const struct source_kind *kinds, size_t count, void *self);
+};
+
+/* An API server instead of files. */
+struct control_kube_options {
+        const struct kube_access *access;
+        struct slice identity; /* this replica's name, as its lease has it */
 };
 
 struct control_options { /* what it points to outlives control */
         uv_loop_t *loop;
         const char *const *paths;
         size_t path_count;
+        const struct control_kube_options *kube; /* NULL: paths */
         bool require_pinning;
         struct publisher *publisher;
         struct event_sink *sink;
@@ -36,9 +53,10 @@ struct control_options { /* what it points to outlives control */
         void *self;
 };
 
-/* Reads, publishes the first generation, then watches. False: the first reading failed; err names
- * file, line, object and field. */
+/* Files: reads, publishes the first generation, then watches. False: the first reading failed; err
+ * names file, line, object and field. An API server: begins to ask, and publishes once every kind
+ * is known, however long that takes. */
 bool control_start(const struct control_options *options, struct control **out, struct error *err);
-void control_reload(struct control *control); /* as if every file had changed */
+void control_reload(struct control *control); /* as if every file, or object, had changed */
 /* Stops watching; memory that the loop still knows returns in its close callbacks. */
 void control_stop(struct control *control);

@@ -196,6 +196,20 @@ static bool print_renewals(uint64_t renewals, struct buffer *out)
                metric_sample(out, metric, SLICE_NONE, renewals);
 }
 
+static bool print_sources(const struct metrics_extra *extra, struct buffer *out)
+{
+        static const char *const name = "pingate_source_seconds_since_heard";
+        if (extra->source_count > 0 &&
+            !metric_head(out, name, "gauge",
+                         "Seconds since the API server last said anything of a kind of objects."))
+                return false;
+        for (size_t i = 0; i < extra->source_count; i++)
+                if (!buffer_printf(out, "%s{kind=\"%s\"} %.3f\n", name, extra->sources[i].kind,
+                                   extra->sources[i].silence_s))
+                        return false;
+        return true;
+}
+
 static bool print_extra(const struct metrics_extra *extra, struct buffer *out)
 {
         return metric_gauge(out, "pingate_ready", "1 when every worker serves a generation.",
@@ -232,5 +246,6 @@ bool metrics_print(struct event_hub *hub, const struct metrics_extra *extra, str
 {
         return print_rows(hub, out) && print_refusals(hub, out) && print_histograms(hub, out) &&
                print_lost(hub, extra->lines_lost, out) && print_extra(extra, out) &&
-               print_times(extra, out) && print_renewals(extra->renewals, out);
+               print_times(extra, out) && print_sources(extra, out) &&
+               print_renewals(extra->renewals, out);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "observe/state.h"
 #include "snapshot/expiries.h"
 
 struct event_hub;
@@ -20,6 +21,11 @@ struct metrics_extra {
         bool source_failing, probe_failing;
         uint64_t probes_passed, probes_failed;
         double started_s; /* Unix time */
+        struct {
+                const char *kind;
+                double silence_s;
+        } sources[STATE_SOURCES_MAX];
+        size_t source_count; /* 0: files */
 };
 
 /* False when the buffer's maximum is reached. */

@@ -25,6 +25,9 @@ struct gateway_state {
         int64_t source_error_ms, source_error_last_ms; /* began; told last, 0: never */
         struct buffer probe_failure;                   /* empty: the last probes have passed */
         uint64_t probes_passed, probes_failed;
+        struct state_source sources[STATE_SOURCES_MAX];
+        size_t source_count;
+        uint64_t started_monotonic_ms;
 };
 
 static int64_t now_ms(void)
@@ -34,12 +37,20 @@ static int64_t now_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static uint64_t monotonic_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 struct gateway_state *gateway_state_new(const struct event_hub *hub)
 {
         struct gateway_state *state = NEW(struct gateway_state);
         pthread_mutex_init(&state->lock, NULL);
         state->hub = hub;
         state->started_ms = now_ms();
+        state->started_monotonic_ms = monotonic_ms();
         arena_init(&state->arena, 4096);
         buffer_init(&state->source_error, 4096);
         buffer_init(&state->probe_failure, 4096);
@@ -134,6 +145,23 @@ void gateway_state_set_source_error(struct gateway_state *state, struct slice te
         buffer_clear(&state->source_error);
         buffer_append(&state->source_error, slice_sub(text, 0, state->source_error.max));
         pthread_mutex_unlock(&state->lock);
+}
+
+void gateway_state_set_sources(struct gateway_state *state, const struct state_source *sources,
+                               size_t count)
+{
+        pthread_mutex_lock(&state->lock);
+        state->source_count = count < STATE_SOURCES_MAX ? count : STATE_SOURCES_MAX;
+        memcpy(state->sources, sources, state->source_count * sizeof(*sources));
+        pthread_mutex_unlock(&state->lock);
+}
+
+/* One that was never heard has been silent since the start. */
+static double silence_s(const struct gateway_state *state, const struct state_source *source)
+{
+        uint64_t since = source->heard_ms ? source->heard_ms : state->started_monotonic_ms;
+        uint64_t now = monotonic_ms();
+        return now > since ? (double)(now - since) / 1000 : 0;
 }
 
 static uint64_t worker_generation(const struct gateway_state *state, size_t worker)
@@ -344,6 +372,24 @@ static void print_worker(struct json_writer *w, const struct worker_counters *c)
         json_end_object(w);
 }
 
+static void print_sources(struct json_writer *w, const struct gateway_state *state)
+{
+        json_key(w, SLICE("sources"));
+        json_begin_array(w);
+        for (size_t i = 0; i < state->source_count; i++) {
+                const struct state_source *source = &state->sources[i];
+                char seconds[32];
+                snprintf(seconds, sizeof(seconds), "%.1f", silence_s(state, source));
+                json_begin_object(w);
+                json_field_text(w, "kind", source->kind);
+                json_field_bool(w, "synced", source->synced);
+                json_key(w, SLICE("seconds_since_heard"));
+                json_write_number(w, slice_of(seconds));
+                json_end_object(w);
+        }
+        json_end_array(w);
+}
+
 void gateway_state_print(struct gateway_state *state, struct pin_ledger *pins,
                          struct json_writer *w)
 {
@@ -377,6 +423,8 @@ void gateway_state_print(struct gateway_state *state, struct pin_ledger *pins,
         } else {
                 json_write_null(w);
         }
+        if (state->source_count > 0)
+                print_sources(w, state);
         json_end_object(w);
         pthread_mutex_unlock(&state->lock);
 }
@@ -395,6 +443,11 @@ void gateway_state_measure(struct gateway_state *state, struct metrics_extra *ex
         extra->probes_passed = state->probes_passed;
         extra->probes_failed = state->probes_failed;
         extra->probe_failing = state->probe_failure.len > 0;
+        extra->source_count = state->source_count;
+        for (size_t i = 0; i < state->source_count; i++) {
+                extra->sources[i].kind = state->sources[i].kind;
+                extra->sources[i].silence_s = silence_s(state, &state->sources[i]);
+        }
         extra->started_s = (double)state->started_ms / 1000;
         pthread_mutex_unlock(&state->lock);
 }

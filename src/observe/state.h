@@ -64,6 +64,17 @@ struct state_generation {
         size_t listener_count;
 };
 
+/* A kind of objects at an API server. */
+struct state_source {
+        const char *kind;  /* a literal: "httproutes" */
+        uint64_t heard_ms; /* monotonic; 0: never */
+        bool synced;       /* all of it was known at least once */
+};
+
+enum {
+        STATE_SOURCES_MAX = 32
+};
+
 struct metrics_extra;
 
 struct gateway_state *gateway_state_new(const struct event_hub *hub); /* started now */
@@ -85,6 +96,10 @@ struct state_missing {
         char probe_failure[512]; /* PROOF_ENFORCED */
 };
 void gateway_state_missing(struct gateway_state *state, struct state_missing *missing);
+
+/* Of an API server; without a call there is none. At most STATE_SOURCES_MAX. */
+void gateway_state_set_sources(struct gateway_state *state, const struct state_source *sources,
+                               size_t count);
 
 /* Why not ready, as one token for the probe's body; "ready" where it is. */
 const char *gateway_state_readiness(struct gateway_state *state);

@@ -1,0 +1,380 @@
+/* An API server as the source: what its reflectors hold is translated at each change and published.
+ * Nothing is published before every kind is known, nor while it is not known whether a Secret or
+ * ConfigMap is there that somebody refers to (I42). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "control/control_parts.h"
+#include "control/kube/client.h"
+#include "control/kube/fetch.h"
+#include "control/kube/reflector.h"
+#include "control/kube/store.h"
+#include "control/report/report.h"
+
+enum {
+        TURN_MS = 5, /* changes that come together are one translation */
+        TURN_MS_MAX = 250,
+        AGAIN_MS = 5000, /* what could not be published is tried again without a change */
+        FAULT_MS = 250,  /* faults that come together are told as one */
+        BEAT_MS = 1000,
+        FAULTS_BYTES_MAX = 900, /* of a record's text */
+};
+
+enum kube_state {
+        KUBE_FIRST_WAVE,  /* all kinds are listed, but for Secrets and ConfigMaps */
+        KUBE_SECOND_WAVE, /* those too: it is known which of them are wanted */
+        KUBE_SERVING,
+};
+
+static const unsigned may_become[] = {
+        [KUBE_FIRST_WAVE] = BIT(KUBE_SECOND_WAVE),
+        [KUBE_SECOND_WAVE] = BIT(KUBE_SERVING),
+        [KUBE_SERVING] = 0,
+};
+
+struct control_kube {
+        struct control *control;
+        enum kube_state state;
+        struct kube_client *client;
+        struct kube_store *store;
+        struct kube_fetch *fetch; /* Secrets and ConfigMaps that came to be wanted */
+        struct report *report;
+        struct reflector *reflectors[KIND_COUNT];
+        char *faults[KIND_COUNT + 1]; /* of each kind's; the last: of what follows. Owned */
+        struct buffer told;           /* of the faults */
+        uv_timer_t turn, tell, beat;
+        size_t open_timers;
+        uint64_t turn_ended_ms, turn_took_ms;
+};
+
+static void turn_soon(struct control_kube *kube);
+
+static void become(struct control_kube *kube, enum kube_state state)
+{
+        must(may_become[kube->state] & BIT(state));
+        kube->state = state;
+}
+
+/* --- faults --- */
+
+static const char *place_name(size_t place)
+{
+        return place < KIND_COUNT ? object_resource((enum object_kind)place) : "change";
+}
+
+static bool told_before(const struct control_kube *kube, size_t place)
+{
+        for (size_t i = 0; i < place; i++)
+                if (kube->faults[i] && strcmp(kube->faults[i], kube->faults[place]) == 0)
+                        return true;
+        return false;
+}
+
+/* Where a server is away all kinds say the same, and say it once. */
+static void faults_print(const struct control_kube *kube, struct buffer *out)
+{
+        for (size_t i = 0; i <= KIND_COUNT; i++) {
+                size_t others = 0;
+                if (!kube->faults[i] || told_before(kube, i))
+                        continue;
+                for (size_t k = i + 1; k <= KIND_COUNT; k++)
+                        others += kube->faults[k] && strcmp(kube->faults[k], kube->faults[i]) == 0;
+                buffer_printf(out, "%s%s", out->len ? "; " : "Kubernetes: ", place_name(i));
+                if (others > 0)
+                        buffer_printf(out, " and %zu other%s", others, others > 1 ? "s" : "");
+                buffer_printf(out, ": %s", kube->faults[i]);
+        }
+}
+
+static void on_tell(uv_timer_t *timer)
+{
+        struct control_kube *kube = timer->data;
+        CLEANUP(buffer_done) struct buffer text;
+        buffer_init(&text, FAULTS_BYTES_MAX);
+        faults_print(kube, &text);
+        if (slice_equal(buffer_slice(&text), buffer_slice(&kube->told)))
+                return;
+        buffer_clear(&kube->told);
+        buffer_append(&kube->told, buffer_slice(&text));
+        control_tell_source(kube->control, buffer_slice(&kube->told));
+        event_sink_turn(kube->control->options.sink);
+}
+
+static void fault_set(struct control_kube *kube, size_t place, struct slice text)
+{
+        free(kube->faults[place]);
+        kube->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
+        if (!uv_is_active((uv_handle_t *)&kube->tell))
+                must(uv_timer_start(&kube->tell, on_tell, FAULT_MS, 0) == 0);
+}
+
+/* --- from the store to a generation --- */
+
+static bool is_second_wave(size_t kind)
+{
+        return kind == KIND_SECRET || kind == KIND_CONFIG_MAP;
+}
+
+static bool all_synced(const struct control_kube *kube)
+{
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (kube->reflectors[i] ? !reflector_synced(kube->reflectors[i])
+                                        : kube->state != KUBE_FIRST_WAVE || !is_second_wave(i))
+                        return false;
+        return true;
+}
+
+static void want(struct control_kube *kube, const struct translation *translation)
+{
+        kube_store_want_begin(kube->store);
+        for (size_t i = 0; i < translation->wanted.count; i++) {
+                const struct wanted_object *wanted = &translation->wanted.items[i];
+                kube_store_want(kube->store, wanted->kind, wanted->namespace, wanted->name);
+        }
+        kube_store_want_end(kube->store);
+}
+
+static void reflect(struct control_kube *kube, enum object_kind kind);
+
+/* Translated only to learn what is wanted. */
+static void second_wave_begin(struct control_kube *kube, struct translation *translation)
+{
+        want(kube, translation);
+        translation_free(translation);
+        become(kube, KUBE_SECOND_WAVE);
+        reflect(kube, KIND_SECRET);
+        reflect(kube, KIND_CONFIG_MAP);
+}
+
+static bool publish(struct control_kube *kube, struct translation *translation, uint64_t began_us,
+                    struct error *err)
+{
+        want(kube, translation);
+        if (kube_fetch_unknown(kube->fetch) > 0) {
+                translation_free(translation); /* it is made anew once they are known */
+                return true;
+        }
+        if (!control_publish_translation(kube->control, translation, began_us, err))
+                return false;
+        if (kube->state != KUBE_SERVING)
+                become(kube, KUBE_SERVING);
+        return true;
+}
+
+static bool change_take(struct control_kube *kube, struct error *err)
+{
+        struct translation *translation;
+        uint64_t began_us = control_now_us();
+        struct objects *objects = kube_store_objects(kube->store);
+        bool ok = control_translate(kube->control, objects, &translation, err);
+        objects_unref(objects);
+        if (!ok)
+                return false;
+        if (kube->state != KUBE_FIRST_WAVE)
+                return publish(kube, translation, began_us, err);
+        second_wave_begin(kube, translation);
+        return true;
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+        struct control_kube *kube = timer->data;
+        struct error err = {.text = ""};
+        uint64_t began_us = control_now_us();
+        bool ok = change_take(kube, &err);
+        if (!ok || kube->faults[KIND_COUNT])
+                fault_set(kube, KIND_COUNT, ok ? SLICE_NONE : slice_of(err.text));
+        uv_update_time(kube->control->options.loop);
+        kube->turn_ended_ms = uv_now(kube->control->options.loop);
+        kube->turn_took_ms = (control_now_us() - began_us) / 1000;
+        if (!ok)
+                must(uv_timer_start(&kube->turn, on_turn, AGAIN_MS, 0) == 0);
+        snapshot_reap();
+        event_sink_turn(kube->control->options.sink);
+}
+
+/* Soon after a first change; as long after the former turn as that one took, so that a storm of
+ * changes leaves half of the thread to reading them. */
+static void turn_soon(struct control_kube *kube)
+{
+        uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms;
+        uint64_t wait = TURN_MS;
+        if (!all_synced(kube))
+                return;
+        if (pause > TURN_MS_MAX)
+                pause = TURN_MS_MAX;
+        if (kube->turn_ended_ms + pause > now + wait)
+                wait = kube->turn_ended_ms + pause - now;
+        if (!uv_is_active((uv_handle_t *)&kube->turn) || uv_timer_get_due_in(&kube->turn) > wait)
+                must(uv_timer_start(&kube->turn, on_turn, wait, 0) == 0);
+}
+
+void control_kube_published(struct control_kube *kube, const struct translation *translation)
+{
+        report_take(kube->report, translation);
+}
+
+/* --- what reflectors say --- */
+
+static void on_change(enum object_kind kind, void *self)
+{
+        (void)kind;
+        turn_soon(self);
+}
+
+static void on_fault(enum object_kind kind, struct slice text, void *self)
+{
+        fault_set(self, kind, text);
+}
+
+static void on_warning(enum object_kind kind, struct slice text, void *self)
+{
+        struct control_kube *kube = self;
+        event_warningf(kube->control->options.sink, object_resource(kind), "%.*s", SLICE_ARG(text));
+}
+
+static const struct reflector_hooks reflector_hooks = {on_change, on_change, on_fault, on_warning};
+
+static void on_fetch_fault(struct slice text, void *self)
+{
+        fault_set(self, KIND_COUNT, text);
+}
+
+static void on_fetched(void *self)
+{
+        turn_soon(self);
+}
+
+static void on_fetch_relist(enum object_kind kind, void *self)
+{
+        struct control_kube *kube = self;
+        reflector_relist(kube->reflectors[kind]);
+}
+
+static const struct kube_fetch_hooks fetch_hooks = {on_fetched, on_fetch_fault, on_fetch_relist};
+
+static void on_entry(enum object_kind kind, struct slice namespace, struct slice name,
+                     const struct kube_entry *entry, void *self)
+{
+        const struct control_kube *kube = self;
+        (void)entry;
+        report_heard(kube->report, kind, namespace, name);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+        struct control_kube *kube = timer->data;
+        const struct control_options *options = &kube->control->options;
+        struct source_kind kinds[KIND_COUNT];
+        for (size_t i = 0; i < KIND_COUNT; i++) {
+                const struct reflector *reflector = kube->reflectors[i];
+                kinds[i] = (struct source_kind){.name = object_resource((enum object_kind)i)};
+                if (!reflector)
+                        continue;
+                kinds[i].synced = reflector_synced(reflector);
+                kinds[i].heard_ms = reflector_heard_ms(reflector);
+        }
+        if (options->hooks->on_source_heard)
+                options->hooks->on_source_heard(kinds, KIND_COUNT, options->self);
+}
+
+/* --- from outside --- */
+
+/* Kinds that only ever grant: an API server without them has none. */
+static bool only_grants(enum object_kind kind)
+{
+        return kind == KIND_TCP_ROUTE || kind == KIND_TLS_ROUTE || kind == KIND_GRPC_ROUTE ||
+               kind == KIND_LISTENER_SET;
+}
+
+static void reflect(struct control_kube *kube, enum object_kind kind)
+{
+        struct reflector_options options = {.loop = kube->control->options.loop,
+                                            .client = kube->client,
+                                            .store = kube->store,
+                                            .kind = kind,
+                                            .optional = only_grants(kind),
+                                            .hooks = &reflector_hooks,
+                                            .self = kube};
+        kube->reflectors[kind] = reflector_open(&options);
+}
+
+static void timer_open(struct control_kube *kube, uv_timer_t *timer)
+{
+        must(uv_timer_init(kube->control->options.loop, timer) == 0);
+        timer->data = kube;
+        kube->open_timers++;
+}
+
+static void report_begin(struct control_kube *kube)
+{
+        const struct control_options *options = &kube->control->options;
+        struct report_options report = {.loop = options->loop,
+                                        .client = kube->client,
+                                        .store = kube->store,
+                                        .sink = options->sink,
+                                        .on_facts = options->hooks->on_facts,
+                                        .self = options->self};
+        kube->report = report_open(&report);
+        kube_store_observe(kube->store, kube, on_entry);
+}
+
+bool control_kube_start(struct control *control, struct error *err)
+{
+        const struct control_options *options = &control->options;
+        struct kube_client *client =
+                kube_client_open(options->loop, options->kube->access, options->sink, err);
+        if (!client)
+                return false;
+        struct control_kube *kube = NEW(struct control_kube);
+        control->kube = kube;
+        kube->control = control;
+        kube->client = client;
+        kube->store = kube_store_new();
+        kube->fetch = kube_fetch_new(options->loop, client, kube->store, kube, &fetch_hooks);
+        buffer_init(&kube->told, FAULTS_BYTES_MAX);
+        timer_open(kube, &kube->turn);
+        timer_open(kube, &kube->tell);
+        timer_open(kube, &kube->beat);
+        must(uv_timer_start(&kube->beat, on_beat, BEAT_MS, BEAT_MS) == 0);
+        report_begin(kube);
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (!is_second_wave(i))
+                        reflect(kube, (enum object_kind)i);
+        return true;
+}
+
+void control_kube_reload(struct control_kube *kube)
+{
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (kube->reflectors[i])
+                        reflector_relist(kube->reflectors[i]);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+        struct control_kube *kube = handle->data;
+        if (--kube->open_timers == 0)
+                free(kube);
+}
+
+void control_kube_stop(struct control_kube *kube)
+{
+        if (!kube)
+                return;
+        report_close(kube->report);
+        kube_fetch_close(kube->fetch);
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                reflector_close(kube->reflectors[i]);
+        kube_client_close(kube->client);
+        kube_store_free(kube->store);
+        for (size_t i = 0; i <= KIND_COUNT; i++)
+                free(kube->faults[i]);
+        buffer_done(&kube->told);
+        uv_close((uv_handle_t *)&kube->turn, on_timer_closed);
+        uv_close((uv_handle_t *)&kube->tell, on_timer_closed);
+        uv_close((uv_handle_t *)&kube->beat, on_timer_closed);
+}
