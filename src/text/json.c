@@ -33,11 +33,11 @@ static bool is_bounded(struct slice text, const char *file, struct error *err)
                 depth += c == '[' || c == '{';
                 depth -= (c == ']' || c == '}') && depth > 0;
                 if (depth > JSON_DEPTH_MAX)
-                        return error_set(err, ERROR_LIMIT, "%s: deeper than %d levels", file,
-                                         JSON_DEPTH_MAX);
+                        return error_set(err, ERROR_LIMIT, "%s: deeper than %d levels",
+                                         file ? file : "JSON", JSON_DEPTH_MAX);
                 if (nodes > JSON_NODES_MAX)
-                        return error_set(err, ERROR_LIMIT, "%s: more than %d values", file,
-                                         JSON_NODES_MAX);
+                        return error_set(err, ERROR_LIMIT, "%s: more than %d values",
+                                         file ? file : "JSON", JSON_NODES_MAX);
         }
         return true;
 }
@@ -116,7 +116,7 @@ bool json_parse(struct arena *arena, struct slice text, const char *file, struct
 {
         json_error_t why;
         if (text.len > JSON_TEXT_MAX)
-                return error_set(err, ERROR_LIMIT, "%s: larger than 1 GiB", file);
+                return error_set(err, ERROR_LIMIT, "%s: larger than 1 GiB", file ? file : "JSON");
         if (!is_bounded(text, file, err))
                 return false;
         CLEANUP(json_release)
@@ -124,8 +124,8 @@ bool json_parse(struct arena *arena, struct slice text, const char *file, struct
                                   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
         if (!json) {
                 char shown[UTF8_SHOWN_SIZE];
-                return error_set(err, ERROR_INPUT, "%s:%d: not JSON (%s)", file,
-                                 why.line > 0 ? why.line : 1, utf8_show(slice_of(why.text), shown));
+                error_set(err, ERROR_INPUT, "not JSON (%s)", utf8_show(slice_of(why.text), shown));
+                return file ? error_wrap(err, "%s:%d", file, why.line > 0 ? why.line : 1) : false;
         }
         *root = node_of(arena, json, file);
         return true;

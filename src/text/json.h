@@ -18,7 +18,8 @@ enum {
 };
 
 /* One value with nothing but white space around it. Duplicate keys, NUL in strings, invalid UTF-8,
- * integers beyond int64_t and more than the maxima above are refused. Nodes know no line (0). */
+ * integers beyond int64_t and more than the maxima above are refused. Nodes know no line (0).
+ * `file` is for complaints; NULL: the text is in none. */
 bool json_parse(struct arena *arena, struct slice text, const char *file, struct node **root,
                 struct error *err);
 

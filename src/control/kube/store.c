@@ -151,12 +151,13 @@ static void part_stub(struct objects *part, enum object_kind kind, const struct 
         struct arena *arena = &part->arena;
         struct node *root = node_new(arena, NODE_MAP, NULL, 0);
         struct node *metadata = node_new(arena, NODE_MAP, NULL, 0);
+        struct error err;
         node_add(arena, root, SLICE("metadata"), metadata);
         node_add(arena, metadata, SLICE("name"), node_new_string(arena, entry->name));
         if (entry->namespace.len > 0)
                 node_add(arena, metadata, SLICE("namespace"),
                          node_new_string(arena, entry->namespace));
-        if (objects_add_lenient(part, kind, root, NULL))
+        if (objects_add_lenient(part, kind, root, &err))
                 part->kinds[kind].items[0]->fault = arena_slice(arena, fault);
 }
 
@@ -173,8 +174,10 @@ static void entry_decode(struct entry *entry, enum object_kind kind, struct slic
         objects_unref(entry->seen.objects);
         entry->seen.objects = part;
         entry->seen.object = part->kinds[kind].count > 0 ? part->kinds[kind].items[0] : NULL;
-        if (entry->seen.object && entry->seen.object->fault.len > 0)
-                error_set(fault, ERROR_INPUT, "%.*s", SLICE_ARG(entry->seen.object->fault));
+        const struct object *object = entry->seen.object;
+        if (object && object->fault.len > 0)
+                error_set(fault, ERROR_INPUT, "%.*s: %.*s", SLICE_ARG(object->id),
+                          SLICE_ARG(object->fault));
 }
 
 /* --- the store --- */
