@@ -37,6 +37,14 @@ bool access_read(struct kube_access *access, const char *path, struct slice *out
 
 /* --- the server --- */
 
+bool access_is_printable(struct slice text)
+{
+        for (size_t i = 0; i < text.len; i++)
+                if (text.data[i] < ' ' || text.data[i] > '~')
+                        return false;
+        return true;
+}
+
 /* What may stand in a host or a path without a meaning of its own. */
 static bool is_plain(struct slice text, const char *more)
 {
@@ -76,6 +84,11 @@ bool access_is_name(struct slice name)
         return name.len > 0 && name.len <= 253 && is_plain(name, "-.");
 }
 
+bool access_is_namespace(struct slice name)
+{
+        return name.len > 0 && name.len <= 63 && is_plain(name, "-");
+}
+
 bool access_set_server(struct kube_access *access, struct slice server, struct error *err)
 {
         const struct slice scheme = SLICE("https://");
@@ -85,6 +98,9 @@ bool access_set_server(struct kube_access *access, struct slice server, struct e
         struct slice path = slice_skip(kept, scheme.len);
         struct slice authority = slice_sub(path, 0, slice_find(path, '/'));
         path = slice_skip(path, authority.len);
+        if (!access_is_printable(server))
+                return error_set(err, ERROR_INPUT,
+                                 "has characters that no URL has, wants https://HOST[:PORT]");
         if (!slice_starts_with(server, scheme))
                 return error_set(err, ERROR_INPUT,
                                  "is \"%.*s\", wants https://HOST[:PORT]: a server is always "
@@ -136,6 +152,13 @@ static struct slice variable(const char *name)
         return SLICE_NONE;
 }
 
+static struct slice without_line_end(struct slice text)
+{
+        while (text.len > 0 && text.data[text.len - 1] == '\n')
+                text.len--;
+        return text;
+}
+
 static bool server_of_pod(struct kube_access *access, struct error *err)
 {
         struct slice host = variable("KUBERNETES_SERVICE_HOST");
@@ -152,32 +175,43 @@ static bool server_of_pod(struct kube_access *access, struct error *err)
                error_wrap(err, "KUBERNETES_SERVICE_HOST and _PORT");
 }
 
-static bool read_pod(struct kube_access *access, struct error *err)
+static bool read_file(struct kube_access *access, struct slice path, struct slice *out,
+                      struct error *err)
 {
-        struct slice ca, namespace, token;
-        if (!server_of_pod(access, err))
-                return false;
-        if (!access_read(access, KUBE_SERVICE_ACCOUNT "/ca.crt", &ca, err) ||
-            !access_set_ca(access, ca, err))
-                return error_wrap(err, KUBE_SERVICE_ACCOUNT "/ca.crt");
-        if (!access_read(access, KUBE_SERVICE_ACCOUNT "/token", &token, err))
-                return error_wrap(err, KUBE_SERVICE_ACCOUNT "/token");
-        access->token_file = SLICE(KUBE_SERVICE_ACCOUNT "/token");
-        if (!access_read(access, KUBE_SERVICE_ACCOUNT "/namespace", &namespace, err))
-                return error_wrap(err, KUBE_SERVICE_ACCOUNT "/namespace");
-        access->namespace = slice_trim(namespace);
-        if (access->namespace.len == 0)
-                return error_set(err, ERROR_INPUT, KUBE_SERVICE_ACCOUNT "/namespace: is empty");
-        return true;
+        return access_read(access, path.data, out, err) || error_wrap(err, "%s", path.data);
 }
 
-bool kube_access_in_cluster(struct kube_access **out, struct error *err)
+static bool read_pod(struct kube_access *access, struct slice folder, struct error *err)
+{
+        struct arena *arena = &access->arena;
+        struct slice ca_path = arena_printf(arena, "%.*s/ca.crt", SLICE_ARG(folder));
+        struct slice namespace_path = arena_printf(arena, "%.*s/namespace", SLICE_ARG(folder));
+        struct slice ca, token;
+        access->token_file = arena_printf(arena, "%.*s/token", SLICE_ARG(folder));
+        if (!server_of_pod(access, err) || !read_file(access, ca_path, &ca, err) ||
+            !read_file(access, namespace_path, &access->namespace, err) ||
+            !read_file(access, access->token_file, &token, err))
+                return false;
+        if (!access_set_ca(access, ca, err))
+                return error_wrap(err, "%s", ca_path.data);
+        access->namespace = without_line_end(access->namespace);
+        return access_is_namespace(access->namespace) ||
+               error_set(err, ERROR_INPUT, "%s: wants the name of a namespace",
+                         namespace_path.data);
+}
+
+bool access_of_pod(struct slice folder, struct kube_access **out, struct error *err)
 {
         struct kube_access *access = access_new();
-        if (!read_pod(access, err)) {
+        if (!read_pod(access, folder, err)) {
                 kube_access_free(access);
                 return false;
         }
         *out = access;
         return true;
+}
+
+bool kube_access_in_cluster(struct kube_access **out, struct error *err)
+{
+        return access_of_pod(SLICE(KUBE_SERVICE_ACCOUNT), out, err);
 }

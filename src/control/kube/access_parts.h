@@ -15,5 +15,10 @@ bool access_read(struct kube_access *access, const char *path, struct slice *out
 /* Sets server, host and port. */
 bool access_set_server(struct kube_access *access, struct slice server, struct error *err);
 bool access_set_ca(struct kube_access *access, struct slice pem, struct error *err);
+/* It can be shown in an error, which is one line. */
+bool access_is_printable(struct slice text);
 /* A DNS name, or an address as a certificate names it. */
 bool access_is_name(struct slice name);
+bool access_is_namespace(struct slice name);
+/* kube_access_in_cluster with the service account's files in another folder. */
+bool access_of_pod(struct slice folder, struct kube_access **out, struct error *err);

@@ -34,14 +34,15 @@ static bool text_field(const struct reading *reading, const struct node *map, co
         return true;
 }
 
-/* A relative path is beside the kubeconfig. */
+/* A relative path is beside the kubeconfig; never "-", which would be standard input. */
 static struct slice beside(const struct reading *reading, struct slice path)
 {
+        struct arena *arena = &reading->access->arena;
         const char *slash = strrchr(reading->file, '/');
-        if (path.data[0] == '/' || !slash)
-                return arena_slice(&reading->access->arena, path);
-        return arena_printf(&reading->access->arena, "%.*s%.*s", (int)(slash + 1 - reading->file),
-                            reading->file, SLICE_ARG(path));
+        if (path.data[0] == '/')
+                return arena_slice(arena, path);
+        return arena_printf(arena, "%.*s/%.*s", slash ? (int)(slash - reading->file) : 1,
+                            slash ? reading->file : ".", SLICE_ARG(path));
 }
 
 /* NAME-data in base64, or else the file NAME; neither: empty. *where is told if it is no good. */
@@ -112,8 +113,7 @@ static bool read_cluster(const struct reading *reading, const struct node *clust
                 return node_error(node_find(cluster, "server"), err, "%s", reason.text);
         if (name.len > 0 && !access_is_name(name))
                 return node_error(node_find(cluster, "tls-server-name"), err,
-                                  "is \"%.*s\", wants a DNS name or an address",
-                                  SLICE_ARG(slice_sub(name, 0, 200)));
+                                  "wants a DNS name or an address");
         access->server_name = name;
         if (!bytes_field(reading, cluster, "certificate-authority", &ca, &where))
                 return false;
@@ -205,7 +205,8 @@ static bool find_named(const struct reading *reading, const struct node *root, c
                 return node_error(item, reading->err, "wants a map %s", part);
         }
         return node_error(items, reading->err, "has no \"%.*s\"",
-                          SLICE_ARG(slice_sub(name, 0, 200)));
+                          SLICE_ARG(access_is_printable(name) ? slice_sub(name, 0, 200)
+                                                              : SLICE("(unprintable)")));
 }
 
 static bool read_context(const struct reading *reading, const struct node *root,
@@ -222,6 +223,9 @@ static bool read_context(const struct reading *reading, const struct node *root,
             !text_field(reading, context, "user", &user_name) ||
             !text_field(reading, context, "namespace", &namespace))
                 return false;
+        if (namespace.len > 0 && !access_is_namespace(namespace))
+                return node_error(node_find(context, "namespace"), reading->err,
+                                  "wants the name of a namespace");
         reading->access->namespace = namespace.len ? namespace : SLICE("default");
         return find_named(reading, root, "clusters", "cluster", cluster_name, &cluster) &&
                find_named(reading, root, "users", "user", user_name, &user) &&
