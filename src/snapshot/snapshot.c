@@ -86,8 +86,43 @@ void snapshot_reap(void)
         }
 }
 
+static void port_hash(struct hasher *hasher, const struct port *port)
+{
+        hasher_bytes(hasher, port->gateway);
+        hasher_number(hasher, port->number);
+        if (port->client)
+                hasher_digest(hasher, &port->client->digest);
+        hasher_number(hasher, (int64_t)port->listener_count);
+        for (size_t i = 0; i < port->listener_count; i++) {
+                hasher_bytes(hasher, port->listeners[i].name);
+                hasher_bytes(hasher, port->listeners[i].closed);
+        }
+}
+
+/* Replicas that have the same have the same pins in force, whatever else they are behind with. */
+static struct digest trust_digest(const struct snapshot *snapshot)
+{
+        struct hasher hasher;
+        struct buffer text;
+        buffer_init(&text, SNAPSHOT_TEXT_MAX);
+        for (size_t i = 0; i < snapshot->rule_policy_count; i++) {
+                const struct request_policy *pins = &snapshot->rule_policies[i].pins;
+                must(buffer_printf(&text, "rule %zu\n", i));
+                for (size_t s = 0; s < pins->scope_count; s++)
+                        scope_print_into(&text, &pins->scopes[s]);
+        }
+        hasher_init(&hasher, "trust 1");
+        hasher_number(&hasher, (int64_t)snapshot->port_count);
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                port_hash(&hasher, &snapshot->ports[i]);
+        hasher_bytes(&hasher, buffer_slice(&text));
+        buffer_done(&text);
+        return hasher_done(&hasher);
+}
+
 void snapshot_seal(struct snapshot *snapshot)
 {
+        snapshot->trust = trust_digest(snapshot);
         struct buffer text;
         buffer_init(&text, SNAPSHOT_TEXT_MAX);
         snapshot_print_into(snapshot, &text);

@@ -24,6 +24,7 @@ struct snapshot {
         struct snapshot *retired_next;
         uint64_t generation;  /* 1 for the first; set by control */
         struct digest digest; /* of snapshot_print's text */
+        struct digest trust;  /* of who may come in where; addresses and backends are not in it */
         const struct port *ports;
         size_t port_count;
         const struct backend *backends;
@@ -52,5 +53,5 @@ void snapshot_reap(void);
 /* Canonical text, the same for the same meaning, without secrets (keys appear as their digest):
  * golden twins and the digest are made of it. */
 struct slice snapshot_print(const struct snapshot *snapshot, struct arena *arena);
-/* Sets snapshot->digest from the print. */
+/* Sets both digests. */
 void snapshot_seal(struct snapshot *snapshot);

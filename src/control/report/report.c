@@ -3,34 +3,282 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/must.h"
+#include "control/report/lease.h"
+#include "control/report/status_writer.h"
+#include "trust/hash.h"
+
+enum {
+        LOOK_MS_MIN = 2,
+        LOOK_MS_MAX = 1000,
+        SETTLE_MS =
+                1000, /* that long workers and replicas may take before it is told that they do */
+        TURN_US = 2000,
+};
+
+enum report_state {
+        REPORT_EMPTY,    /* nothing was published */
+        REPORT_SETTLING, /* the data plane has yet to serve what was published */
+        REPORT_GIVING,   /* statuses go to the writer, a slice each turn */
+        REPORT_TOLD,     /* it has them all; facts may change */
+};
+
+static const unsigned report_may_become[] = {
+        [REPORT_EMPTY] = BIT(REPORT_SETTLING),
+        [REPORT_SETTLING] = BIT(REPORT_SETTLING) | BIT(REPORT_GIVING),
+        [REPORT_GIVING] = BIT(REPORT_SETTLING) | BIT(REPORT_TOLD),
+        [REPORT_TOLD] = BIT(REPORT_SETTLING) | BIT(REPORT_GIVING),
+};
+
+/* What the data plane says at one time, and the statuses with that laid over. */
+struct account {
+        struct arena arena;
+        struct served_facts facts;
+        struct digest digest; /* of the facts */
+};
 
 struct report {
         struct report_options options;
+        enum report_state state;
         const struct translation *translation; /* NULL before the first */
+        struct status_writer *writer;
+        struct account accounts[2]; /* one is told, the other is looked at */
+        unsigned told;              /* which */
+        struct served_statuses statuses;
+        size_t next;           /* of them, to be given */
+        uint64_t unsettled_ms; /* when what is not told yet came */
+        uint64_t pause_ms;
+        bool led, won; /* won: and not all is looked at again since */
+        bool serves;   /* the Lease says so of this translation */
+        uv_timer_t look;
+        uv_idle_t giving;
+        size_t open_handles;
 };
 
-struct report *report_open(const struct report_options *options)
+static void become(struct report *report, enum report_state state)
 {
-        struct report *report = NEW(struct report);
-        report->options = *options;
-        return report;
+        must(report_may_become[report->state] & BIT(state));
+        report->state = state;
 }
+
+/* ---- what the data plane says ---- */
+
+/* The other replicas: their Leases say what they serve. Only the leader sees them. */
+static void replicas_lay(const struct report *report, struct account *account)
+{
+        struct served_facts *facts = &account->facts;
+        struct lease_replicas replicas = {.known = true, .live = 1, .agreeing = 1};
+        if (report->options.lease)
+                replicas = lease_replicas(report->options.lease,
+                                          &report->translation->snapshot->trust);
+        if (!replicas.known && facts->unjudged.len == 0)
+                facts->unjudged = SLICE("what the other replicas serve is not known yet");
+        else if (replicas.agreeing < replicas.live && facts->unjudged.len == 0)
+                facts->unjudged = arena_printf(&account->arena, "%zu of %zu replicas serve it",
+                                               replicas.agreeing, replicas.live);
+        facts->proof = arena_printf(&account->arena, "replicas %zu, probed", replicas.live);
+}
+
+/* Our own Lease says what all of our workers serve, and not before. */
+static void lease_tell(struct report *report, const struct served_facts *facts)
+{
+        const struct snapshot *snapshot = report->translation->snapshot;
+        if (report->serves || !report->options.lease || facts->unserved.len > 0 ||
+            facts->unjudged.len > 0 || facts->probe_failure.len > 0)
+                return;
+        report->serves = true;
+        lease_serve(report->options.lease, &snapshot->trust, snapshot->generation);
+}
+
+static struct digest facts_digest(const struct served_facts *facts)
+{
+        const struct slice texts[] = {facts->unserved, facts->unjudged, facts->probe_failure,
+                                      facts->proof};
+        struct hasher hasher;
+        hasher_init(&hasher, "facts 1");
+        for (size_t i = 0; i < COUNT_OF(texts); i++)
+                hasher_bytes(&hasher, texts[i]);
+        for (size_t i = 0; i < facts->fault_count; i++) {
+                hasher_bytes(&hasher, facts->faults[i].port);
+                hasher_number(&hasher, facts->faults[i].error);
+        }
+        return hasher_done(&hasher);
+}
+
+static struct account *account_take(struct report *report)
+{
+        struct account *account = &report->accounts[!report->told];
+        arena_reset(&account->arena);
+        account->facts = (struct served_facts){.translation = report->translation};
+        report->options.on_facts(&account->facts, &account->arena, report->options.self);
+        lease_tell(report, &account->facts);
+        replicas_lay(report, account);
+        account->digest = facts_digest(&account->facts);
+        return account;
+}
+
+static bool is_settled(const struct served_facts *facts)
+{
+        return facts->unserved.len == 0 && facts->unjudged.len == 0 &&
+               facts->probe_failure.len == 0;
+}
+
+static bool leads(const struct report *report)
+{
+        return !report->options.lease || lease_leads(report->options.lease);
+}
+
+/* ---- to the writer ---- */
+
+static void on_giving(uv_idle_t *idle)
+{
+        struct report *report = idle->data;
+        uint64_t until = uv_hrtime() + TURN_US * 1000ull;
+        while (report->next < report->statuses.count && uv_hrtime() < until)
+                status_writer_give(report->writer, report->statuses.items[report->next++]);
+        if (report->next < report->statuses.count)
+                return;
+        uv_idle_stop(idle);
+        become(report, REPORT_TOLD);
+        status_writer_end(report->writer);
+        if (report->won)
+                status_writer_look_again(report->writer);
+        report->won = false;
+}
+
+static void give(struct report *report, struct account *account)
+{
+        become(report, REPORT_GIVING);
+        status_writer_begin(report->writer);
+        report->told = !report->told;
+        must(account == &report->accounts[report->told]);
+        report->statuses = served_statuses(&account->facts, &account->arena);
+        report->next = 0;
+        report->unsettled_ms = 0;
+        must(uv_idle_start(&report->giving, on_giving) == 0);
+}
+
+/* Until then nothing is written: what the writer points to may be gone. */
+static void settle(struct report *report)
+{
+        status_writer_begin(report->writer);
+        become(report, REPORT_SETTLING);
+        if (report->unsettled_ms == 0)
+                report->unsettled_ms = uv_now(report->options.loop);
+}
+
+static void on_look(uv_timer_t *timer);
+
+static void look_in(struct report *report, uint64_t pause_ms)
+{
+        report->pause_ms = pause_ms < LOOK_MS_MAX ? pause_ms : LOOK_MS_MAX;
+        must(uv_timer_start(&report->look, on_look, report->pause_ms, 0) == 0);
+}
+
+/* Whoever wins it does not know the other replicas yet. */
+static void leadership_look(struct report *report)
+{
+        bool led = report->led;
+        report->led = leads(report);
+        if (!report->led || led)
+                return;
+        report->won = true;
+        if (report->state == REPORT_EMPTY)
+                return;
+        uv_idle_stop(&report->giving);
+        settle(report);
+}
+
+/* Someone is behind: the other replicas as well, that heard of a change before us. */
+static bool is_over(struct report *report, const struct account *account)
+{
+        uint64_t now = uv_now(report->options.loop);
+        bool changed = !digest_equal(&account->digest, &report->accounts[report->told].digest);
+        if (report->state == REPORT_TOLD && !changed)
+                report->unsettled_ms = 0;
+        else if (report->unsettled_ms == 0)
+                report->unsettled_ms = now;
+        if (report->state == REPORT_TOLD && !changed)
+                return false;
+        return is_settled(&account->facts) || !report->led ||
+               now >= report->unsettled_ms + SETTLE_MS;
+}
+
+static void look(struct report *report)
+{
+        leadership_look(report);
+        if (report->state == REPORT_EMPTY || report->state == REPORT_GIVING)
+                return;
+        struct account *account = account_take(report);
+        if (is_over(report, account))
+                give(report, account);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+        struct report *report = timer->data;
+        look(report);
+        look_in(report, report->pause_ms * 2);
+}
+
+/* ---- what control says ---- */
 
 void report_take(struct report *report, const struct translation *translation)
 {
+        uv_idle_stop(&report->giving);
+        settle(report);
         report->translation = translation;
+        report->serves = false;
+        look_in(report, LOOK_MS_MIN);
+}
+
+void report_look(struct report *report)
+{
+        look_in(report, LOOK_MS_MIN);
 }
 
 void report_heard(struct report *report, enum object_kind kind, struct slice namespace,
                   struct slice name)
 {
-        (void)report;
-        (void)kind;
-        (void)namespace;
-        (void)name;
+        status_writer_heard(report->writer, kind, namespace, name);
+}
+
+/* ---- life ---- */
+
+struct report *report_open(const struct report_options *options)
+{
+        struct report *report = NEW(struct report);
+        struct status_writer_options writer = {.loop = options->loop,
+                                               .client = options->client,
+                                               .store = options->store,
+                                               .lease = options->lease,
+                                               .sink = options->sink};
+        report->options = *options;
+        report->writer = status_writer_open(&writer);
+        for (size_t i = 0; i < COUNT_OF(report->accounts); i++)
+                arena_init(&report->accounts[i].arena, 64 * 1024);
+        must(uv_timer_init(options->loop, &report->look) == 0);
+        must(uv_idle_init(options->loop, &report->giving) == 0);
+        report->look.data = report->giving.data = report;
+        report->open_handles = 2;
+        return report;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+        struct report *report = handle->data;
+        if (--report->open_handles > 0)
+                return;
+        for (size_t i = 0; i < COUNT_OF(report->accounts); i++)
+                arena_done(&report->accounts[i].arena);
+        free(report);
 }
 
 void report_close(struct report *report)
 {
-        free(report);
+        if (!report)
+                return;
+        status_writer_close(report->writer);
+        uv_close((uv_handle_t *)&report->look, on_closed);
+        uv_close((uv_handle_t *)&report->giving, on_closed);
 }

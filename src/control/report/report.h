@@ -33,5 +33,8 @@ void report_take(struct report *report, const struct translation *translation);
 /* The store has news of an object, be it of its status alone, or it is gone. */
 void report_heard(struct report *report, enum object_kind kind, struct slice namespace,
                   struct slice name);
-/* Writes in flight are abandoned; memory returns in the loop's close callbacks. NULL is fine. */
+/* Leadership, or what the other replicas serve, has changed. */
+void report_look(struct report *report);
+/* Before the client is closed. Writes in flight are abandoned; memory returns in the loop's close
+ * callbacks. NULL is fine. */
 void report_close(struct report *report);
