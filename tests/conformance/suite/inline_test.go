@@ -120,6 +120,10 @@ var PinningInsecureFallback = confsuite.ConformanceTest{
 		name := infra("pinning-insecure-fallback")
 		d := doorAt(gatewayMustServe(t, s, name, name), "443", "fallback.pinning.example")
 		listenerMustHave(t, s, name, "https", condition(conditionPinningEnforced, metav1.ConditionFalse, "InsecureFallback"))
+		kubernetes.GatewayMustHaveLatestConditions(t, s.Client, s.TimeoutConfig, name)
+		kubernetes.GatewayMustHaveCondition(t, s.Client, s.TimeoutConfig, name, condition(
+			string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), metav1.ConditionTrue,
+			string(gatewayv1.GatewayReasonConfigurationChanged)))
 
 		verify := func(who *identity, told string) func(*testing.T) {
 			return func(t *testing.T) {

@@ -47,6 +47,7 @@ func TestPinning(t *testing.T) {
 		features.SupportReferenceGrant,
 		features.SupportHTTPRoute,
 		features.SupportGatewayFrontendClientCertificateValidation,
+		features.SupportGatewayFrontendClientCertificateValidationInsecureFallback,
 		SupportGatewayFrontendClientCertificatePinning,
 		SupportGatewayFrontendClientCertificatePinningReferences,
 		SupportGatewayFrontendClientCertificatePinningRequired,
