@@ -195,12 +195,12 @@ var PolicyPinSet = confsuite.ConformanceTest{
 			condition(conditionPinningEnforced, metav1.ConditionFalse, "NoUsablePin"))
 		mustRefuse(t, s, d, testPKI.pinned)
 
+		mustReplace(t, s, &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
+			Data: map[string]string{"pins.txt": "spki:" + testPKI.pinned.spki() + " name=acme-robot\n" +
+				"cert:" + testPKI.second.hash() + " name=beta-robot\n"},
+		})
 		t.Run("the set appears", func(t *testing.T) {
-			mustReplace(t, s, &corev1.ConfigMap{
-				ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
-				Data: map[string]string{"pins.txt": "spki:" + testPKI.pinned.spki() + " name=acme-robot\n" +
-					"cert:" + testPKI.second.hash() + " name=beta-robot\n"},
-			})
 			policyMustHave(t, s, name, name.Name, policyAccepted, policyResolved, policyEnforced)
 			mustAdmitAs(t, s, d, testPKI.pinned, "acme-robot")
 			mustAdmitAs(t, s, d, testPKI.second, "beta-robot")
