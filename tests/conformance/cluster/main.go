@@ -22,12 +22,13 @@ var parts = map[string]func() int{
 	"apiserver":   func() int { return cli.Run(apiserver.NewAPIServerCommand()) },
 	"controllers": func() int { return cli.Run(controllers.NewControllerManagerCommand()) },
 	"kubectl":     runKubectl,
+	"balancer":    func() int { return report(runBalancer(os.Args[1:])) },
 	"kubelet":     func() int { return report(runKubelet(os.Args[1:])) },
 	"pod-init":    func() int { return report(runPodInit()) },
 	"idle":        func() int { return report(runIdle()) },
 }
 
-const usage = "usage: cluster etcd|apiserver|controllers|kubelet|kubectl [ARGUMENT]..."
+const usage = "usage: cluster etcd|apiserver|controllers|kubelet|balancer|kubectl [ARGUMENT]..."
 
 func main() {
 	if len(os.Args) < 2 || parts[os.Args[1]] == nil {
