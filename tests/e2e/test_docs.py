@@ -290,3 +290,21 @@ def test_the_manual_has_every_field_of_the_policy_with_its_limits():
         limit = schema.get("maxItems", None if "Hash" in path or "grace" in path else schema.get("maxLength"))
         assert limit is None or re.search(rf"\b{limit}\b", row[1]), (path, limit)
         assert "default" not in schema or re.search(rf"`{schema['default']}` (\(default\)|by default)", row[1]), path
+
+
+# --- conformance ---
+
+CONFORMANCE = open(os.path.join(gw.ROOT, "docs", "conformance.md")).read()
+
+
+def test_what_is_claimed_is_what_the_gateway_class_says():
+    source = open(os.path.join(gw.ROOT, "src", "control", "report", "features.c")).read()
+    told = re.findall(r"`(\w+)`", CONFORMANCE.split("<!-- features -->")[1].split("<!-- end -->")[0])
+    assert told == sorted(re.findall(r'"([A-Z]\w+)",', source)) and len(told) == 47
+
+
+def test_every_conformance_test_of_ours_is_listed():
+    folder = os.path.join(gw.ROOT, "tests", "conformance", "suite")
+    suite = "".join(open(os.path.join(folder, name)).read() for name in os.listdir(folder) if name.endswith("_test.go"))
+    told = re.findall(r"^\| `(\w+)` \|", CONFORMANCE.split("## Our own tests")[1], re.M)
+    assert sorted(told) == sorted(re.findall(r'ShortName:\s+"(\w+)"', suite)) and len(told) >= 15
