@@ -57,6 +57,7 @@ spec:
             for label, value in LABEL.findall(labels or ""):
                 metrics.setdefault(name, {}).setdefault(label, set()).add(value)
             metrics.setdefault(name, {})
+    metrics["pingate_source_seconds_since_heard"] = {"kind": {"gateways"}}  # of a cluster alone
     return metrics
 
 
@@ -166,6 +167,7 @@ FIRES = {
     "PingateCRLEnds": {"pingate_crl_earliest_next_update_timestamp_seconds": f"{DAY}x120"},
     "PingateServerCertificateEnds": {"pingate_server_certificate_earliest_not_after_timestamp_seconds": f"{13 * DAY}x120"},
     "PingateSourceFailing": {"pingate_source_failing": "0x60 1x60"},
+    "PingateKindNotHeard": {'pingate_source_seconds_since_heard{kind="gateways"}': "30x60 30+60x60"},
     "PingateFaultyPins": {'pingate_pin_set_faults{policy="p",set="s"}': "2x120"},
     "PingateGenerationNotAdopted": {"pingate_generation": "1x60 2x60", 'pingate_worker_generation{worker="0"}': "1x60 2x60",
                                     'pingate_worker_generation{worker="1"}': "1x120"},
@@ -183,7 +185,7 @@ CALM = {
     "pingate_ca_earliest_not_after_timestamp_seconds": f"{90 * DAY}x120",
     "pingate_crl_earliest_next_update_timestamp_seconds": f"{2 * DAY}x120",
     "pingate_server_certificate_earliest_not_after_timestamp_seconds": f"{60 * DAY}x120",
-    "pingate_source_failing": "0x120", 'pingate_pin_set_faults{policy="p",set="s"}': "0x120",
+    "pingate_source_failing": "0x120", 'pingate_source_seconds_since_heard{kind="gateways"}': "60x120", 'pingate_pin_set_faults{policy="p",set="s"}': "0x120",
     "pingate_generation": "1x60 2x60", 'pingate_worker_generation{worker="0"}': "1x60 2x60",
     'pingate_worker_judged_generation{worker="0"}': "1x61 2x59", "pingate_probe_failing": "0x120", "pingate_ready": "1x120",
     'pingate_log_lost_total{what="admissions"}': "4x120",
