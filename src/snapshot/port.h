@@ -78,8 +78,9 @@ struct address_range {
 /* One (address, port) of one Gateway. */
 struct port {
         struct sockaddr_storage address;
-        struct slice text; /* "192.0.2.1:443", "[::]:8443" */
-        uint16_t number;
+        struct slice text; /* what is bound: "192.0.2.1:443", "[::]:20001" */
+        uint16_t number; /* that clients ask for: the listeners', which a load balancer in front may
+                          * lead to another */
         enum port_protocol protocol;
         struct slice gateway;
         const struct listener *listeners; /* at least one */

@@ -188,11 +188,21 @@ static void proxies_put(struct buffer *out, const struct port *port)
         must(buffer_append(out, SLICE("\n")));
 }
 
+static unsigned bound_port(const struct port *port)
+{
+        return ntohs(port->address.ss_family == AF_INET
+                             ? ((const struct sockaddr_in *)&port->address)->sin_port
+                             : ((const struct sockaddr_in6 *)&port->address)->sin6_port);
+}
+
 static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port)
 {
         must(buffer_append(out, SLICE("port ")));
         text_print_into(out, port->text);
-        must(buffer_printf(out, " %s gateway=", protocol_name(port)));
+        must(buffer_printf(out, " %s", protocol_name(port)));
+        if (port->number != bound_port(port))
+                must(buffer_printf(out, " as=%u", port->number));
+        must(buffer_append(out, SLICE(" gateway=")));
         text_print_into(out, port->gateway);
         must(buffer_append(out, SLICE("\n")));
         if (port->proxy_count > 0)

@@ -58,15 +58,36 @@ static void check_port(const struct objects *objects, const struct port *port)
         }
 }
 
-static void check(const struct objects *objects)
+/* No two Gateways have one address and port, nor one both as what is bound. */
+static void check_apart(const struct translation *translation)
 {
-        struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
+        const struct snapshot *snapshot = translation->snapshot;
+        for (size_t i = 0; i < snapshot->port_count; i++)
+                for (size_t j = 0; j < i; j++)
+                        must(!slice_equal(snapshot->ports[i].text, snapshot->ports[j].text));
+        for (size_t i = 0; i < translation->services.count; i++)
+                for (size_t j = 0; j < i; j++)
+                        must(!slice_equal(translation->services.items[i].name,
+                                          translation->services.items[j].name) ||
+                             !slice_equal(translation->services.items[i].namespace,
+                                          translation->services.items[j].namespace));
+}
+
+static void check(const struct objects *objects, const struct address_pool *pool,
+                  const struct service_plan *services)
+{
+        struct translate_request request = {.objects = objects,
+                                            .generation = 1,
+                                            .now = NOW,
+                                            .pool = pool,
+                                            .services = services};
         struct translation *translation;
         struct error err;
         if (!translate(&request, &translation, &err))
                 return;
         const struct snapshot *snapshot = translation->snapshot;
-        must(snapshot->port_count >= 2); /* the whole Gateway's */
+        must(pool || services || snapshot->port_count >= 2); /* the whole Gateway's */
+        check_apart(translation);
         for (size_t i = 0; i < snapshot->port_count; i++)
                 check_port(objects, &snapshot->ports[i]);
         translation_free(translation);
@@ -77,8 +98,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct objects *objects = objects_new();
         must(yaml_add(objects, slice_from(world, strlen(world))));
-        if (yaml_add_lenient(objects, slice_from(data, size)))
-                check(objects);
+        if (yaml_add_lenient(objects, slice_from(data, size))) {
+                const struct service_plan plan = {SLICE("edge"), 20000, 20003};
+                struct address_pool *pool;
+                struct error err;
+                must(address_pool_parse(SLICE("192.0.2.1-192.0.2.3"), &pool, &err));
+                check(objects, NULL, NULL);
+                check(objects, pool, &plan);
+                check(objects, NULL, &plan);
+                address_pool_free(pool);
+        }
         for (size_t kind = 0; kind < KIND_COUNT; kind++)
                 vec_each (object, &objects->kinds[kind])
                         must((*object)->id.len > 0 && (*object)->name.len > 0);

@@ -5,8 +5,8 @@
  *      status.yaml   every object's status, and warnings; or the error that keeps the former
  *                    generation in place
  *
- * One with address-pool.txt is translated with that pool. The cases of `broken` are read as a
- * cluster's objects, of which each stands for itself.
+ * One with address-pool.txt is translated with that pool, one with services.txt with Services. The
+ * cases of `broken` are read as a cluster's objects, of which each stands for itself.
  *
  * translate_test FOLDER [--update]. Read the difference before you update. */
 #include <dirent.h>
@@ -61,6 +61,29 @@ static void twin_check(struct run *run, const char *name, const char *file, stru
         run->failures++;
 }
 
+static void service_print(const struct wanted_service *s, struct buffer *out)
+{
+        must(buffer_printf(out, "# service %.*s/%.*s for %.*s/%.*s: %s", SLICE_ARG(s->namespace),
+                           SLICE_ARG(s->name), SLICE_ARG(s->gateway_namespace),
+                           SLICE_ARG(s->gateway_name),
+                           s->kept       ? "kept as it is"
+                           : s->balanced ? "balanced"
+                                         : "named"));
+        if (s->address.len > 0)
+                must(buffer_printf(out, ", address %.*s", SLICE_ARG(s->address)));
+        for (size_t i = 0; !s->kept && i < s->ports.count; i++)
+                must(buffer_printf(out, ", %u to %u", s->ports.items[i].number,
+                                   s->ports.items[i].target));
+        must(buffer_append(out, SLICE("\n")));
+        for (size_t i = 0; !s->kept && i < s->labels.count; i++)
+                must(buffer_printf(out, "#   label %.*s: %.*s\n", SLICE_ARG(s->labels.items[i].key),
+                                   SLICE_ARG(s->labels.items[i].value)));
+        for (size_t i = 0; !s->kept && i < s->annotations.count; i++)
+                must(buffer_printf(out, "#   annotation %.*s: %.*s\n",
+                                   SLICE_ARG(s->annotations.items[i].key),
+                                   SLICE_ARG(s->annotations.items[i].value)));
+}
+
 static void statuses_print(const struct translation *translation, struct buffer *out)
 {
         struct arena arena;
@@ -74,6 +97,8 @@ static void statuses_print(const struct translation *translation, struct buffer 
         for (size_t i = 0; i < translation->warnings.count; i++)
                 must(buffer_printf(out, "# warning: %.*s\n",
                                    SLICE_ARG(translation->warnings.items[i])));
+        for (size_t i = 0; i < translation->services.count; i++)
+                service_print(&translation->services.items[i], out);
         must(buffer_printf(out, "# good: %s\n", translation->good ? "yes" : "no"));
         arena_done(&arena);
 }
@@ -122,6 +147,23 @@ static struct address_pool *pool_read(struct arena *arena)
         return pool;
 }
 
+/* services.txt: pingate's namespace, and the first and last port that may be allotted. */
+static bool plan_read(struct arena *arena, struct service_plan *plan)
+{
+        struct slice text, first, last;
+        uint64_t from, to;
+        struct error err;
+        if (!text_read("services.txt", arena, &text, &err))
+                return false;
+        text.len = slice_find(text, '\n');
+        must(slice_split(&text, ' ', &plan->namespace) && slice_split(&text, ' ', &first) &&
+             slice_split(&text, ' ', &last) && slice_to_u64(first, 65535, &from) &&
+             slice_to_u64(last, 65535, &to));
+        plan->first_port = (uint16_t)from;
+        plan->last_port = (uint16_t)to;
+        return true;
+}
+
 static void twins_check(struct run *run, const char *name, const struct objects *objects)
 {
         struct translate_request request = {.objects = objects, .generation = 1, .now = NOW};
@@ -131,7 +173,10 @@ static void twins_check(struct run *run, const char *name, const struct objects 
         struct arena arena;
         arena_init(&arena, 64 * 1024);
         struct address_pool *pool = pool_read(&arena);
+        struct service_plan plan;
         request.pool = pool;
+        if (plan_read(&arena, &plan))
+                request.services = &plan;
         must(translate(&request, &translation, &err));
         buffer_init(&status, TWIN_BYTES_MAX);
         statuses_print(translation, &status);

@@ -109,8 +109,32 @@ static const struct field service_spec_fields[] = {
 /* The rest of a Service steers kube-proxy, which is not on a request's way here. */
 static SHAPE(service_spec_shape, struct service, service_spec_fields, .rest = REST_PASSES);
 
+static struct slice ingress_text(const struct node *entry)
+{
+        struct slice ip = node_text(entry, "ip");
+        return ip.len > 0 ? ip : node_text(entry, "hostname");
+}
+
+/* Whoever wrote it and whatever it is like: a status is no reason to refuse an object. */
+static bool service_status_read(struct decoder *d, const struct node *node, void *out,
+                                struct error *err)
+{
+        struct service *service = out;
+        const struct node *list = node_find(node_find(node, "loadBalancer"), "ingress");
+        size_t count = list && list->kind == NODE_LIST ? list->child_count : 0;
+        (void)err;
+        service->ingress.items = ARENA_ARRAY(d->arena, struct slice, SERVICE_INGRESS_MAX);
+        for (size_t i = 0; i < count && service->ingress.count < SERVICE_INGRESS_MAX; i++) {
+                struct slice text = ingress_text(list->children[i]);
+                if (text.len > 0 && text.len <= 253)
+                        service->ingress.items[service->ingress.count++] = text;
+        }
+        return true;
+}
+
 static const struct field service_fields[] = {
-        DOCUMENT_FIELDS,
+        DOCUMENT_BARE_FIELDS,
+        {"status", FIELD_READ, 0, .read = service_status_read},
         {"spec", FIELD_INLINE, 0, true, .shape = &service_spec_shape},
 };
 SHAPE(service_shape, struct service, service_fields);

@@ -24,8 +24,11 @@ struct service_port {
         int64_t target_number;    /* …or as a number; 0: the port itself */
 };
 
+#define SERVICE_INGRESS_MAX 16
+
 struct service {
         struct object object;
+        LIST(struct slice) ingress; /* status.loadBalancer: IP addresses and host names */
         struct slice type, external_name, cluster_ip;
         bool publish_not_ready; /* its endpoints' readiness is to be disregarded */
         LIST(struct service_port) ports;

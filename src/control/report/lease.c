@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "control/api/names.h"
 #include "control/report/lease_parts.h"
-#include "control/report/names.h"
 
 /* --- for all parts --- */
 

@@ -1,7 +1,7 @@
 /* Our own replica's Lease: written when it is due or what is served changes, gone when we are. */
 #include "base/must.h"
+#include "control/api/names.h"
 #include "control/report/lease_parts.h"
-#include "control/report/names.h"
 #include "text/json.h"
 
 enum {

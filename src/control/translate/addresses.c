@@ -2,9 +2,9 @@
  * machine where it names none. With one (run --address-pool) each is of the pool and one Gateway's
  * alone: what a Gateway has it keeps, and its status is what says so, so that every replica and
  * every restart come to the same. */
-#include <string.h>
-
 #include "control/translate/stages.h"
+
+static const struct ip_address every_address = {.family = 6};
 
 /* Whose an address of the pool is. */
 struct claims {
@@ -51,8 +51,7 @@ static bool spec_names(const struct gateway *api, const struct ip_address *ip)
 {
         struct ip_address named;
         for (size_t i = 0; i < api->addresses.count; i++)
-                if (ip_parse(api->addresses.items[i].value, &named) &&
-                    memcmp(&named, ip, sizeof(named)) == 0)
+                if (ip_parse(api->addresses.items[i].value, &named) && ip_equal(&named, ip))
                         return true;
         return false;
 }
@@ -189,16 +188,27 @@ static void named_add(struct work *w, const struct claims *claims, struct gatewa
 /* Without a pool it is every one of the machine's. */
 static void any_add(struct work *w, struct gateway_work *gateway)
 {
-        static const struct ip_address every = {.family = 6};
         const struct address_pool *pool = w->request->pool;
         if (!pool)
-                address_add(w, gateway, &every);
+                address_add(w, gateway, &every_address);
         else if (gateway->assigned)
                 address_add(w, gateway, gateway->assigned);
         else
                 address_fault(gateway, "AddressNotAssigned",
                               tell(w, "each of the %zu addresses of the address pool is held",
                                    address_pool_count(pool)));
+}
+
+/* In Service mode what the spec names is asked of the load balancer (services.c). */
+static void spec_add(struct work *w, const struct claims *claims, struct gateway_work *gateway)
+{
+        if (w->request->services && !w->request->pool) {
+                address_add(w, gateway, &every_address);
+                return;
+        }
+        named_add(w, claims, gateway);
+        if (wants_any(gateway->api))
+                any_add(w, gateway);
 }
 
 static void kept_add(struct work *w, const struct claims *claims, struct gateway_work *gateway)
@@ -223,13 +233,10 @@ void addresses_assign(struct work *w)
                 const struct gateway *api = gateway->api;
                 gateway->addresses = ARENA_ARRAY(&w->out->arena, struct bind_address,
                                                  api->addresses.count + api->had.count + 1);
-                if (gateway_is_refused(gateway)) {
+                if (gateway_is_refused(gateway))
                         kept_add(w, &claims, gateway);
-                        continue;
-                }
-                named_add(w, &claims, gateway);
-                if (wants_any(api))
-                        any_add(w, gateway);
+                else
+                        spec_add(w, &claims, gateway);
         }
         map_done(&claims.holders);
 }

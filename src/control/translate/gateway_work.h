@@ -9,6 +9,7 @@
 #include "control/translate/addresses.h"
 #include "control/translate/host_claims.h"
 #include "control/translate/policy_work.h"
+#include "control/translate/services.h"
 #include "control/translate/status.h"
 #include "snapshot/port.h"
 
@@ -107,6 +108,10 @@ struct gateway_work {
         const struct ip_address *assigned; /* of the pool, without its spec's naming it; or NULL */
         struct bind_address *addresses;    /* of one that is refused: what is kept for it */
         size_t address_count;
+        const struct service *service;             /* of Service mode; NULL: there is none yet */
+        struct wanted_service *wanted;             /* NULL: none */
+        LIST(struct wanted_service_port) allotted; /* that its Service says are its own */
+        LIST(struct slice) told;                   /* addresses that a load balancer gave it */
         const char *address_reason; /* of Programmed=False; NULL: each address is as it should be */
         struct slice address_message;
 };

@@ -77,6 +77,11 @@ static int ip_compare(const struct ip_address *a, const struct ip_address *b)
                                       : memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
+bool ip_equal(const struct ip_address *a, const struct ip_address *b)
+{
+        return ip_compare(a, b) == 0;
+}
+
 static struct ip_address ip_add(const struct ip_address *ip, uint32_t count)
 {
         struct ip_address sum = *ip;

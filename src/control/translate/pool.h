@@ -23,6 +23,7 @@ enum {
 bool ip_parse(struct slice text, struct ip_address *out);
 /* The canonical text; returns it. */
 struct slice ip_print(const struct ip_address *ip, char text[static IP_TEXT_SIZE]);
+bool ip_equal(const struct ip_address *a, const struct ip_address *b);
 bool ip_is_wildcard(const struct ip_address *ip);
 struct sockaddr_storage ip_socket_address(const struct ip_address *ip, uint16_t port);
 

@@ -41,12 +41,19 @@ static bool addresses_meet(const struct sockaddr_storage *a, const struct sockad
                (a_len == b_len && memcmp(a_bytes, b_bytes, a_len) == 0);
 }
 
+static in_port_t bound_port(const struct sockaddr_storage *address)
+{
+        return address->ss_family == AF_INET ? ((const struct sockaddr_in *)address)->sin_port
+                                             : ((const struct sockaddr_in6 *)address)->sin6_port;
+}
+
 /* The older Gateway that holds it; NULL: free. */
 static const struct port *port_taken(struct work *w, const struct gateway_work *gateway,
-                                     const struct sockaddr_storage *address, int64_t number)
+                                     const struct sockaddr_storage *address)
 {
         vec_each (port, &w->ports)
-                if (port->number == number && addresses_meet(&port->address, address) &&
+                if (bound_port(&port->address) == bound_port(address) &&
+                    addresses_meet(&port->address, address) &&
                     !slice_equal(port->gateway, gateway->name))
                         return port;
         return NULL;
@@ -121,13 +128,14 @@ static bool port_bind(struct work *w, struct gateway_work *gateway, const struct
                       struct bind_address *at)
 {
         struct port port = *made;
+        uint16_t bound = service_target(w, gateway, port.number);
         port.address = at->address;
         if (port.address.ss_family == AF_INET)
-                ((struct sockaddr_in *)&port.address)->sin_port = htons(port.number);
+                ((struct sockaddr_in *)&port.address)->sin_port = htons(bound);
         else
-                ((struct sockaddr_in6 *)&port.address)->sin6_port = htons(port.number);
-        port.text = arena_printf(w->frozen, "%.*s:%u", SLICE_ARG(at->text), port.number);
-        const struct port *holder = port_taken(w, gateway, &port.address, port.number);
+                ((struct sockaddr_in6 *)&port.address)->sin6_port = htons(bound);
+        port.text = arena_printf(w->frozen, "%.*s:%u", SLICE_ARG(at->text), bound);
+        const struct port *holder = port_taken(w, gateway, &port.address);
         if (!holder) {
                 if (port.client)
                         client_policy_ref(port.client); /* snapshot_reap gives it back */
@@ -150,10 +158,13 @@ static void unbound_all(struct gateway_work *gateway, struct slice why)
 /* Those where every listener is: upstream wants no others told. */
 static void addresses_tell(struct work *w, struct gateway_work *gateway)
 {
-        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice, gateway->address_count);
+        struct slice *told = ARENA_ARRAY(&w->out->arena, struct slice,
+                                         gateway->address_count + gateway->told.count);
         for (size_t a = 0; a < gateway->address_count; a++)
                 if (!gateway->addresses[a].wildcard && !gateway->addresses[a].held)
                         told[gateway->status->addresses.count++] = gateway->addresses[a].ip;
+        for (size_t i = 0; i < gateway->told.count; i++)
+                told[gateway->status->addresses.count++] = gateway->told.items[i];
         gateway->status->addresses.items = told;
 }
 
@@ -170,6 +181,12 @@ static void group_bind(struct work *w, struct listener_work *const *group, size_
                 return;
         proxies_read(w, gateway, group, count, &port);
         listeners_build(w, group, count, &port);
+        if (service_target(w, gateway, port.number) == 0) {
+                for (size_t i = 0; i < count; i++)
+                        group[i]->unbound = SLICE("no port is allotted to it in the Gateway's "
+                                                  "Service yet");
+                return;
+        }
         for (size_t a = 0; port.listener_count && a < gateway->address_count; a++)
                 bound += port_bind(w, gateway, &port, &gateway->addresses[a]);
         for (size_t i = 0; bound == 0 && i < count; i++)

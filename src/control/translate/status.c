@@ -1,5 +1,7 @@
 #include "control/translate/status.h"
 
+#include "control/translate/pool.h"
+
 #include <string.h>
 
 #include "base/must.h"
@@ -87,7 +89,9 @@ static void add_addresses(struct arena *arena, struct node *map, const struct ob
         struct node *list = add_new(arena, map, "addresses", NODE_LIST);
         for (size_t i = 0; i < status->addresses.count; i++) {
                 struct node *node = add_new(arena, list, NULL, NODE_MAP);
-                add_text(arena, node, "type", SLICE("IPAddress"));
+                struct ip_address ip;
+                bool is_ip = ip_parse(status->addresses.items[i], &ip);
+                add_text(arena, node, "type", is_ip ? SLICE("IPAddress") : SLICE("Hostname"));
                 add_text(arena, node, "value", status->addresses.items[i]);
         }
 }

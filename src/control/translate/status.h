@@ -40,7 +40,7 @@ struct object_status {
         struct slice id, namespace, name;
         int64_t generation;
         struct condition_list conditions;
-        LIST(struct slice) addresses;
+        LIST(struct slice) addresses; /* of a Gateway: of IP, or host names */
         LIST(struct listener_status) listeners;
         bool counts_sets; /* a Gateway that ListenerSets name, or that allows them */
         int64_t attached_sets;

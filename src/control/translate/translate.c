@@ -160,6 +160,7 @@ static bool stages_run(struct work *w, struct error *err)
                 w->listener_sets[i].status = status_new(w, &w->listener_sets[i].api->object);
         for (size_t i = 0; i < w->gateway_count; i++)
                 listeners_check(w, &w->gateways[i]);
+        services_plan(w);
         policies_attach(w);
         rule_policies_build(w);
         for (size_t i = 0; i < w->gateway_count; i++)

@@ -7,10 +7,10 @@
 #pragma once
 
 #include "control/api/object.h"
+#include "control/translate/services.h"
 #include "control/translate/status.h"
 #include "snapshot/snapshot.h"
 
-struct address_pool;
 struct set_cache;
 
 struct translate_request {
@@ -23,6 +23,9 @@ struct translate_request {
         /* run --address-pool: each Gateway has addresses of it, and for itself. NULL: what its spec
          * names, or every address of the machine. */
         const struct address_pool *pool;
+        /* Of a cluster: Gateways have Services, and without a pool their addresses. NULL: not so.
+         */
+        const struct service_plan *services;
 };
 
 /* A Secret or ConfigMap that an object refers to and may refer to, whether it is there or not. */
@@ -37,7 +40,8 @@ struct translation {
         LIST(struct object_status) statuses; /* Gateways, routes, policies, classes; by age */
         LIST(struct slice)
         warnings; /* of objects that nothing refers to or that refer to nothing */
-        LIST(struct wanted_object) wanted; /* each once */
+        LIST(struct wanted_object) wanted;    /* each once */
+        LIST(struct wanted_service) services; /* of each Gateway that has one, or should */
         bool good; /* no condition is bad, nothing is broken, no route names a Gateway that nobody
                       has */
         struct set_cache *cache;

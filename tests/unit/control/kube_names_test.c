@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "control/kube/path.h"
-#include "control/report/names.h"
+#include "control/api/names.h"
 
 static void assert_slice(struct slice got, const char *want)
 {

@@ -1,6 +1,7 @@
 /* A small snapshot that has one of everything. */
 #pragma once
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "snapshot/snapshot.h"
@@ -55,6 +56,8 @@ static inline struct snapshot *harness_snapshot(const char *path, const char *ke
                               .gateway = SLICE("edge/edge"),
                               .listeners = listener,
                               .listener_count = 1};
+        const struct sockaddr_in bound = {.sin_family = AF_INET, .sin_port = htons(443)};
+        memcpy(&port->address, &bound, sizeof(bound));
         s->ports = port;
         s->port_count = 1;
         s->backends = backend;

@@ -1,4 +1,4 @@
-#include "control/report/names.h"
+#include "control/api/names.h"
 
 #include <string.h>
 
