@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"net/url"
-	"os"
 	"os/signal"
 	"strings"
 	"sync"
@@ -234,7 +233,7 @@ func (k *kubelet) forget(uid types.UID) {
 	k.programs.Done()
 }
 
-// endAll kills the programs; their pods stay in the API server, which is about to go too.
+// endAll kills the programs; their pods stay in the API server, which is about to go too. Their logs stay in the folder.
 func (k *kubelet) endAll() {
 	k.mutex.Lock()
 	for _, known := range k.pods {
@@ -243,5 +242,4 @@ func (k *kubelet) endAll() {
 	}
 	k.mutex.Unlock()
 	k.programs.Wait()
-	_ = os.RemoveAll(k.folder)
 }
