@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 watching = watching && watch_events_feed(events, piece, NULL);
                 listing = listing && list_stream_feed(list, piece, NULL);
         }
-        if (listing && list_stream_is_done(list))
+        if (listing && list_stream_end(list, "HTTPRoute", NULL))
                 kube_store_list_end(store, KIND_HTTP_ROUTE);
         must(list_stream_continue(list).len <= all.len);
         objects_unref(kube_store_objects(store));

@@ -26,7 +26,9 @@ struct list_stream {
         struct json_bounds bounds;
         struct buffer piece;    /* a key, a value or an item as far as it has come */
         struct buffer metadata; /* the whole value */
-        bool at_metadata, at_items;
+        struct buffer kind;     /* the same; "HTTPRouteList" with its quotes */
+        bool at_metadata, at_items, at_kind;
+        bool has_items;
         void *self;
         on_list_item_fn on_item;
 };
@@ -38,6 +40,7 @@ struct list_stream *list_stream_new(void *self, on_list_item_fn on_item)
         stream->on_item = on_item;
         buffer_init(&stream->piece, KUBE_ITEM_MAX);
         buffer_init(&stream->metadata, 64 * 1024);
+        buffer_init(&stream->kind, 128);
         return stream;
 }
 
@@ -55,6 +58,7 @@ void list_stream_free(struct list_stream *stream)
         piece_wipe(stream);
         buffer_done(&stream->piece);
         buffer_done(&stream->metadata);
+        buffer_done(&stream->kind);
         free(stream);
 }
 
@@ -63,10 +67,12 @@ static enum list_state value_begin(struct list_stream *stream, char c)
         struct slice key = buffer_slice(&stream->piece);
         stream->at_metadata = slice_is(key, "\"metadata\"");
         stream->at_items = slice_is(key, "\"items\"");
+        stream->at_kind = slice_is(key, "\"kind\"");
         piece_wipe(stream);
-        if (stream->at_items && c == '[')
-                return LIST_ITEM_BEGIN;
-        return LIST_VALUE;
+        if (!stream->at_items || c != '[')
+                return LIST_VALUE;
+        stream->has_items = true;
+        return LIST_ITEM_BEGIN;
 }
 
 /* What stands between values; *takes: c belongs to what begins with it. */
@@ -103,6 +109,12 @@ static enum list_state step(struct list_stream *stream, char c, bool *takes)
         return LIST_BROKEN;
 }
 
+static void piece_keep(struct list_stream *stream, struct buffer *in)
+{
+        buffer_clear(in);
+        buffer_append(in, buffer_slice(&stream->piece));
+}
+
 /* A value has come in full. False: on_item says so. */
 static bool piece_end(struct list_stream *stream)
 {
@@ -117,10 +129,12 @@ static bool piece_end(struct list_stream *stream)
                 stream->state = LIST_NEXT_ITEM;
                 break;
         default:
-                if (stream->at_metadata) {
-                        buffer_clear(&stream->metadata);
-                        buffer_append(&stream->metadata, buffer_slice(&stream->piece));
-                }
+                if (stream->at_metadata)
+                        piece_keep(stream, &stream->metadata);
+                else if (stream->at_kind)
+                        piece_keep(stream, &stream->kind);
+                else if (stream->at_items && slice_is(buffer_slice(&stream->piece), "null"))
+                        stream->has_items = true;
                 stream->state = LIST_NEXT;
         }
         piece_wipe(stream);
@@ -167,11 +181,6 @@ bool list_stream_feed(struct list_stream *stream, struct slice bytes, struct err
         return true;
 }
 
-bool list_stream_is_done(const struct list_stream *stream)
-{
-        return stream->state == LIST_DONE;
-}
-
 static struct slice metadata_text(const struct list_stream *stream, const char *key)
 {
         struct json_members members = json_members_of(buffer_slice(&stream->metadata));
@@ -190,4 +199,19 @@ struct slice list_stream_version(const struct list_stream *stream)
 struct slice list_stream_continue(const struct list_stream *stream)
 {
         return metadata_text(stream, "continue");
+}
+
+bool list_stream_end(const struct list_stream *stream, const char *kind, struct error *err)
+{
+        struct slice said = json_plain_string(buffer_slice(&stream->kind));
+        size_t len = strlen(kind);
+        if (stream->state != LIST_DONE)
+                return error_set(err, ERROR_INPUT, "the answer ends before its end");
+        if (said.len != len + 4 || memcmp(said.data, kind, len) != 0 ||
+            memcmp(said.data + len, "List", 4) != 0)
+                return error_set(err, ERROR_INPUT, "the answer is no %sList", kind);
+        if (!stream->has_items || list_stream_version(stream).len == 0)
+                return error_set(err, ERROR_INPUT,
+                                 "the answer lacks items or metadata.resourceVersion");
+        return true;
 }

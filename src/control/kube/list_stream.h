@@ -17,7 +17,10 @@ void list_stream_free(struct list_stream *stream); /* NULL is fine */
 /* False: it is no list, or an item is larger than KUBE_ITEM_MAX; err says so. Also false, err
  * untouched, when on_item was. */
 bool list_stream_feed(struct list_stream *stream, struct slice bytes, struct error *err);
-bool list_stream_is_done(const struct list_stream *stream); /* all of it has come */
+/* All of it has come, and it is a list of `kind` ("HTTPRoute"). What merely has no items in it, as
+ * a proxy's or another server's answer, is no empty list: policies would be gone by it, and whom
+ * they keep out be let in. */
+bool list_stream_end(const struct list_stream *stream, const char *kind, struct error *err);
 /* Of metadata; views that live as long as the stream. */
 struct slice list_stream_version(const struct list_stream *stream);
 struct slice list_stream_continue(const struct list_stream *stream); /* empty: the last page */

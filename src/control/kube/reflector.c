@@ -252,8 +252,8 @@ static void on_list_done(const struct kube_answer *answer, void *self)
         }
         if (is_absent(r, answer))
                 return;
-        if (answer->status == 200 && !list_stream_is_done(r->list) && !r->broken.text[0])
-                error_set(&r->broken, ERROR_INPUT, "the answer ends before its end");
+        if (answer->status == 200 && !r->broken.text[0])
+                list_stream_end(r->list, object_kind_name(r->options.kind), &r->broken);
         if (answer->status != 200 || r->broken.text[0]) {
                 fail(r, "list", answer, REFLECTOR_LISTING);
                 return;

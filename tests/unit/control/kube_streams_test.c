@@ -47,7 +47,7 @@ static const char *const pages[] = {
         "{\"kind\":\"SecretList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"12\","
         "\"continue\":\"a-b_c\",\"remainingItemCount\":2},\"items\":[{\"a\":\"}]\\\"\"},{\"b\":[]}]"
         "}\n",
-        "{ \"apiVersion\":\"v1\", \"items\" : [ {\"a\":\"}]\\\"\"} , {\"b\":[]} ] ,\"kind\":\"X\","
+        "{ \"apiVersion\":\"v1\", \"items\" : [ {\"a\":\"}]\\\"\"} , {\"b\":[]} ] ,\"kind\":\"SecretList\","
         "\"metadata\":{\"continue\":\"a-b_c\",\"resourceVersion\":\"12\"}}",
 };
 
@@ -62,7 +62,7 @@ static void a_page_is_the_same_wherever_it_is_cut(void **state)
                         struct list_stream *stream = list_stream_new(&seen, on_item);
                         assert_true(list_stream_feed(stream, slice_sub(page, 0, cut), NULL));
                         assert_true(list_stream_feed(stream, slice_skip(page, cut), NULL));
-                        assert_true(list_stream_is_done(stream));
+                        assert_true(list_stream_end(stream, "Secret", NULL));
                         assert_slice(buffer_slice(&seen.text), "{\"a\":\"}]\\\"\"};{\"b\":[]};");
                         assert_slice(list_stream_version(stream), "12");
                         assert_slice(list_stream_continue(stream), "a-b_c");
@@ -81,7 +81,7 @@ static void a_page_that_breaks_off_is_not_done(void **state)
                 buffer_init(&seen.text, 4096);
                 struct list_stream *stream = list_stream_new(&seen, on_item);
                 assert_true(list_stream_feed(stream, slice_sub(page, 0, cut), NULL));
-                assert_false(list_stream_is_done(stream));
+                assert_false(list_stream_end(stream, "Secret", NULL));
                 list_stream_free(stream);
                 buffer_done(&seen.text);
         }
@@ -106,16 +106,40 @@ static void what_is_no_list_is_refused(void **state)
 
 static void a_list_without_items_is_empty(void **state)
 {
-        static const char *const texts[] = {"{\"items\":[],\"metadata\":{}}",
-                                            "{\"items\":null,\"metadata\":{}}"};
+        static const char *const texts[] = {
+                "{\"kind\":\"SecretList\",\"items\":[],\"metadata\":{\"resourceVersion\":\"1\"}}",
+                "{\"kind\":\"SecretList\",\"items\":null,\"metadata\":{\"resourceVersion\":\"1\"}}"};
         (void)state;
         for (size_t i = 0; i < COUNT_OF(texts); i++) {
                 struct seen seen = {0};
                 struct list_stream *stream = list_stream_new(&seen, on_item);
                 assert_true(list_stream_feed(stream, slice_of(texts[i]), NULL));
-                assert_true(list_stream_is_done(stream));
+                assert_true(list_stream_end(stream, "Secret", NULL));
                 assert_int_equal(list_stream_continue(stream).len, 0);
                 assert_int_equal(seen.text.len, 0);
+                list_stream_free(stream);
+        }
+}
+
+/* Taken for one it would take away all objects of the kind, policies among them. */
+static void what_is_no_list_of_the_kind_is_no_empty_one(void **state)
+{
+        static const char *const texts[] = {
+                "",
+                "{}",
+                "{\"kind\":\"Status\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}",
+                "{\"kind\":\"SecretsList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}",
+                "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}",
+                "{\"kind\":\"SecretList\",\"metadata\":{},\"items\":[]}",
+                "{\"kind\":\"SecretList\",\"items\":[]}",
+                "{\"kind\":\"SecretList\",\"metadata\":{\"resourceVersion\":\"1\"}}",
+                "{\"kind\":\"SecretList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":{}}"};
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
+                struct seen seen = {0};
+                struct list_stream *stream = list_stream_new(&seen, on_item);
+                assert_true(list_stream_feed(stream, slice_of(texts[i]), NULL));
+                assert_false(list_stream_end(stream, "Secret", NULL));
                 list_stream_free(stream);
         }
 }
@@ -148,8 +172,9 @@ static void an_object_of_a_mebibyte_passes_and_one_without_end_does_not(void **s
         buffer_init(&seen.text, 4 << 20);
         struct list_stream *list = list_stream_new(&seen, on_item);
         feed_much(SLICE("{\"items\":[{\"a\":\""), 1 << 20, feed_list, list, &ok);
-        assert_true(ok && feed_list(list, SLICE("\"}],\"metadata\":{}}")));
-        assert_true(list_stream_is_done(list));
+        assert_true(ok && feed_list(list, SLICE("\"}],\"kind\":\"SecretList\",\"metadata\":{"
+                                                "\"resourceVersion\":\"1\"}}")));
+        assert_true(list_stream_end(list, "Secret", NULL));
         list_stream_free(list);
         list = list_stream_new(&seen, on_item);
         feed_much(SLICE("{\"items\":[{\"a\":\""), KUBE_ITEM_MAX + 4096, feed_list, list, &ok);
@@ -246,6 +271,7 @@ int main(void)
                 cmocka_unit_test(a_page_that_breaks_off_is_not_done),
                 cmocka_unit_test(what_is_no_list_is_refused),
                 cmocka_unit_test(a_list_without_items_is_empty),
+                cmocka_unit_test(what_is_no_list_of_the_kind_is_no_empty_one),
                 cmocka_unit_test(an_object_of_a_mebibyte_passes_and_one_without_end_does_not),
                 cmocka_unit_test(events_are_the_same_wherever_their_bytes_are_cut),
                 cmocka_unit_test(a_line_that_is_no_event_ends_the_watch),
