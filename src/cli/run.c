@@ -295,6 +295,7 @@ static bool open_cluster(struct run *run, struct error *err)
         if (!options->identity && gethostname(run->identity, sizeof(run->identity) - 1) != 0)
                 return error_set_errno(err, "the host's name (see --identity)");
         run->kube.access = run->access;
+        run->kube.silence_ms = options->limits.source_silence_ms;
         run->kube.identity = slice_of(options->identity ? options->identity : run->identity);
         return true;
 }

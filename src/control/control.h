@@ -38,6 +38,7 @@ struct control_hooks {
 struct control_kube_options {
         const struct kube_access *access;
         struct slice identity; /* this replica's name, as its lease has it */
+        uint64_t silence_ms;   /* without a byte; then a watch is begun anew */
 };
 
 struct control_options { /* what it points to outlives control */

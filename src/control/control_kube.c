@@ -18,7 +18,8 @@ enum {
         TURN_MS = 5, /* changes that come together are one translation */
         TURN_MS_MAX = 250,
         AGAIN_MS = 5000, /* what could not be published is tried again without a change */
-        FAULT_MS = 250,  /* faults that come together are told as one */
+        HELD_MS_MAX = 1000,
+        FAULT_MS = 250, /* faults that come together are told as one */
         BEAT_MS = 1000,
         FAULTS_BYTES_MAX = 900, /* of a record's text */
 };
@@ -48,9 +49,11 @@ struct control_kube {
         uv_timer_t turn, tell, beat;
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
+        uint64_t held_since_ms; /* that a Secret or ConfigMap is not known; 0: all are */
 };
 
 static void turn_soon(struct control_kube *kube);
+static void on_turn(uv_timer_t *timer);
 
 static void become(struct control_kube *kube, enum kube_state state)
 {
@@ -149,11 +152,28 @@ static void second_wave_begin(struct control_kube *kube, struct translation *tra
         reflect(kube, KIND_CONFIG_MAP);
 }
 
+/* A pin's removal waits for no Secret longer than that: what is not known by then is not there, as
+ * far as this generation is concerned, and only who refers to it is narrowed by that. */
+static bool is_held(struct control_kube *kube)
+{
+        uint64_t now = uv_now(kube->control->options.loop);
+        if (kube_fetch_unknown(kube->fetch) == 0) {
+                kube->held_since_ms = 0;
+                return false;
+        }
+        if (kube->held_since_ms == 0)
+                kube->held_since_ms = now;
+        if (kube->state == KUBE_SERVING && now - kube->held_since_ms >= HELD_MS_MAX)
+                return false;
+        must(uv_timer_start(&kube->turn, on_turn, HELD_MS_MAX, 0) == 0);
+        return true;
+}
+
 static bool publish(struct control_kube *kube, struct translation *translation, uint64_t began_us,
                     struct error *err)
 {
         want(kube, translation);
-        if (kube_fetch_unknown(kube->fetch) > 0) {
+        if (is_held(kube)) {
                 translation_free(translation); /* it is made anew once they are known */
                 return true;
         }
@@ -297,6 +317,7 @@ static void reflect(struct control_kube *kube, enum object_kind kind)
                                             .store = kube->store,
                                             .kind = kind,
                                             .optional = only_grants(kind),
+                                            .silence_ms = kube->control->options.kube->silence_ms,
                                             .hooks = &reflector_hooks,
                                             .self = kube};
         kube->reflectors[kind] = reflector_open(&options);

@@ -15,9 +15,8 @@ enum {
         PAGE_SILENCE_MS = 30000,
         WATCH_S_MIN = 290,
         WATCH_S_SPREAD = 300,
-        WATCH_SILENCE_MS = 90000, /* bookmarks come once a minute */
-        WATCH_LATE_MS = 60000,    /* beyond timeoutSeconds */
-        WATCH_LIVED_MS = 1000,    /* one that ends sooner counts as a failure */
+        WATCH_LATE_MS = 60000, /* beyond timeoutSeconds */
+        WATCH_LIVED_MS = 1000, /* one that ends sooner counts as a failure */
         PAUSE_MS_MIN = 200,
         PAUSE_MS_MAX = 30000,
         RETRY_AFTER_MS_MAX = 300000,
@@ -137,7 +136,7 @@ static uint64_t pause_of(const struct reflector *r, const struct kube_answer *an
 {
         uint64_t asked_ms = (uint64_t)answer->retry_after_s * 1000;
         uint64_t pause_ms = reflector_pause_ms(r->failures, random_number());
-        if (answer->status == 401 || answer->status == 403 || answer->status == 404)
+        if (answer->status == 403 || answer->status == 404)
                 return REFUSED_MS;
         if (asked_ms > RETRY_AFTER_MS_MAX)
                 asked_ms = RETRY_AFTER_MS_MAX;
@@ -423,7 +422,7 @@ static void watch_begin(struct reflector *r)
         struct kube_request request = {.method = "GET",
                                        .path = path,
                                        .timeout_ms = seconds * 1000ULL + WATCH_LATE_MS,
-                                       .silence_ms = WATCH_SILENCE_MS,
+                                       .silence_ms = r->options.silence_ms,
                                        .self = r,
                                        .on_begin = on_watch_begin,
                                        .on_bytes = on_watch_bytes,

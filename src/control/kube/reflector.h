@@ -29,7 +29,8 @@ struct reflector_options { /* what it points to outlives the reflector */
         struct kube_client *client;
         struct kube_store *store;
         enum object_kind kind;
-        bool optional; /* a server that does not know the kind has none of it (404) */
+        bool optional;       /* a server that does not know the kind has none of it (404) */
+        uint64_t silence_ms; /* without a byte; then a watch is begun anew */
         const struct reflector_hooks *hooks;
         void *self;
 };
