@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import cluster as clusters  # noqa: E402
 from support import gateway as gw  # noqa: E402
 from support import pki  # noqa: E402
+from support.kube import World  # noqa: E402
 from support.net import Recorder  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 
@@ -71,8 +72,38 @@ def start(tmp_path):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """An API server of its own: the stand-in, or a real one (support/cluster.py)."""
-    made = clusters.make(tmp_path / "cluster")
-    yield made
-    made.stop()
+def make_cluster(tmp_path):
+    """make_cluster(option=…): an API server of its own, the stand-in or a real one (support/cluster.py)."""
+    made = []
+
+    def make(**options):
+        made.append(clusters.make(tmp_path / f"cluster{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.stop()
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    return make_cluster()
+
+
+@pytest.fixture
+def make_world(make_cluster, people, start):
+    """A pinned gateway's objects in a cluster with those options; its run() serves them."""
+    made = []
+
+    def make(**options):
+        made.append(World(make_cluster(**options), people, start))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world):
+    return make_world()

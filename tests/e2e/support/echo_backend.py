@@ -1,5 +1,5 @@
 """A backend of its own process, to be killed and revived: it answers with what it was asked and whose certificate it was
-told of. `python3 echo_backend.py PORT`."""
+told of. `python3 echo_backend.py PORT [ADDRESS]`."""
 import asyncio
 import sys
 
@@ -18,10 +18,10 @@ class Echo(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-async def serve(port):
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", port, backlog=1024)
+async def serve(port, address="127.0.0.1"):
+    server = await asyncio.get_running_loop().create_server(Echo, address, port, backlog=1024)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), *sys.argv[2:]))

@@ -290,10 +290,12 @@ class ConnectionH2(Connection):
             whole = isinstance(response.body, bytes)
             fields = [(":status", str(response.status)), *response.headers]
             self.h2.send_headers(stream, fields, end_stream=whole and not response.body)
-            if whole:
+            if not whole:
+                await self._stream(stream, response.body)
+            elif response.body:
                 await self._send(stream, response.body, True)
             else:
-                await self._stream(stream, response.body)
+                await self._flush()
         except (OSError, h2.exceptions.ProtocolError):
             pass
         finally:

@@ -1,0 +1,319 @@
+"""I42: whatever an API server does, or does not, not one verdict is wrong and no request fails: the last generation serves on,
+what was changed meanwhile is enforced once it can be heard, and the log says what was wrong."""
+import json
+import threading
+
+import pytest
+from support import gateway as gw
+from support import pki
+from support.kube import ENFORCED_S, PINNED_OUT, Probes
+from support.net import eventually
+
+REFUSED = "ConnectionRefusedError"  # nobody listens
+POLICIES = "clientcertificatepolicies"
+BACK_S = ENFORCED_S + 15  # after a fault there is a pause, longer with each
+
+
+def told(gateway, *words):
+    return [e for e in gateway.audit("source_error") if all(w in json.dumps(e) for w in words)]
+
+
+def await_told(gateway, *words):
+    return eventually(lambda: told(gateway, *words), lambda: f"{words}: {gateway.audit('source_error')}")[-1]
+
+
+def await_well(gateway):
+    eventually(lambda: gateway.audit("source_recovered"), "the source is well again", BACK_S)
+
+
+@pytest.fixture
+def goes(people):
+    """Pinned at first; its pin goes while something is wrong."""
+    return people.by_intermediate
+
+
+@pytest.fixture
+def gateway(world, goes):
+    world.apply(world.text([world.people.pinned, goes]))
+    gateway = world.run("--limit", "source-silence-ms=1500")
+    world.await_in(goes)
+    eventually(lambda: POLICIES in world.cluster.door.open_watches(), "policies are watched")
+    return gateway
+
+
+@pytest.mark.tsan
+def test_a_server_that_stops_and_comes_back_is_caught_up_with(world, gateway, goes):
+    door = world.cluster.door
+    with Probes(world) as probes:
+        for _ in range(2):
+            before = gateway.generation()
+            door.stop()
+            await_told(gateway, "Kubernetes: ", "others")
+            world.pin(world.people.pinned)
+            world.api.apply_one(world.route("new", "new.example.com", service="nowhere"))
+            probes.await_more(20)
+            assert world.status(goes) == 200 and gateway.generation() == before  # it serves on
+            assert gateway.ready()
+            door.start()
+            world.await_out(goes, deadline_s=BACK_S)
+            world.await_status(500, world.people.pinned, host="new.example.com", deadline_s=BACK_S)
+            await_well(gateway)
+            world.api.delete("httproutes", "new")
+            world.pin(world.people.pinned, goes)
+            world.await_in(goes)
+
+
+def test_who_starts_while_the_server_is_away_serves_nothing(world, goes):
+    world.apply(world.text([world.people.pinned, goes]))
+    first = world.run()
+    world.cluster.door.stop()
+    first.stop()
+    world.pin(world.people.pinned)
+    second = world.run(wait=False)
+    await_told(second, "Kubernetes: ")
+    assert world.status(world.people.pinned) == REFUSED and second.admin("/readyz")[0] != 200
+    world.cluster.door.start()
+    world.await_in(world.people.pinned, deadline_s=BACK_S)
+    with Probes(world):
+        assert world.status(goes) == PINNED_OUT
+
+
+def test_a_server_that_comes_and_goes_is_followed(world, gateway, goes):
+    door, over = world.cluster.door, threading.Event()
+
+    def flap():
+        while not over.is_set():
+            door.stop()
+            over.wait(0.3)
+            door.start()
+            over.wait(0.3)
+    flapping = threading.Thread(target=flap)
+    with Probes(world) as probes:
+        flapping.start()
+        for n in range(8):
+            world.pin(world.people.pinned, *([goes] if n % 2 else []))
+            probes.await_more(10)
+        world.pin(world.people.pinned)
+        over.set()
+        flapping.join()
+        world.await_out(goes, deadline_s=BACK_S)
+
+
+def test_a_slow_server_is_waited_for(world, goes):
+    door = world.cluster.door
+    door.delay_s, door.pace = 0.2, (1000, 0.01)
+    world.apply(world.text([world.people.pinned, goes]))
+    gateway = world.run()
+    with Probes(world) as probes:
+        door.pace = (10, 0.01)
+        world.pin(world.people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+        probes.await_more(5)
+    assert gateway.audit("source_error") == []
+
+
+@pytest.mark.parametrize("status", (429, 500, 503))
+def test_a_server_that_refuses_half_of_what_it_is_asked_is_asked_again(world, goes, status):
+    failure = world.cluster.door.fail(status, every=2, retry_after=1 if status == 429 else None)
+    world.apply(world.text([world.people.pinned, goes]))
+    world.run()
+    with Probes(world):
+        world.cluster.door.end_watches()
+        world.pin(world.people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+    assert failure.hits > 10
+
+
+@pytest.mark.parametrize("status", (403, 404, 429, 503))
+def test_a_kind_that_is_refused_later_keeps_what_it_had(world, gateway, goes, status):
+    door, before = world.cluster.door, gateway.generation()
+    with Probes(world) as probes:
+        for verb in ("list", "watch"):
+            door.fail(status, POLICIES, verb)
+        door.end_watches(POLICIES)
+        fault = await_told(gateway, POLICIES, str(status))
+        world.api.delete(POLICIES, "partners")  # unheard: who is not pinned must not come in
+        world.pin(world.people.pinned)
+        probes.await_more(10)
+        assert world.status(goes) == 200 and gateway.generation() == before
+        door.mend()
+        gateway.reload()
+        world.await_out(goes, deadline_s=BACK_S)
+        await_well(gateway)
+    if status == 403:
+        assert "list, watch" in json.dumps(fault)
+
+
+def test_a_right_that_is_taken_away_is_missed_by_name(world, gateway, goes):
+    with Probes(world) as probes:
+        for verb in ("list", "watch"):
+            world.cluster.deny(verb, "secrets")
+        # Rights are looked at when something is asked, so what is open goes on.
+        eventually(lambda: world.cluster.door.end_watches("secrets") or told(gateway, "secrets", "403"), "it is told", BACK_S)
+        fault = told(gateway, "secrets", "403")[-1]["says"]
+        assert 'apiGroups: [""], resources: [secrets], verbs: [get, list, watch]' in fault
+        world.pin(world.people.pinned)  # of another kind: heard all the same
+        world.await_out(goes)
+        probes.await_more(5)
+
+
+@pytest.mark.parametrize("clean", (False, True), ids=("cut", "ended"))
+@pytest.mark.parametrize("http", ("1.1", "2"))
+def test_a_watch_that_ends_inside_an_event_misses_nothing(make_world, goes, http, clean):
+    world = make_world(alpn=("http/1.1",) if http == "1.1" else ("h2", "http/1.1"))
+    world.apply()
+    world.run()
+    door = world.cluster.door
+    with Probes(world):
+        for n in range(4):
+            eventually(lambda: POLICIES in door.open_watches(), "policies are watched", BACK_S)
+            door.cut_next_event(POLICIES, clean)
+            world.pin(world.people.pinned, *([goes] if n % 2 == 0 else []))
+            world.await_status(200 if n % 2 == 0 else PINNED_OUT, goes, deadline_s=BACK_S)
+            assert POLICIES not in door.cuts
+
+
+@pytest.mark.parametrize("new_too", (False, True), ids=("old", "old-and-new"))
+def test_a_half_open_connection_hides_a_removed_pin_no_longer_than_the_limit(world, gateway, goes, new_too):
+    door = world.cluster.door
+    with Probes(world) as probes:
+        door.freeze(new_too)
+        world.pin(world.people.pinned)
+        if new_too:
+            await_told(gateway, "Kubernetes: ")
+            probes.await_more(20)
+            door.thaw()
+        world.await_out(goes, deadline_s=BACK_S)
+
+
+def test_a_server_that_goes_away_gently_is_asked_by_another_connection(world, gateway, goes):
+    door = world.cluster.door
+    with Probes(world):
+        before = door.accepted
+        door.go_away()
+        door.end_watches()
+        eventually(lambda: POLICIES in door.open_watches() and door.accepted > before, "it watches by another", BACK_S)
+        world.pin(world.people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+    assert gateway.audit("source_error") == []
+
+
+def test_versions_that_are_gone_are_listed_anew(world, gateway, goes):
+    if world.cluster.is_real:
+        pytest.skip("a real API server is compacted by time alone")
+    door = world.cluster.door
+    world.api.apply_one(world.route("gone", "gone.example.com", service="nowhere"))
+    world.await_status(500, world.people.pinned, host="gone.example.com")
+    with Probes(world):
+        door.stop()
+        await_told(gateway, "Kubernetes: ")
+        world.pin(world.people.pinned)
+        world.api.delete("httproutes", "gone")
+        world.cluster.compact()
+        lists = len(door.seen("list", POLICIES))
+        door.start()
+        world.await_out(goes, deadline_s=BACK_S)
+        world.await_in(world.people.pinned, host="gone.example.com", deadline_s=BACK_S)
+    assert len(door.seen("list", POLICIES)) == lists + 1
+
+
+GONE = b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old",' \
+       b'"reason":"Expired","code":410}}\n'
+GARBAGE = {
+    "gone": GONE, "no JSON": b"<html>\n", "half an object": b'{"type":"MODIFIED","object":{"kind":"ClientCert\n',
+    "nothing in it": b'{"type":"DELETED","object":{}}\n', "no type": b"{}\n", "unheard of": b'{"type":"RESTRICTED","object":{}}\n',
+    "zeros": b"\0" * 4096 + b"\n", "deep": b'{"type":"ADDED","object":' + b"[" * 100000 + b"\n", "long": b"x" * (9 << 20),
+    "list": b'[{"type":"DELETED"}]\n',
+}
+
+
+def test_what_no_server_says_does_no_harm(world, gateway, goes):
+    door = world.cluster.door
+    with Probes(world):
+        for n, what in enumerate(GARBAGE):
+            eventually(lambda: POLICIES in door.open_watches(), what, BACK_S)
+            door.say(POLICIES, GARBAGE[what])
+            world.pin(world.people.pinned, *([goes] if n % 2 else []))
+            world.await_status(200 if n % 2 else PINNED_OUT, goes, deadline_s=BACK_S)
+
+
+LISTS = {
+    "nothing": b"", "an empty object": b"{}", "null": b"null", "html": b"<html><body>Sign in</body></html>",
+    "another kind": b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}',
+    "half": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{"resourceVersion":"1"},"items":[',
+    "no items": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{"resourceVersion":"1"}}',
+    "no version": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{},"items":[]}',
+}
+
+
+def test_a_list_that_is_none_is_not_an_empty_one(world, gateway, goes):
+    """Were it taken for one, the policy would be gone, and everybody whom the CA vouches for let in."""
+    door = world.cluster.door
+    with Probes(world) as probes:
+        for n, what in enumerate(LISTS):
+            bad = door.fail(200, POLICIES, "list", body=LISTS[what])
+            gateway.reload()
+            eventually(lambda: bad.hits > 0 and len(told(gateway, POLICIES)) > n, what)
+            probes.await_more(2)
+            door.mend()
+            world.pin(world.people.pinned, *([goes] if n % 2 else []))
+            world.await_status(200 if n % 2 else PINNED_OUT, goes, deadline_s=BACK_S)
+            eventually(lambda: len(gateway.audit("source_recovered")) > n, "it is well again", BACK_S)
+
+
+def test_a_secret_that_cannot_be_asked_for_holds_up_no_removed_pin(world, gateway, goes):
+    people, door = world.people, world.cluster.door
+    other = people.server_ca.issue("other", dns=["other.example.com"], eku=pki.SERVER_AUTH)
+    world.api.apply(gw.secret_tls("other", other))
+    with Probes(world):
+        failure = door.fail(500, "secrets", "get")
+        listeners = world.api.get("gateways", "edge")["spec"]["listeners"]
+        more = {"name": "other", "port": world.port, "protocol": "HTTPS", "hostname": "other.example.com",
+                "tls": {"mode": "Terminate", "certificateRefs": [{"name": "other"}]}}
+        world.api.patch("gateways", "edge", {"spec": {"listeners": listeners + [more]}})
+        eventually(lambda: failure.hits > 0, "it is asked for")
+        world.pin(people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+        door.mend()
+
+
+# ---- who is asked, and as whom ----
+
+def test_a_rotated_token_is_taken_up(world, goes, tmp_path):
+    first, file = world.cluster.new_token(), tmp_path / "token"
+    file.write_text(first)
+    world.apply(world.text([world.people.pinned, goes]))
+    gateway = world.run(kubeconfig=world.cluster.kubeconfig(token_file=file))
+    door = world.cluster.door
+    with Probes(world):
+        second = world.cluster.new_token()
+        file.write_text(second)
+        world.cluster.revoke(first) if not world.cluster.is_real else None
+        door.drop_all()
+        world.pin(world.people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+    assert gateway.ready()
+
+
+def test_a_client_certificate_does_instead_of_a_token(world):
+    world.apply()
+    world.run(kubeconfig=world.cluster.kubeconfig(certificate=True))
+    with Probes(world):
+        pass
+
+
+def test_a_token_that_is_refused_is_told(world):
+    world.apply()
+    gateway = world.run(wait=False, kubeconfig=world.cluster.kubeconfig(token="wrong"))
+    await_told(gateway, "401")
+    assert world.status(world.people.pinned) == REFUSED
+
+
+@pytest.mark.parametrize("what", ("another CA", "another name"))
+def test_a_server_that_is_another_is_not_believed(world, people, what):
+    wrong = {"ca": people.other_ca} if what == "another CA" else {"server_name": "other.example.com"}
+    world.apply()
+    gateway = world.run(wait=False, kubeconfig=world.cluster.kubeconfig(**wrong))
+    await_told(gateway, "certificate")
+    assert world.status(people.pinned) == REFUSED and gateway.admin("/readyz")[0] != 200
+    assert world.cluster.door.seen() == []  # nothing was asked, no token was shown
