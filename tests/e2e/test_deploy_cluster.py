@@ -2,14 +2,21 @@
 CRDs judge by their own patterns and CEL as pingate's decoder does. Without PINGATE_CLUSTER (support/cluster.py) all of it
 is skipped: the stand-in has no schemas."""
 import concurrent.futures
+import http.server
 import json
 import os
+import re
+import subprocess
+import threading
 
 import pytest
 import test_crd
 import test_deploy
 import yaml
 from support import cluster as clusters
+from support.gateway import BINARY
+from support.net import free_port
+from test_docs import script_of
 
 pytestmark = [pytest.mark.skipif(not clusters.CLUSTER, reason="wants a real API server: PINGATE_CLUSTER"),
               pytest.mark.xdist_group("cluster")]
@@ -132,3 +139,86 @@ def test_the_policys_crd_judges_each_field_as_python_does(plane):
     assert len(cases) > 500
     said = verdicts(plane, POLICIES, [policy_of(spec) for _, _, spec in cases])
     assert [(path, what) for (path, what, spec), taken in zip(cases, said) if taken != test_crd.schema_takes(spec)] == []
+
+
+# --- the page ---
+
+PAGE = os.path.join(clusters.ROOT, "docs", "kubernetes.md")
+SERVICE = """apiVersion: v1
+kind: Service
+metadata: {name: app, namespace: edge}
+spec: {ports: [{name: http, port: 80, targetPort: %(port)d}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: app-1, namespace: edge, labels: {kubernetes.io/service-name: app}}
+addressType: IPv4
+ports: [{name: http, port: %(port)d}]
+endpoints: [{addresses: ["%(address)s"], conditions: {ready: true}}]
+"""
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(self.headers).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def backend():
+    server = http.server.ThreadingHTTPServer((clusters.own_address(), 0), Backend)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def account(plane, folder):
+    """A kubeconfig with the rights of the pods and no others."""
+    config = yaml.safe_load(open(os.path.join(plane.folder, "admin.kubeconfig")))
+    token = plane.kubectl("create", "token", "pingate", "-n", clusters.NAMESPACE).strip()
+    config["users"] = [{"name": "admin", "user": {"token": token}}]
+    path = folder / "account.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return path
+
+
+def run_help():
+    return subprocess.run([BINARY, "run", "--help"], capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif("--address-pool" not in run_help(), reason="this pingate has no address pool yet")
+def test_the_page_runs_as_printed(plane, backend, tmp_path):
+    """Its shell blocks one after the other, with a pingate in the place of its pods, and a Service `app`."""
+    text = open(PAGE).read()
+    port, admin = free_port(), free_port()
+    os.symlink(test_deploy.DEPLOY, tmp_path / "deploy")
+    (tmp_path / "service.yaml").write_text(
+        SERVICE.replace("edge", "page-edge") % {"port": backend, "address": clusters.own_address()})
+    pool = os.path.join(test_deploy.DEPLOY, "kubernetes-address-pool", "rbac.yaml")
+    between = {"## 4.": f"""```sh
+kubectl apply -f {pool}
+{BINARY} run --kubernetes --kubeconfig {account(plane, tmp_path)} --namespace pingate-system --identity page \\
+    --address-pool 127.0.0.1 --admin 127.0.0.1:{admin} --audit-log audit.log --drain-delay 0s 2>stderr.log &
+```
+""", "## 5.": "```sh\nkubectl apply -f service.yaml\n```\n"}
+    for heading, block in between.items():
+        assert text.count("\n" + heading) == 1
+        text = text.replace("\n" + heading, "\n" + block + heading)
+    script = re.sub(r"\b443\b", str(port), re.sub(r"\bedge\b", "page-edge", script_of(text)))
+    prelude = f"""set -euo pipefail
+trap 'kill $(jobs -p) || true; wait' EXIT
+kubectl() {{ {clusters.CLUSTER} kubectl --kubeconfig {plane.folder}/admin.kubeconfig "$@"; }}
+"""
+    out = subprocess.run(["timeout", "--signal=TERM", "200", "bash", "-c", prelude + script], cwd=tmp_path,
+                         capture_output=True, text=True, timeout=220)
+    said = out.stdout + out.stderr
+    assert out.returncode == 0, said[-6000:] + (tmp_path / "stderr.log").read_text()[-2000:]
+    assert "pingate-client-name: acme-robot" in said and "alert certificate unknown" in said
+    assert "pingate.dev/PinningEnforced=True Enforced:" in said and "spec.pins[2].spkiHash: Invalid value" in said
+    plane.kubectl("delete", "namespace", "page-edge", "--wait=false")
