@@ -46,6 +46,14 @@ static void take_cas(struct expiries *e, const struct ca_set *cas, int64_t now)
                 take_earlier(&e->crls, ca_set_crl_next_update(cas, i));
 }
 
+struct expiries port_expiries(const struct port *port, int64_t now)
+{
+        struct expiries e = {EXPIRY_NONE, EXPIRY_NONE, EXPIRY_NONE};
+        if (port->client && port->client->cas)
+                take_cas(&e, port->client->cas, now);
+        return e;
+}
+
 struct expiries snapshot_expiries(const struct snapshot *snapshot, int64_t now)
 {
         struct expiries e = {EXPIRY_NONE, EXPIRY_NONE, EXPIRY_NONE};

@@ -17,4 +17,6 @@ struct expiries { /* EXPIRY_NONE: there is none of the kind */
         int64_t crls, server_certificates;
 };
 
+/* Of the CAs and CRLs of one port's clients. */
+struct expiries port_expiries(const struct port *port, int64_t now);
 struct expiries snapshot_expiries(const struct snapshot *snapshot, int64_t now);

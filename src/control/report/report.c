@@ -1,10 +1,12 @@
 #include "control/report/report.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/report/lease.h"
+#include "control/report/report_events.h"
 #include "control/report/status_writer.h"
 #include "trust/hash.h"
 
@@ -14,6 +16,7 @@ enum {
         SETTLE_MS =
                 1000, /* that long workers and replicas may take before it is told that they do */
         TURN_US = 2000,
+        ENDS_MS = 600000, /* so often is it looked for what ends */
 };
 
 enum report_state {
@@ -42,12 +45,15 @@ struct report {
         enum report_state state;
         const struct translation *translation; /* NULL before the first */
         struct status_writer *writer;
+        struct gateway_crd *crd;
+        struct kube_events *events;
+        struct arena scratch;       /* of Events, for a moment */
         struct account accounts[2]; /* one is told, the other is looked at */
         unsigned told;              /* which */
         struct served_statuses statuses;
         size_t next;           /* of them, to be given */
         uint64_t unsettled_ms; /* when what is not told yet came */
-        uint64_t pause_ms;
+        uint64_t pause_ms, ends_told_ms;
         bool led, won; /* won: and not all is looked at again since */
         bool serves;   /* the Lease says so of this translation */
         uv_timer_t look;
@@ -105,6 +111,22 @@ static struct digest facts_digest(const struct served_facts *facts)
         return hasher_done(&hasher);
 }
 
+/* Upstream's word on the CRDs' release; what is not known is not said. */
+static const struct object_status *class_lay(const struct gateway_crd_facts *crd,
+                                             const struct object_status *given, struct arena *arena)
+{
+        if (given->kind != KIND_GATEWAY_CLASS || !crd->known)
+                return given;
+        struct object_status *status = ARENA_NEW(arena, struct object_status);
+        *status = *given;
+        condition_set(&status->conditions, "SupportedVersion", crd->supported,
+                      crd->supported ? "SupportedVersion" : "UnsupportedVersion",
+                      arena_printf(arena, "the Gateway API CRDs are of version %s%s",
+                                   *crd->version ? crd->version : "unknown",
+                                   crd->supported ? "" : ", wants " GATEWAY_API_SUPPORTED "x"));
+        return status;
+}
+
 static struct account *account_take(struct report *report)
 {
         struct account *account = &report->accounts[!report->told];
@@ -130,12 +152,31 @@ static bool leads(const struct report *report)
 
 /* ---- to the writer ---- */
 
+static struct report_events events_of(struct report *report)
+{
+        arena_reset(&report->scratch);
+        return (struct report_events){.events = report->events,
+                                      .store = report->options.store,
+                                      .scratch = &report->scratch};
+}
+
+static void give_next(struct report *report)
+{
+        const struct object_status *status = report->statuses.items[report->next++];
+        struct report_events events = events_of(report);
+        struct gateway_crd_facts crd = gateway_crd_facts(report->crd);
+        status = class_lay(&crd, status, &report->accounts[report->told].arena);
+        status_writer_give(report->writer, status);
+        if (report->led)
+                report_events_status(&events, status);
+}
+
 static void on_giving(uv_idle_t *idle)
 {
         struct report *report = idle->data;
         uint64_t until = uv_hrtime() + TURN_US * 1000ull;
         while (report->next < report->statuses.count && uv_hrtime() < until)
-                status_writer_give(report->writer, report->statuses.items[report->next++]);
+                give_next(report);
         if (report->next < report->statuses.count)
                 return;
         uv_idle_stop(idle);
@@ -204,9 +245,24 @@ static bool is_over(struct report *report, const struct account *account)
                now >= report->unsettled_ms + SETTLE_MS;
 }
 
+/* By the clock, so without any change. */
+static void ends_look(struct report *report)
+{
+        uint64_t now = uv_now(report->options.loop);
+        if (!report->led || report->state != REPORT_TOLD ||
+            (report->ends_told_ms && now < report->ends_told_ms + ENDS_MS))
+                return;
+        report->ends_told_ms = now;
+        struct report_events events = events_of(report);
+        struct gateway_crd_facts crd = gateway_crd_facts(report->crd);
+        report_events_expiries(&events, report->translation->snapshot, (int64_t)time(NULL));
+        report_events_crd(&events, &crd, report->translation);
+}
+
 static void look(struct report *report)
 {
         leadership_look(report);
+        ends_look(report);
         if (report->state == REPORT_EMPTY || report->state == REPORT_GIVING)
                 return;
         struct account *account = account_take(report);
@@ -228,6 +284,7 @@ void report_take(struct report *report, const struct translation *translation)
         uv_idle_stop(&report->giving);
         settle(report);
         report->translation = translation;
+        report->ends_told_ms = 0;
         report->serves = false;
         look_in(report, LOOK_MS_MIN);
 }
@@ -243,6 +300,15 @@ void report_heard(struct report *report, enum object_kind kind, struct slice nam
         status_writer_heard(report->writer, kind, namespace, name);
 }
 
+static void on_crd(void *self)
+{
+        struct report *report = self;
+        report->ends_told_ms = 0;
+        if (report->state == REPORT_TOLD)
+                settle(report);
+        look_in(report, LOOK_MS_MIN);
+}
+
 /* ---- life ---- */
 
 struct report *report_open(const struct report_options *options)
@@ -254,9 +320,21 @@ struct report *report_open(const struct report_options *options)
                                                .lease = options->lease,
                                                .sink = options->sink};
         report->options = *options;
+        struct kube_events_options events = {.loop = options->loop,
+                                             .client = options->client,
+                                             .identity = options->identity,
+                                             .sink = options->sink};
+        struct gateway_crd_options crd = {.loop = options->loop,
+                                          .client = options->client,
+                                          .sink = options->sink,
+                                          .self = report,
+                                          .on_change = on_crd};
         report->writer = status_writer_open(&writer);
+        report->events = kube_events_open(&events);
+        report->crd = gateway_crd_open(&crd);
         for (size_t i = 0; i < COUNT_OF(report->accounts); i++)
                 arena_init(&report->accounts[i].arena, 64 * 1024);
+        arena_init(&report->scratch, 8192);
         must(uv_timer_init(options->loop, &report->look) == 0);
         must(uv_idle_init(options->loop, &report->giving) == 0);
         report->look.data = report->giving.data = report;
@@ -271,6 +349,7 @@ static void on_closed(uv_handle_t *handle)
                 return;
         for (size_t i = 0; i < COUNT_OF(report->accounts); i++)
                 arena_done(&report->accounts[i].arena);
+        arena_done(&report->scratch);
         free(report);
 }
 
@@ -279,6 +358,8 @@ void report_close(struct report *report)
         if (!report)
                 return;
         status_writer_close(report->writer);
+        kube_events_close(report->events);
+        gateway_crd_close(report->crd);
         uv_close((uv_handle_t *)&report->look, on_closed);
         uv_close((uv_handle_t *)&report->giving, on_closed);
 }

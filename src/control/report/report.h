@@ -21,6 +21,7 @@ struct report_options { /* what it points to outlives the report */
         const struct kube_store *store;
         struct lease *lease; /* NULL: this one leads, and there is no other */
         struct event_sink *sink;
+        struct slice identity; /* our own name, of Events */
         /* What the data plane has made of the newest generation; texts are the arena's. Asked until
          * nothing is missing, and each second. */
         void (*on_facts)(struct served_facts *facts, struct arena *arena, void *self);

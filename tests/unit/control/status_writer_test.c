@@ -15,6 +15,7 @@
 #include "base/must.h"
 #include "control/report/lease.h"
 #include "control/report/status_writer.h"
+#include "kube_calls.h"
 
 enum {
         OBJECTS_MAX = 64,
@@ -23,15 +24,6 @@ enum {
 
 /* ---- what stands in ---- */
 
-struct kube_call {
-        struct kube_request request;
-        char path[256], body[4096];
-        struct slice version;
-        bool over;
-};
-
-static struct kube_call calls[512];
-static size_t call_count;
 static bool leading;
 
 static struct { /* the store */
@@ -40,23 +32,6 @@ static struct { /* the store */
         char version[16], status[4096];
 } held[OBJECTS_MAX];
 static size_t held_count;
-
-struct kube_call *kube_call_start(struct kube_client *client, const struct kube_request *request)
-{
-        struct kube_call *call = &calls[call_count++];
-        (void)client;
-        assert_true(call_count < COUNT_OF(calls));
-        *call = (struct kube_call){.request = *request};
-        snprintf(call->path, sizeof(call->path), "%.*s", SLICE_ARG(request->path));
-        snprintf(call->body, sizeof(call->body), "%.*s", SLICE_ARG(request->body));
-        return call;
-}
-
-void kube_call_cancel(struct kube_call *call)
-{
-        if (call)
-                call->over = true;
-}
 
 const struct kube_entry *kube_store_find(const struct kube_store *store, enum object_kind kind,
                                          struct slice namespace, struct slice name)
@@ -163,16 +138,6 @@ static void wait_for_calls(size_t count)
         while (call_count < count && uv_hrtime() < until)
                 uv_run(&loop, UV_RUN_ONCE);
         assert_int_equal(call_count, count);
-}
-
-static void answer(size_t at, int status, const char *body)
-{
-        struct kube_answer said = {.status = status,
-                                   .body = slice_of(body),
-                                   .fault = status < 300 && status ? SLICE_NONE : SLICE("no")};
-        assert_false(calls[at].over);
-        calls[at].over = true;
-        calls[at].request.on_done(&said, calls[at].request.self);
 }
 
 /* The patch as an API server would have applied it, and the watch would tell. */
