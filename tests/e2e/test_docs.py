@@ -96,7 +96,7 @@ def anchors_of(file):
             for line in open(file) if line.startswith("#")}
 
 
-@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", "kubernetes", "migrating", "gep-4078", *PAGES)])
+@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", "kubernetes", "migrating", "gep-4078", "threat-model", *PAGES)])
 def test_links_lead_somewhere(file):
     file = os.path.join(gw.ROOT, file)
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", open(file).read()):
