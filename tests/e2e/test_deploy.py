@@ -48,7 +48,7 @@ WITH_STATUS = [(GATEWAY_API, kind) for kind in ("gatewayclasses", "gateways", "l
     ("pingate.dev", "clientcertificatepolicies")]
 # Beside reading the kinds of the table: (group, resource): verbs.
 WRITES = {**{(group, kind + "/status"): STATUS for group, kind in WITH_STATUS},
-          ("", "events"): {"create", "patch"}, ("events.k8s.io", "events"): {"create", "patch"}}
+          ("events.k8s.io", "events"): {"create"}}
 CRD_READ = {("apiextensions.k8s.io", "customresourcedefinitions", "gateways.gateway.networking.k8s.io"): {"get"}}
 IN_ITS_NAMESPACE = {("coordination.k8s.io", "leases"): READ | {"create", "update", "patch", "delete"},
                     ("", "services"): {"create", "update", "patch", "delete"}}
