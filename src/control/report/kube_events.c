@@ -290,8 +290,8 @@ struct kube_events *kube_events_open(const struct kube_events_options *options)
 {
         struct kube_events *events = NEW(struct kube_events);
         events->options = *options;
-        events->identity = slice_from(memory_dup(options->identity.data, options->identity.len),
-                                      options->identity.len);
+        struct slice identity = options->identity.len ? options->identity : SLICE("pingate");
+        events->identity = slice_from(memory_dup(identity.data, identity.len), identity.len);
         events->allowance = KUBE_EVENTS_BURST;
         arena_init(&events->scratch, 8192);
         must(uv_timer_init(options->loop, &events->tick) == 0);
