@@ -219,9 +219,12 @@ void call_prepare(struct kube_call *call)
 /* One line: what is there to break it becomes a space. */
 static void flatten(char *text)
 {
-        for (; *text; text++)
-                if ((unsigned char)*text < ' ' || *text == 0x7f)
-                        *text = ' ';
+        size_t len = strlen(text);
+        for (size_t i = 0; i < len; i++)
+                if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+                        text[i] = ' ';
+        while (len > 0 && text[len - 1] == ' ')
+                text[--len] = '\0';
 }
 
 static void transport_fault(const struct kube_call *call, CURLcode result, struct error *fault)
@@ -293,8 +296,6 @@ static void status_fault(struct kube_call *call, int status, struct error *fault
                 message = body;
         }
         message = slice_trim(slice_sub(message, 0, MESSAGE_MAX));
-        while (message.len > 0 && message.data[message.len - 1] == '\n')
-                message.len--;
         if (word)
                 error_set(fault, ERROR_INPUT, "%s%s%.*s", word, message.len ? ": " : "",
                           SLICE_ARG(message));
