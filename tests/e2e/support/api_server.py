@@ -97,7 +97,7 @@ class ApiServer:
     def _authorize(self, who, asked):
         if who == "admin":
             return
-        if (asked.verb, asked.plural) not in self.denied:
+        if (asked.verb, asked.resource) not in self.denied:
             for namespace, rule in self.rules:
                 if (namespace in ("", asked.namespace) and asked.group in rule["apiGroups"] and asked.resource in rule["resources"]
                         and asked.verb in rule["verbs"] and asked.name in rule.get("resourceNames", [asked.name])):
