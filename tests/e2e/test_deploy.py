@@ -3,9 +3,13 @@ that takes what pingate's decoder takes. The files are read as they are; where k
 in KUSTOMIZE and HELM, what they render is held to the same."""
 import json
 import os
+import pathlib
+import pwd
 import re
 import shutil
+import socket
 import subprocess
+import tempfile
 
 import jsonschema
 import pytest
@@ -165,6 +169,31 @@ def host_network_holds(objects):
     assert options["--user"] == "pingate" and options["--address-pool"] and pod["securityContext"]["fsGroup"] == 65532
     (apart,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert apart["topologyKey"] == "kubernetes.io/hostname"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="wants root and setpriv")
+def test_the_pools_capabilities_are_enough_and_one_is_left():
+    """As a container runtime starts it: root, without a power but these three, and with no_new_privs."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pingate-"))  # pytest's are root's alone
+    folder.chmod(0o755)
+    (patch,) = read("kubernetes-address-pool", "deployment.yaml")
+    (container,) = patch["spec"]["template"]["spec"]["containers"]
+    names = ["+" + name.lower() for name in container["securityContext"]["capabilities"]["add"]]
+    around = ["setpriv", "--inh-caps=-all", "--bounding-set=" + ",".join(["-all", *names]), "--no-new-privs"]
+    low = {name: gw.gateway([gw.http_listener("http", port)], name=name, address="127.83.7.9")
+           for name, port in (("first", 81), ("second", 82))}
+    gateway = gw.Gateway(folder, {"first.yaml": low["first"]}, "--user", "nobody", around=around)
+    try:
+        gateway.swap("second.yaml", low["second"])
+        for port in (81, 82):
+            socket.create_connection(("127.83.7.9", port), timeout=5).close()
+        lines = open(f"/proc/{gateway.process.pid}/status").read().splitlines()
+    finally:
+        gateway.stop()
+        shutil.rmtree(folder)
+    status = dict(line.split(":\t") for line in lines if ":\t" in line)
+    assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 1 << 10
+    assert status["Uid"].split() == [str(pwd.getpwnam("nobody").pw_uid)] * 4 and status["NoNewPrivs"] == "1"
 
 
 def of_kustomization(folder):

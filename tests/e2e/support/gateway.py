@@ -156,7 +156,7 @@ spec:
 class Gateway:
     """A running pingate. Configuration is swapped by an atomic rename, as an operator would."""
 
-    def __init__(self, folder, files, *options, workers=2, wait=True, source=None):
+    def __init__(self, folder, files, *options, workers=2, wait=True, source=None, around=()):
         self.folder = folder
         self.config = folder / "config"
         self.config.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ class Gateway:
             self.write(name, text)
         self.stderr = open(self.stderr_file, "wb")
         self.process = subprocess.Popen(
-            [BINARY, "run", *(source or ["-c", str(self.config)]), "--admin", f"127.0.0.1:{self.admin_port}",
+            [*around, BINARY, "run", *(source or ["-c", str(self.config)]), "--admin", f"127.0.0.1:{self.admin_port}",
              "--workers", str(workers), "--audit-log", str(self.audit_log),
              "--access-log", str(self.access_log),
              *([] if "--drain-delay" in options else ["--drain-delay", "0s", "--limit", "drain-grace-ms=2000"]),
