@@ -96,6 +96,23 @@ static const struct field service_port_fields[] = {
 };
 static SHAPE(service_port_shape, struct service_port, service_port_fields);
 
+/* Steers nothing of ours but what our own Services are compared by: never a fault. */
+static bool selector_read(struct decoder *d, const struct node *node, void *out, struct error *err)
+{
+        struct error ignored;
+        (void)err;
+        return text_map_read(d, node, out, &ignored) || true;
+}
+
+static bool balancer_ip_read(struct decoder *d, const struct node *node, void *out,
+                             struct error *err)
+{
+        (void)d, (void)err;
+        if (node->kind == NODE_STRING)
+                *(struct slice *)out = node->text;
+        return true;
+}
+
 static const char *const service_types[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName",
                                             NULL};
 static const struct field service_spec_fields[] = {
@@ -104,6 +121,9 @@ static const struct field service_spec_fields[] = {
         {"externalName", FIELD_TEXT, offsetof(struct service, external_name), .max = 253},
         {"clusterIP", FIELD_TEXT, offsetof(struct service, cluster_ip)},
         {"ports", FIELD_OBJECTS, offsetof(struct service, ports), .shape = &service_port_shape},
+        {"selector", FIELD_READ, offsetof(struct service, selector), .read = selector_read},
+        {"loadBalancerIP", FIELD_READ, offsetof(struct service, balancer_ip),
+         .read = balancer_ip_read},
         {"publishNotReadyAddresses", FIELD_FLAG, offsetof(struct service, publish_not_ready)},
 };
 /* The rest of a Service steers kube-proxy, which is not on a request's way here. */

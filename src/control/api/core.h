@@ -30,7 +30,9 @@ struct service {
         struct object object;
         LIST(struct slice) ingress; /* status.loadBalancer: IP addresses and host names */
         struct slice type, external_name, cluster_ip;
-        bool publish_not_ready; /* its endpoints' readiness is to be disregarded */
+        struct text_map selector; /* as far as it is one */
+        struct slice balancer_ip; /* loadBalancerIP; empty: any */
+        bool publish_not_ready;   /* its endpoints' readiness is to be disregarded */
         LIST(struct service_port) ports;
 };
 

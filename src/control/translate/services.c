@@ -73,7 +73,7 @@ static void metadata_plan(struct work *w, const struct gateway *api, struct want
         struct pairs labels = pairs_of(w, infrastructure ? &infrastructure->labels : NULL, 4);
         struct pairs annotations =
                 pairs_of(w, infrastructure ? &infrastructure->annotations : NULL, 0);
-        pair_set(&labels, "app.kubernetes.io/managed-by", SLICE("pingate"));
+        pair_set(&labels, LABEL_MANAGED_BY, SLICE("pingate"));
         pair_set(&labels, LABEL_GATEWAY, label_fit(arena, api->object.name));
         pair_set(&labels, LABEL_GATEWAY_CLASS, label_fit(arena, api->class_name));
         pair_set(&labels, LABEL_GATEWAY_NAMESPACE, wanted->gateway_namespace);

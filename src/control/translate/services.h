@@ -11,11 +11,12 @@
 #include "control/api/core.h"
 #include "control/translate/pool.h"
 
-#define LABEL_GATEWAY       "gateway.networking.k8s.io/gateway-name" /* cut to fit a label */
-#define LABEL_GATEWAY_CLASS "gateway.networking.k8s.io/gateway-class-name"
-#define LABEL_GATEWAY_NAMESPACE                                                                    \
-        "pingate.dev/gateway-namespace" /* whose Service it is, and ours                           \
-                                         */
+/* Names that are too long for a label are cut and hashed. The third says that it is ours, and
+ * whose. */
+#define LABEL_GATEWAY           "gateway.networking.k8s.io/gateway-name"
+#define LABEL_GATEWAY_CLASS     "gateway.networking.k8s.io/gateway-class-name"
+#define LABEL_GATEWAY_NAMESPACE "pingate.dev/gateway-namespace"
+#define LABEL_MANAGED_BY        "app.kubernetes.io/managed-by"
 
 enum {
         SERVICE_PORT_FIRST = 20000,
