@@ -35,6 +35,7 @@ struct server_certificate {
         size_t chain_count;
         struct secret key;    /* PKCS#8 DER; wiped with the snapshot */
         struct digest digest; /* of chain and key */
+        struct digest inputs; /* of the texts that they were read from */
         int64_t not_after;
         const struct slice *names; /* DNS names of the leaf, in lower case; for people */
         size_t name_count;

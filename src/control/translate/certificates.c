@@ -2,29 +2,90 @@
 #include "base/must.h"
 #include "control/translate/stages.h"
 #include "control/translate/refs.h"
+#include "trust/hash.h"
 #include "trust/key_pair.h"
+
+static struct digest texts_digest(struct slice chain, struct slice key)
+{
+        struct hasher hasher;
+        hasher_init(&hasher, "server_certificate texts 1");
+        hasher_bytes(&hasher, chain);
+        hasher_bytes(&hasher, key);
+        return hasher_done(&hasher);
+}
+
+/* Reading a key takes OpenSSL a millisecond, and a change of one route changes no key. */
+static const struct server_certificate *former_find(struct work *w, struct slice source,
+                                                    const struct digest *inputs)
+{
+        const struct translation *previous = w->request->previous;
+        if (!previous)
+                return NULL;
+        const struct snapshot *snapshot = previous->snapshot;
+        if (w->former_certificates.count == 0)
+                for (size_t i = 0; i < snapshot->certificate_count; i++)
+                        map_set(&w->former_certificates, snapshot->certificates[i]->source,
+                                (void *)(uintptr_t)snapshot->certificates[i]);
+        const struct server_certificate *former = map_find(&w->former_certificates, source);
+        return former && memcmp(&former->inputs, inputs, sizeof(*inputs)) == 0 ? former : NULL;
+}
+
+static const struct slice *slices_copy(struct work *w, const struct slice *from, size_t count)
+{
+        struct slice *to = ARENA_ARRAY(w->frozen, struct slice, count + 1);
+        for (size_t i = 0; i < count; i++)
+                to[i] = arena_slice(w->frozen, from[i]);
+        return to;
+}
+
+static struct server_certificate *certificate_copy(struct work *w,
+                                                   const struct server_certificate *former)
+{
+        struct server_certificate *copy = ARENA_NEW(w->frozen, struct server_certificate);
+        *copy = *former;
+        copy->source = freeze(w, former->source);
+        copy->chain = slices_copy(w, former->chain, former->chain_count);
+        copy->names = slices_copy(w, former->names, former->name_count);
+        copy->key = secret_of(slice_from(former->key.bytes, former->key.len));
+        return copy;
+}
+
+static struct server_certificate *certificate_read(struct work *w, struct slice source,
+                                                   struct slice chain, struct slice key,
+                                                   struct error *err)
+{
+        struct key_pair pair;
+        struct digest inputs = texts_digest(chain, key);
+        const struct server_certificate *former = former_find(w, source, &inputs);
+        if (former)
+                return certificate_copy(w, former);
+        if (!key_pair_parse(chain, key, w->frozen, &pair, err))
+                return NULL;
+        struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);
+        *certificate = (struct server_certificate){.source = freeze(w, source),
+                                                   .chain = pair.chain,
+                                                   .chain_count = pair.chain_count,
+                                                   .key = pair.key,
+                                                   .digest = pair.digest,
+                                                   .inputs = inputs,
+                                                   .not_after = pair.not_after,
+                                                   .names = pair.names,
+                                                   .name_count = pair.name_count};
+        return certificate;
+}
 
 static const struct server_certificate *certificate_build(struct work *w, struct ref_target *target,
                                                           struct error *err)
 {
         const struct slice *chain = data_find(target->object, "tls.crt");
         const struct slice *key = data_find(target->object, "tls.key");
-        struct key_pair pair;
         if (!chain || !key) {
                 error_set(err, ERROR_INPUT, "has no key %s", chain ? "tls.key" : "tls.crt");
                 return NULL;
         }
-        if (!key_pair_parse(*chain, *key, w->frozen, &pair, err))
+        struct server_certificate *certificate = certificate_read(w, target->id, *chain, *key, err);
+        if (!certificate)
                 return NULL;
-        struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);
-        *certificate = (struct server_certificate){.source = freeze(w, target->id),
-                                                   .chain = pair.chain,
-                                                   .chain_count = pair.chain_count,
-                                                   .key = pair.key,
-                                                   .digest = pair.digest,
-                                                   .not_after = pair.not_after,
-                                                   .names = pair.names,
-                                                   .name_count = pair.name_count};
         vec_push(&w->certificates, certificate);
         map_set(&w->certificate_index, certificate->source, certificate);
         return certificate;

@@ -257,6 +257,7 @@ static void work_done(struct work *w)
         map_done(&w->backend_index);
         map_done(&w->slice_index);
         map_done(&w->certificate_index);
+        map_done(&w->former_certificates);
         free(w->gateways);
         free(w->listener_sets);
         free(w->policies);

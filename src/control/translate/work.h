@@ -71,7 +71,8 @@ struct work {
         struct map backend_index; /* protocol and name to index + 1 */
         struct map slice_index;   /* "namespace/service" to its EndpointSlices */
         VEC(const struct server_certificate *) certificates;
-        struct map certificate_index; /* Secret's id to its certificate */
+        struct map certificate_index;   /* Secret's id to its certificate */
+        struct map former_certificates; /* the same of the former translation; filled when asked */
         VEC(struct slice) warnings;
         VEC(struct wanted_object) wanted;
         struct map wanted_index; /* by id, for each of them */
