@@ -45,15 +45,38 @@ static bool metadata_cut(struct slice text, struct kube_item *item, struct buffe
         return ok && !members.broken && buffer_append(rest, SLICE("}"));
 }
 
-static bool member_cut(const struct json_member *member, struct kube_item *item,
-                       struct buffer *rest)
+/* What of a status somebody else decides, and we go by: the addresses that a Gateway was given, and
+ * those of a load balancer. */
+static const char *status_kept(enum object_kind kind)
+{
+        return kind == KIND_GATEWAY ? "addresses" : kind == KIND_SERVICE ? "loadBalancer" : NULL;
+}
+
+static bool status_cut(struct slice text, enum object_kind kind, bool first, struct buffer *rest)
+{
+        struct json_members members = json_members_of(text);
+        struct json_member member;
+        const char *kept = status_kept(kind);
+        while (kept && json_members_next(&members, &member)) {
+                if (!slice_is(member.key, kept))
+                        continue;
+                return (first || buffer_append(rest, SLICE(","))) &&
+                       buffer_append(rest, SLICE("\"status\":{\"")) &&
+                       buffer_append(rest, member.key) && buffer_append(rest, SLICE("\":")) &&
+                       buffer_append(rest, member.value) && buffer_append(rest, SLICE("}"));
+        }
+        return true;
+}
+
+static bool member_cut(const struct json_member *member, enum object_kind kind,
+                       struct kube_item *item, struct buffer *rest)
 {
         bool first = rest->len == 1;
         if (slice_is(member->key, "apiVersion") || slice_is(member->key, "kind"))
                 return true; /* items of a list may have none */
         if (slice_is(member->key, "status")) {
                 item->status = member->value;
-                return true;
+                return status_cut(member->value, kind, first, rest);
         }
         if (slice_is(member->key, "metadata"))
                 return (first || buffer_append(rest, SLICE(","))) &&
@@ -70,7 +93,7 @@ bool kube_item_cut(struct slice text, enum object_kind kind, struct kube_item *o
         buffer_clear(rest);
         bool ok = buffer_append(rest, SLICE("{"));
         while (ok && json_members_next(&members, &member))
-                ok = member_cut(&member, &item, rest);
+                ok = member_cut(&member, kind, &item, rest);
         ok = ok && !members.broken && buffer_append(rest, SLICE("}"));
         if (!ok)
                 return error_set(err, ERROR_INPUT, "%s: is no object, or one of more than %d MiB",
