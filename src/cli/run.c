@@ -15,6 +15,7 @@
 #include "cli/run_state.h"
 #include "cli/sandbox.h"
 #include "control/control.h"
+#include "control/translate/pool.h"
 #include "event/emit.h"
 #include "observe/admin.h"
 #include "observe/observe.h"
@@ -50,6 +51,7 @@ struct run {
         struct tls_library *library; /* NULL: OpenSSL's own */
         struct kube_access *access;  /* NULL: files */
         struct control_kube_options kube;
+        struct address_pool *pool; /* NULL: none */
         char identity[256];
         struct tls_options tls;
         struct run_facts facts; /* what /status says */
@@ -205,6 +207,7 @@ static void drain(struct run *run)
         }
         run->draining = true;
         gateway_state_set_draining(run->state);
+        control_leave(run->control); /* while there is time: another replica takes over */
         event_lifecyclef(event_hub_control(run->hub), "draining",
                          "no longer ready; %llu ms until listeners close",
                          (unsigned long long)run->options->drain_delay_ms);
@@ -290,6 +293,12 @@ static bool open_cluster(struct run *run, struct error *err)
                           : kube_access_in_cluster(&run->access, err);
         if (!ok)
                 return false;
+        if (options->address_pool &&
+            !address_pool_parse(slice_of(options->address_pool), &run->pool, err)) {
+                err->code = ERROR_USAGE;
+                return error_wrap(err, "run: --address-pool");
+        }
+        run->kube.pool = run->pool;
         if (options->namespace)
                 run->access->namespace = slice_of(options->namespace);
         if (!options->identity && gethostname(run->identity, sizeof(run->identity) - 1) != 0)
@@ -372,6 +381,9 @@ static void finish(struct run *run)
                 event_lifecyclef(event_hub_control(run->hub), "stopped", "pid %d", (int)getpid());
                 event_sink_turn(event_hub_control(run->hub));
         }
+        control_leave(run->control);
+        while (!control_left(run->control))
+                uv_run(&run->loop, UV_RUN_ONCE);
         control_stop(run->control);
         if (run->admin)
                 admin_stop(run->admin);
@@ -390,6 +402,7 @@ static void finish(struct run *run)
         uv_run(&run->loop, UV_RUN_DEFAULT);
         must(uv_loop_close(&run->loop) == 0);
         kube_access_free(run->access);
+        address_pool_free(run->pool);
 }
 
 int run_gateway(const struct run_options *options, struct error *err)

@@ -8,7 +8,7 @@ struct run_options {
         const char *const *paths;
         size_t path_count, workers;
         bool kubernetes; /* an API server instead of paths */
-        const char *kubeconfig, *context, *namespace, *identity;
+        const char *kubeconfig, *context, *namespace, *identity, *address_pool;
         const char *admin, *probe, *audit_log, *access_log, *user;
         bool strict_audit, require_pinning, no_sandbox, plain_openssl;
         uint64_t drain_delay_ms;

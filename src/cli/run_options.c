@@ -66,8 +66,8 @@ static bool words_read(const struct run_words *words, struct run_options *option
 }
 
 enum {
-        SOURCE_OPTIONS = 6,
-        RUN_OPTIONS = 18
+        SOURCE_OPTIONS = 7,
+        RUN_OPTIONS = 19
 };
 
 /* One row an option: the parser and its help. First where objects come from. */
@@ -99,6 +99,10 @@ static void source_fill(struct cli_option table[static SOURCE_OPTIONS], struct r
                  .value = "NAME",
                  .text = &options->identity,
                  .help = "of this replica among the others; the host's name by default"},
+                {.name = "address-pool",
+                 .value = "LIST",
+                 .text = &options->address_pool,
+                 .help = "addresses of this host, one for each Gateway: 192.0.2.10-192.0.2.20,192.0.2.32/28"},
         };
         memcpy(table, rows, sizeof(rows));
 }

@@ -70,6 +70,8 @@ bool control_translate(struct control *control, const struct objects *objects,
                                             .generation = control->generation + 1,
                                             .now = (int64_t)time(NULL),
                                             .require_pinning = control->options.require_pinning};
+        if (control->options.kube)
+                request.pool = control->options.kube->pool;
         return translate(&request, out, err);
 }
 
@@ -149,6 +151,17 @@ bool control_start(const struct control_options *options, struct control **out, 
         event_sink_turn(options->sink);
         *out = control;
         return true;
+}
+
+void control_leave(struct control *control)
+{
+        if (control && control->kube)
+                control_kube_leave(control->kube);
+}
+
+bool control_left(const struct control *control)
+{
+        return !control || !control->kube || control_kube_left(control->kube);
 }
 
 void control_stop(struct control *control)

@@ -37,8 +37,9 @@ struct control_hooks {
 /* An API server instead of files. */
 struct control_kube_options {
         const struct kube_access *access;
-        struct slice identity; /* this replica's name, as its lease has it */
-        uint64_t silence_ms;   /* without a byte; then a watch is begun anew */
+        struct slice identity;           /* this replica's name, as its lease has it */
+        const struct address_pool *pool; /* of Gateways' addresses; NULL: none */
+        uint64_t silence_ms;             /* without a byte; then a watch is begun anew */
 };
 
 struct control_options { /* what it points to outlives control */
@@ -59,5 +60,10 @@ struct control_options { /* what it points to outlives control */
  * is known, however long that takes. */
 bool control_start(const struct control_options *options, struct control **out, struct error *err);
 void control_reload(struct control *control); /* as if every file, or object, had changed */
-/* Stops watching; memory that the loop still knows returns in its close callbacks. */
+/* Hands over what only one replica may do, and tells the API server nothing from now on: 2 s at
+ * most until control_left. What changes is still published. */
+void control_leave(struct control *control);
+bool control_left(const struct control *control);
+/* After control_left. Stops watching; memory that the loop still knows returns in its close
+ * callbacks. */
 void control_stop(struct control *control);

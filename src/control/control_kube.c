@@ -12,6 +12,7 @@
 #include "control/kube/fetch.h"
 #include "control/kube/reflector.h"
 #include "control/kube/store.h"
+#include "control/report/lease.h"
 #include "control/report/report.h"
 
 enum {
@@ -42,7 +43,9 @@ struct control_kube {
         struct kube_client *client;
         struct kube_store *store;
         struct kube_fetch *fetch; /* Secrets and ConfigMaps that came to be wanted */
-        struct report *report;
+        struct lease *lease; /* NULL before the first generation: who serves nothing leads nobody */
+        struct report *report; /* the same, and NULL once we leave */
+        bool leaving, left;
         struct reflector *reflectors[KIND_COUNT];
         char *faults[KIND_COUNT + 1]; /* of each kind's; the last: of what follows. Owned */
         struct buffer told;           /* of the faults */
@@ -232,11 +235,6 @@ static void turn_soon(struct control_kube *kube)
                 must(uv_timer_start(&kube->turn, on_turn, wait, 0) == 0);
 }
 
-void control_kube_published(struct control_kube *kube, const struct translation *translation)
-{
-        report_take(kube->report, translation);
-}
-
 /* --- what reflectors say --- */
 
 static void on_change(enum object_kind kind, void *self)
@@ -281,7 +279,8 @@ static void on_entry(enum object_kind kind, struct slice namespace, struct slice
 {
         const struct control_kube *kube = self;
         (void)entry;
-        report_heard(kube->report, kind, namespace, name);
+        if (kube->report)
+                report_heard(kube->report, kind, namespace, name);
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -300,8 +299,6 @@ static void on_beat(uv_timer_t *timer)
         if (options->hooks->on_source_heard)
                 options->hooks->on_source_heard(kinds, KIND_COUNT, options->self);
 }
-
-/* --- from outside --- */
 
 /* Kinds that only ever grant: an API server without them has none. */
 static bool only_grants(enum object_kind kind)
@@ -330,18 +327,53 @@ static void timer_open(struct control_kube *kube, uv_timer_t *timer)
         kube->open_timers++;
 }
 
+/* --- what the API server is told --- */
+
+static void on_leading(bool leading, void *self)
+{
+        const struct control_kube *kube = self;
+        (void)leading;
+        if (kube->report)
+                report_look(kube->report);
+}
+
+static void on_replicas(void *self)
+{
+        on_leading(true, self);
+}
+
 static void report_begin(struct control_kube *kube)
 {
         const struct control_options *options = &kube->control->options;
+        struct lease_options lease = {.loop = options->loop,
+                                      .client = kube->client,
+                                      .namespace = options->kube->access->namespace,
+                                      .identity = options->kube->identity,
+                                      .sink = options->sink,
+                                      .self = kube,
+                                      .on_leading = on_leading,
+                                      .on_replicas = on_replicas};
+        kube->lease = lease_open(&lease);
         struct report_options report = {.loop = options->loop,
                                         .client = kube->client,
                                         .store = kube->store,
+                                        .lease = kube->lease,
                                         .sink = options->sink,
                                         .on_facts = options->hooks->on_facts,
                                         .self = options->self};
         kube->report = report_open(&report);
-        kube_store_observe(kube->store, kube, on_entry);
 }
+
+void control_kube_published(struct control_kube *kube, const struct translation *translation)
+{
+        if (kube->leaving)
+                return;
+        if (!kube->report)
+                report_begin(kube);
+        report_take(kube->report, translation);
+}
+
+/* --- from outside --- */
 
 bool control_kube_start(struct control *control, struct error *err)
 {
@@ -361,7 +393,7 @@ bool control_kube_start(struct control *control, struct error *err)
         timer_open(kube, &kube->tell);
         timer_open(kube, &kube->beat);
         must(uv_timer_start(&kube->beat, on_beat, BEAT_MS, BEAT_MS) == 0);
-        report_begin(kube);
+        kube_store_observe(kube->store, kube, on_entry);
         for (size_t i = 0; i < KIND_COUNT; i++)
                 if (!is_second_wave(i))
                         reflect(kube, (enum object_kind)i);
@@ -382,11 +414,35 @@ static void on_timer_closed(uv_handle_t *handle)
                 free(kube);
 }
 
+static void on_lease_closed(void *self)
+{
+        struct control_kube *kube = self;
+        kube->left = true;
+}
+
+void control_kube_leave(struct control_kube *kube)
+{
+        if (kube->leaving)
+                return;
+        kube->leaving = true;
+        report_close(kube->report);
+        kube->report = NULL;
+        if (kube->lease)
+                lease_close(kube->lease, on_lease_closed);
+        else
+                kube->left = true;
+}
+
+bool control_kube_left(const struct control_kube *kube)
+{
+        return kube->left;
+}
+
 void control_kube_stop(struct control_kube *kube)
 {
         if (!kube)
                 return;
-        report_close(kube->report);
+        must(kube->left);
         kube_fetch_close(kube->fetch);
         for (size_t i = 0; i < KIND_COUNT; i++)
                 reflector_close(kube->reflectors[i]);

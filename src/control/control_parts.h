@@ -37,4 +37,6 @@ bool control_kube_start(struct control *control, struct error *err);
 /* A generation is in force; the former translation goes right after. */
 void control_kube_published(struct control_kube *kube, const struct translation *translation);
 void control_kube_reload(struct control_kube *kube);
+void control_kube_leave(struct control_kube *kube);
+bool control_kube_left(const struct control_kube *kube);
 void control_kube_stop(struct control_kube *kube); /* NULL is fine */
