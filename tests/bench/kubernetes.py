@@ -149,7 +149,7 @@ class Gateway:
         client.request("GET", "/", headers={"Host": "probe.example"})
         reply = client.getresponse()
         reply.read()
-        return (reply.getheader("Location") or "").split("/")[2:3]
+        return (reply.getheader("Location") or "//").split("/")[2].split(":")[0]
 
     def client(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -158,7 +158,7 @@ class Gateway:
         while self.process.poll() is None:
             try:
                 client = client or self.client()
-                if self.target(client) == [want]:
+                if self.target(client) == want:
                     return time.monotonic(), client
             except (OSError, http.client.HTTPException):
                 client = None
