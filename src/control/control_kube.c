@@ -387,6 +387,9 @@ bool control_kube_start(struct control *control, struct error *err)
         kube->control = control;
         kube->client = client;
         kube->store = kube_store_new();
+        kube_store_keep(kube->store, KIND_SERVICE, "loadBalancer");
+        if (options->kube->pool) /* which a Gateway was given: its status alone remembers */
+                kube_store_keep(kube->store, KIND_GATEWAY, "addresses");
         kube->fetch = kube_fetch_new(options->loop, client, kube->store, kube, &fetch_hooks);
         buffer_init(&kube->told, FAULTS_BYTES_MAX);
         timer_open(kube, &kube->turn);

@@ -45,18 +45,10 @@ static bool metadata_cut(struct slice text, struct kube_item *item, struct buffe
         return ok && !members.broken && buffer_append(rest, SLICE("}"));
 }
 
-/* What of a status somebody else decides, and we go by: the addresses that a Gateway was given, and
- * those of a load balancer. */
-static const char *status_kept(enum object_kind kind)
-{
-        return kind == KIND_GATEWAY ? "addresses" : kind == KIND_SERVICE ? "loadBalancer" : NULL;
-}
-
-static bool status_cut(struct slice text, enum object_kind kind, bool first, struct buffer *rest)
+static bool status_cut(struct slice text, const char *kept, bool first, struct buffer *rest)
 {
         struct json_members members = json_members_of(text);
         struct json_member member;
-        const char *kept = status_kept(kind);
         while (kept && json_members_next(&members, &member)) {
                 if (!slice_is(member.key, kept))
                         continue;
@@ -68,15 +60,15 @@ static bool status_cut(struct slice text, enum object_kind kind, bool first, str
         return true;
 }
 
-static bool member_cut(const struct json_member *member, enum object_kind kind,
-                       struct kube_item *item, struct buffer *rest)
+static bool member_cut(const struct json_member *member, const char *kept, struct kube_item *item,
+                       struct buffer *rest)
 {
         bool first = rest->len == 1;
         if (slice_is(member->key, "apiVersion") || slice_is(member->key, "kind"))
                 return true; /* items of a list may have none */
         if (slice_is(member->key, "status")) {
                 item->status = member->value;
-                return status_cut(member->value, kind, first, rest);
+                return status_cut(member->value, kept, first, rest);
         }
         if (slice_is(member->key, "metadata"))
                 return (first || buffer_append(rest, SLICE(","))) &&
@@ -84,8 +76,8 @@ static bool member_cut(const struct json_member *member, enum object_kind kind,
         return put(rest, &first, member);
 }
 
-bool kube_item_cut(struct slice text, enum object_kind kind, struct kube_item *out,
-                   struct buffer *rest, struct error *err)
+bool kube_item_cut(struct slice text, const char *kept, struct kube_item *out, struct buffer *rest,
+                   struct error *err)
 {
         struct json_members members = json_members_of(text);
         struct json_member member;
@@ -93,16 +85,13 @@ bool kube_item_cut(struct slice text, enum object_kind kind, struct kube_item *o
         buffer_clear(rest);
         bool ok = buffer_append(rest, SLICE("{"));
         while (ok && json_members_next(&members, &member))
-                ok = member_cut(&member, kind, &item, rest);
+                ok = member_cut(&member, kept, &item, rest);
         ok = ok && !members.broken && buffer_append(rest, SLICE("}"));
         if (!ok)
-                return error_set(err, ERROR_INPUT, "%s: is no object, or one of more than %d MiB",
-                                 object_kind_name(kind), KUBE_ITEM_MAX >> 20);
+                return error_set(err, ERROR_INPUT, "is no object, or one of more than %d MiB",
+                                 KUBE_ITEM_MAX >> 20);
         if (item.name.len == 0)
-                return error_set(err, ERROR_INPUT, "%s: has no metadata.name",
-                                 object_kind_name(kind));
-        if (object_is_cluster(kind))
-                item.namespace = SLICE_NONE;
+                return error_set(err, ERROR_INPUT, "has no metadata.name");
         *out = item;
         return true;
 }

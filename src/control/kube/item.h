@@ -17,7 +17,7 @@ struct kube_item { /* views into the text */
 };
 
 /* `rest` becomes the object without apiVersion and kind, metadata.resourceVersion,
- * metadata.managedFields and status, but for the addresses in a Gateway's and a Service's. False:
- * it is no object, or has no name. */
-bool kube_item_cut(struct slice text, enum object_kind kind, struct kube_item *out,
-                   struct buffer *rest, struct error *err);
+ * metadata.managedFields and status; of that only the member `kept` stays (NULL: none). False: it
+ * is no object, or has no name. */
+bool kube_item_cut(struct slice text, const char *kept, struct kube_item *out, struct buffer *rest,
+                   struct error *err);

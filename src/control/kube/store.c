@@ -32,6 +32,7 @@ struct kind_store {
         /* By key, as lists have them: all replicas see one order, and most are put at the end. */
         VEC(struct entry *) entries;
         struct map wants; /* by key; of Secrets and ConfigMaps */
+        const char *kept; /* of its status; NULL: nothing */
         uint64_t list;    /* counts lists that were begun */
 };
 
@@ -189,6 +190,21 @@ struct kube_store *kube_store_new(void)
         return store;
 }
 
+void kube_store_keep(struct kube_store *store, enum object_kind kind, const char *member)
+{
+        store->kinds[kind].kept = member;
+}
+
+static bool cut(struct kube_store *store, enum object_kind kind, struct slice text,
+                struct kube_item *out, struct error *err)
+{
+        if (!kube_item_cut(text, store->kinds[kind].kept, out, &store->rest, err))
+                return error_wrap(err, "%s", object_kind_name(kind));
+        if (object_is_cluster(kind))
+                out->namespace = SLICE_NONE;
+        return true;
+}
+
 static void want_free(struct want *want)
 {
         if (want)
@@ -263,18 +279,18 @@ static enum kube_change item_put(struct kube_store *store, enum object_kind kind
 enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind, struct slice item,
                                 struct error *fault)
 {
-        struct kube_item cut;
+        struct kube_item about;
         char bytes[KEY_SIZE];
         enum kube_change change = KUBE_SAME;
         fault->text[0] = '\0';
-        if (!kube_item_cut(item, kind, &cut, &store->rest, fault))
+        if (!cut(store, kind, item, &about, fault))
                 return KUBE_SAME;
-        struct slice key = key_print(bytes, cut.namespace, cut.name);
+        struct slice key = key_print(bytes, about.namespace, about.name);
         struct want *want = map_find(&store->kinds[kind].wants, key);
         if (want)
                 want->known = true;
         if (key.len > 0 && (want || !is_wanted_kind(kind)))
-                change = item_put(store, kind, key, &cut, fault);
+                change = item_put(store, kind, key, &about, fault);
         rest_wipe(store);
         return change;
 }
@@ -309,10 +325,10 @@ enum kube_change kube_store_remove(struct kube_store *store, enum object_kind ki
 enum kube_change kube_store_remove_item(struct kube_store *store, enum object_kind kind,
                                         struct slice item)
 {
-        struct kube_item cut;
-        bool ok = kube_item_cut(item, kind, &cut, &store->rest, NULL);
+        struct kube_item about;
+        bool ok = cut(store, kind, item, &about, NULL);
         rest_wipe(store);
-        return ok ? kube_store_remove(store, kind, cut.namespace, cut.name) : KUBE_SAME;
+        return ok ? kube_store_remove(store, kind, about.namespace, about.name) : KUBE_SAME;
 }
 
 /* --- lists --- */

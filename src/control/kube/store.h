@@ -39,6 +39,10 @@ void kube_store_free(struct kube_store *store); /* NULL is fine */
 /* Any number of observers, in the order of their calls; they change nothing in the store. */
 void kube_store_observe(struct kube_store *store, void *self, on_kube_entry_fn on_entry);
 
+/* Of a kind's status that member is decoded too, and its change is one: what others decided. A
+ * literal. */
+void kube_store_keep(struct kube_store *store, enum object_kind kind, const char *member);
+
 /* `item` is the object's JSON and may be wiped afterwards. Never fails: what does not decode is
  * kept as broken, and `fault` says why (else it is empty). An object without a name is dropped so.
  */

@@ -85,6 +85,27 @@ static void a_change_of_spec_or_labels_is_one(void **state)
         kube_store_free(store);
 }
 
+static void what_is_kept_of_a_status_is_a_change_and_the_rest_of_it_is_none(void **state)
+{
+        static const char gateway[] = "{\"metadata\":{\"name\":\"edge\",\"namespace\":\"edge\"},"
+                                      "\"spec\":{},\"status\":{\"listeners\":[%s],%s}}";
+        struct kube_store *store = kube_store_new();
+        char text[512];
+        (void)state;
+        kube_store_keep(store, KIND_GATEWAY, "addresses");
+        snprintf(text, sizeof(text), gateway, "", "\"addresses\":[]");
+        assert_int_equal(put(store, KIND_GATEWAY, text), KUBE_CHANGED);
+        snprintf(text, sizeof(text), gateway, "1", "\"addresses\":[]");
+        assert_int_equal(put(store, KIND_GATEWAY, text), KUBE_SAME);
+        snprintf(text, sizeof(text), gateway, "1", "\"addresses\":[{\"value\":\"192.0.2.1\"}]");
+        assert_int_equal(put(store, KIND_GATEWAY, text), KUBE_CHANGED);
+        const struct node *status = node_find(
+                kube_store_find(store, KIND_GATEWAY, SLICE("edge"), SLICE("edge"))->object->node,
+                "status");
+        assert_int_equal(status->child_count, 1);
+        kube_store_free(store);
+}
+
 static void an_object_that_does_not_decode_says_why(void **state)
 {
         struct kube_store *store = kube_store_new();
@@ -310,6 +331,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_a_controller_writes_is_no_change),
                 cmocka_unit_test(a_change_of_spec_or_labels_is_one),
+                cmocka_unit_test(what_is_kept_of_a_status_is_a_change_and_the_rest_of_it_is_none),
                 cmocka_unit_test(an_object_that_does_not_decode_says_why),
                 cmocka_unit_test(a_policy_that_is_not_even_json_to_us_is_kept_as_broken),
                 cmocka_unit_test(an_object_without_a_name_is_dropped),
