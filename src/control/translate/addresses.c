@@ -1,7 +1,7 @@
 /* Which addresses a Gateway has. Without a pool those that its spec names, and every address of the
  * machine where it names none. With one (run --address-pool) each is of the pool and one Gateway's
- * alone: what a Gateway has it keeps, and its status is what says so, so that every replica and
- * every restart come to the same. */
+ * alone: what a Gateway has it keeps. Its status is what says so, so that every replica and every
+ * restart come to the same. */
 #include "control/translate/stages.h"
 
 static const struct ip_address every_address = {.family = 6};
@@ -107,12 +107,36 @@ static void lowest_claim(struct work *w, struct claims *claims, struct gateway_w
         }
 }
 
+/* What the former translation gave counts until the status says it, which takes a write and a
+ * watch: meanwhile others come and go, and the lowest that is free is another. */
+static void formers_claim(struct work *w, struct claims *claims)
+{
+        const struct translation *former = w->request->previous;
+        for (size_t i = 0; former && i < former->statuses.count; i++) {
+                const struct object_status *status = &former->statuses.items[i];
+                struct gateway_work *gateway =
+                        status->kind == KIND_GATEWAY && status->addresses.count > 0
+                                ? work_find(w, KIND_GATEWAY, status->namespace, status->name)
+                                : NULL;
+                if (!gateway || gateway->assigned || gateway_is_refused(gateway) ||
+                    !wants_any(gateway->api))
+                        continue;
+                for (size_t a = 0; a < status->addresses.count && !gateway->assigned; a++) {
+                        struct ip_address ip;
+                        if (ip_parse(status->addresses.items[a], &ip) &&
+                            !spec_names(gateway->api, &ip) && claim(w, claims, gateway, &ip))
+                                assign(w, gateway, &ip);
+                }
+        }
+}
+
 /* Nobody loses what it has to one that asks for it by name, and nobody who names none gets what
  * another names. */
 static void pool_divide(struct work *w, struct claims *claims)
 {
         for (size_t i = 0; i < w->gateway_count; i++)
                 had_claim(w, claims, &w->gateways[i]);
+        formers_claim(w, claims);
         for (size_t i = 0; i < w->gateway_count; i++)
                 if (!gateway_is_refused(&w->gateways[i]))
                         named_claim(w, claims, &w->gateways[i]);
