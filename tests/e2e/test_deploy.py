@@ -55,8 +55,8 @@ WRITES = {**{(group, kind + "/status"): STATUS for group, kind in WITH_STATUS},
           ("events.k8s.io", "events"): {"create"}}
 CRD_READ = {("apiextensions.k8s.io", "customresourcedefinitions", "gateways.gateway.networking.k8s.io"): {"get"}}
 IN_ITS_NAMESPACE = {("coordination.k8s.io", "leases"): READ | {"create", "update", "patch", "delete"},
-                    ("", "services"): {"create", "update", "patch", "delete"}}
-WITH_A_POOL = {("", "services"): {"create", "update", "patch", "delete"}}
+                    ("", "services"): {"create", "patch", "delete"}}
+WITH_A_POOL = {("", "services"): {"create", "patch", "delete"}}
 
 
 def rights_of(role):
