@@ -158,7 +158,7 @@ static void on_written(const struct kube_answer *answer, void *self)
                 return;
         if (good)
                 attempt_later(lease);
-        else if (answer->status == 409 || answer->status == 404)
+        else if (answer->status == 409 || (answer->status == 404 && leader->move != LEASE_CREATE))
                 attempt_in(lease, leader->state == LEADER_LEADS ? 0 : lease_jitter(LOOK_JITTER_MS));
         else
                 failed(lease, answer);

@@ -87,7 +87,7 @@ static void on_written(const struct kube_answer *answer, void *self)
 {
         struct lease *lease = self;
         struct lease_own *own = &lease->own;
-        bool other = answer->status == 409 || answer->status == 404;
+        bool other = answer->status == 409 || (answer->status == 404 && own->exists);
         own->call = NULL;
         if (answer->status != 0)
                 own->exists = answer->status != 404 &&

@@ -1,6 +1,17 @@
 /* What the client asks, whom, and what it makes of the answers: by HTTP/2 and without. */
 #include "kube_world.h"
 
+#include <fcntl.h>
+
+/* How often OpenSSL has looked for a CA of the system's. */
+static int system_looks;
+
+int stat(const char *restrict path, struct stat *restrict about)
+{
+        system_looks += strncmp(path, "/etc/ssl/", 9) == 0;
+        return fstatat(AT_FDCWD, path, about, 0);
+}
+
 static void connections(struct world *world, char *out)
 {
         struct seen *seen = ask(world, "/connections", NOTHING);
@@ -81,12 +92,12 @@ static void more_calls_than_a_connection_takes_are_all_answered(void **state)
         BOTH(door)
         {
                 struct world *world = world_open(door);
-                for (int i = 0; i < 240; i++)
+                for (int i = 0; i < 150; i++)
                         start(world, "/echo", NOTHING);
-                wait_for(world, &world->done, 240);
-                for (int i = 0; i < 240; i++)
+                wait_for(world, &world->done, 150);
+                for (int i = 0; i < 150; i++)
                         assert_int_equal(world->seen[i].status, 200);
-                assert_int_equal(kube_client_counts(world->client).answers[2], 240);
+                assert_int_equal(kube_client_counts(world->client).answers[2], 150);
                 world_close(world);
         }
 }
@@ -102,6 +113,7 @@ static void a_server_of_another_ca_is_refused(void **state)
         assert_int_equal(seen->status, 0);
         says(seen, "https://127.0.0.1:");
         says(seen, "certificate");
+        assert_int_equal(system_looks, 0);
         assert_int_equal(kube_client_counts(world->client).answers[0], 1);
         world_close(world);
 }
@@ -235,9 +247,7 @@ static void an_answer_has_16_mib_where_nothing_is_said(void **state)
 {
         (void)state;
         struct world *world = world_open(WITHOUT_H2);
-        struct seen *seen = ask(world, "/big?bytes=16777216", NOTHING);
-        assert_int_equal(seen->body_len, 16 << 20);
-        seen = ask(world, "/big?bytes=16777217", NOTHING);
+        struct seen *seen = ask(world, "/big?bytes=16777217", NOTHING);
         says(seen, "longer than 16777216 bytes");
         world_close(world);
 }

@@ -1,5 +1,6 @@
 """Servers for kube_client_test.c: `kube_server.py FOLDER` writes ca.crt, other.crt, client.crt and client.key there, says the
-ports of one with HTTP/2, one without and one that is named by a certificate alone, and serves until its standard input ends."""
+ports of one with HTTP/2, one without, one that is named by a certificate alone and a stand-in for an API server, and serves
+until its standard input ends."""
 import asyncio
 import json
 import os
@@ -9,6 +10,8 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "e2e"))
 from support import pki  # noqa: E402
+from support.api_server import ApiServer  # noqa: E402
+from support.api_store import KINDS  # noqa: E402
 from support.web_server import Cut, Loop, Response, WebServer  # noqa: E402
 
 servers = []
@@ -83,6 +86,10 @@ def main():
     named = ca.issue("named", dns=["api.example.com"], eku=pki.SERVER_AUTH)
     for identity, alpn in ((addressed, ("h2", "http/1.1")), (addressed, ("http/1.1",)), (named, ("h2",))):
         servers.append(WebServer(loop, answer, identity, ca, alpn))
+    api = ApiServer(loop, addressed)
+    api.tokens = {"t0ken"}
+    api.store.create(KINDS["namespaces"], "", {"metadata": {"name": "pingate-system"}})
+    servers.append(WebServer(loop, api.answer, addressed, ca))
     print(*(server.port for server in servers), flush=True)
     sys.stdin.read()
 

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 enum {
-        DEADLINE_MS = 15000
+        DEADLINE_MS = 60000
 };
 
 char ports[DOOR_COUNT][8];
@@ -47,7 +47,8 @@ int start_server(void **state)
         server_in = to[1];
         FILE *said = fdopen(from[0], "r");
         if (failed || !said || !fgets(line, sizeof(line), said) ||
-            sscanf(line, "%7s %7s %7s", ports[WITH_H2], ports[WITHOUT_H2], ports[NAMED]) != 3)
+            sscanf(line, "%7s %7s %7s %7s", ports[WITH_H2], ports[WITHOUT_H2], ports[NAMED],
+                   ports[API]) != 4)
                 return -1;
         fclose(said);
         memcpy(ports[NOBODY], "1", 2);
@@ -143,7 +144,7 @@ struct seen *start(struct world *world, const char *path, struct kube_request re
         request.path = slice_of(text);
         request.self = seen;
         request.on_done = on_done;
-        seen->world = world;
+        *seen = (struct seen){.world = world};
         seen->call = kube_call_start(world->client, &request);
         memset(text, 'x', sizeof(text));
         assert_int_equal(seen->answers, 0);

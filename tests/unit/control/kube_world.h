@@ -19,6 +19,7 @@ enum door {
         WITH_H2,
         WITHOUT_H2,
         NAMED, /* its certificate names api.example.com alone */
+        API,   /* a stand-in for an API server */
         NOBODY,
         DOOR_COUNT
 };
