@@ -125,6 +125,28 @@ def test_pins_come_and_go_with_the_gateway_itself(world):
         world.await_in(goes)
 
 
+def test_pins_that_another_crd_hid_come_back(world):
+    """Its patched Gateway CRD was replaced by upstream's, and is back: the object has the version that it had."""
+    if world.cluster.is_real:
+        pytest.skip("the conformance suite does it to a real API server")
+    world.apply()
+    world.run()
+    goes = world.people.by_intermediate
+    pinning = {"certificatePinning": {"spkiHashes": [world.people.pinned.spki_hash]}}
+    world.pin(world.people.pinned, goes)
+    world.api.patch("gateways", "edge", {"spec": {"tls": {"frontend": {"default": {"validation": pinning}}}}})
+    world.await_out(goes)
+    with Probes(world):
+        world.cluster.show("gateways", "edge", lambda value: validation_of(value).pop("certificatePinning"))
+        world.await_in(goes)
+        world.cluster.show("gateways", "edge", lambda value: validation_of(value).update(pinning))
+        world.await_out(goes)
+
+
+def validation_of(gateway):
+    return gateway["spec"]["tls"]["frontend"]["default"]["validation"]
+
+
 def test_routes_and_endpoints_come_and_go(world):
     world.apply()
     world.run()

@@ -60,7 +60,7 @@ struct reflector {
         unsigned failures;           /* in a row */
         unsigned answered;           /* of those, answered by the server */
         unsigned gone;               /* versions in a row that it no longer knew (410) */
-        uint64_t watch_began_ms, heard_ms;
+        uint64_t watch_began_ms, watch_ends_ms, heard_ms;
         bool synced;
         bool accepted; /* this watch was */
         bool absence_told;
@@ -373,13 +373,26 @@ static bool resumes_silently(const struct reflector *r, const struct kube_answer
                (answer->status == 200 || answer->status == 0);
 }
 
+/* A CRD that changes ends the watches of its kind before their time. What the schema before hid, or
+ * the one of now hides, has no version of its own, so no watch tells of it: pins that upstream's
+ * Gateway CRD dropped would stay unknown when the patched one is back. */
+static bool schema_may_be_another(const struct reflector *r, const struct kube_answer *answer)
+{
+        const char *group = object_group(r->options.kind);
+        bool custom = strcmp(group, GROUP_GATEWAY) == 0 || strcmp(group, GROUP_PINGATE) == 0;
+        return custom && answer->status == 200 && uv_now(r->options.loop) < r->watch_ends_ms;
+}
+
 static void watch_resume(struct reflector *r, const struct kube_answer *answer)
 {
         bool unreadable = r->broken.text[0] && !r->ended_code;
         enum reflector_state next = REFLECTOR_WATCHING;
         if (resumes_silently(r, answer)) {
                 r->failures++; /* until it shows that it works */
-                watch_begin(r);
+                if (schema_may_be_another(r, answer))
+                        list_begin(r);
+                else
+                        watch_begin(r);
                 return;
         }
         /* The server is there, and our version may be not; or the same would come again. */
@@ -433,6 +446,7 @@ static void watch_begin(struct reflector *r)
         r->accepted = false;
         r->ended_code = 0;
         r->watch_began_ms = uv_now(r->options.loop);
+        r->watch_ends_ms = r->watch_began_ms + seconds * 1000ULL;
         r->call = kube_call_start(r->options.client, &request);
         arena_done(&arena);
 }

@@ -2,8 +2,9 @@
  * begins again where that breaks. What is held stays until something newer is known, however long
  * the API server is away. On the control thread; nothing is called before reflector_open returned.
  *
- * A watch that ends is resumed from the last version that was heard, so nothing is missed; only
- * where the server no longer knows that version (410) is the kind listed anew. */
+ * A watch that ends is resumed from the last version that was heard, so nothing is missed. The kind
+ * is listed anew where the server no longer knows that version (410), and where it ends the watch
+ * of a custom resource before its time, as it does when the CRD changes. */
 #pragma once
 
 #include <uv.h>
