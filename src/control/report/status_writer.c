@@ -345,8 +345,9 @@ static struct told *next_queued(const struct status_writer *writer)
 
 static bool can_write(const struct status_writer *writer)
 {
-        return !writer->open && writer->in_flight < STATUS_WRITES_MAX &&
-               now_ms(writer) >= writer->held_ms && next_queued(writer);
+        size_t most = writer->urgent.first ? STATUS_WRITES_MAX : STATUS_ROUTES_MAX;
+        return !writer->open && writer->in_flight < most && now_ms(writer) >= writer->held_ms &&
+               next_queued(writer);
 }
 
 static void let_go(struct status_writer *writer)

@@ -17,6 +17,7 @@ struct status_writer;
 
 enum {
         STATUS_WRITES_MAX = 16,
+        STATUS_ROUTES_MAX = 4, /* of them: ten thousand leave an API server time for its watches */
         STATUS_TURN_US = 2000,
         STATUS_HEARD_MS = 10000, /* that long a write is waited for to be heard of */
         STATUS_PAUSE_MS = 500,   /* after a first failure; doubles up to STATUS_PAUSE_MS_MAX */

@@ -219,6 +219,15 @@ static void there_are_never_more_than_eight_conditions(void **state)
         assert_true(slice_is(node_text(list->children[5], "type"), "example.net/C5"));
 }
 
+static void a_condition_that_is_there_twice_is_kept_once(void **state)
+{
+        (void)state;
+        struct object_status status = gateway_of(3);
+        assert_string_equal(
+                merged(&status, "{\"conditions\":[" ACCEPTED("3", OLD) "," ACCEPTED("3", OLD) "]}"),
+                "{\"conditions\":[" ACCEPTED("3", OLD) "]}");
+}
+
 static void a_time_that_is_none_is_replaced(void **state)
 {
         (void)state;
@@ -529,6 +538,7 @@ int main(void)
                 TEST(conditions_of_ours_that_no_longer_hold_go),
                 TEST(conditions_of_others_stay_where_they_are),
                 TEST(there_are_never_more_than_eight_conditions),
+                TEST(a_condition_that_is_there_twice_is_kept_once),
                 TEST(a_time_that_is_none_is_replaced),
                 TEST(a_message_is_cut_between_characters),
                 TEST(a_status_that_cannot_be_read_is_not_written_over),

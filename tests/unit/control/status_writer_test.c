@@ -320,23 +320,48 @@ static void who_no_longer_leads_begins_no_more_writes(void **state)
         leading = false;
         answer(0, 200, "");
         turns();
-        assert_int_equal(call_count, STATUS_WRITES_MAX);
+        assert_int_equal(call_count, STATUS_ROUTES_MAX);
 }
 
 static void few_writes_are_in_flight_and_gateways_go_first(void **state)
 {
         (void)state;
         for (size_t i = 0; i < 50; i++) {
-                status_set(i, i == 49 ? KIND_GATEWAY : KIND_HTTP_ROUTE, true);
+                status_set(i, i >= 30 ? KIND_GATEWAY : KIND_HTTP_ROUTE, true);
                 store_set(i, "1", "");
         }
         give_all(50);
         turns();
         assert_int_equal(call_count, STATUS_WRITES_MAX);
-        assert_non_null(strstr(calls[0].path, "/gateways/"));
+        for (size_t i = 0; i < STATUS_WRITES_MAX; i++)
+                assert_non_null(strstr(calls[i].path, "/gateways/"));
         answer(3, 200, "");
         turns();
         assert_int_equal(call_count, STATUS_WRITES_MAX + 1);
+}
+
+static void routes_leave_room_for_gateways(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < 30; i++) {
+                status_set(i, KIND_HTTP_ROUTE, true);
+                store_set(i, "1", "");
+        }
+        give_all(30);
+        turns();
+        assert_int_equal(call_count, STATUS_ROUTES_MAX);
+        status_set(30, KIND_GATEWAY, true);
+        store_set(30, "1", "");
+        give_all(31);
+        turns();
+        assert_int_equal(call_count, STATUS_ROUTES_MAX + 1);
+        assert_non_null(strstr(calls[STATUS_ROUTES_MAX].path, "/gateways/"));
+        answer(0, 200, "");
+        turns(); /* as many as before are still in flight */
+        assert_int_equal(call_count, STATUS_ROUTES_MAX + 1);
+        answer(1, 200, "");
+        turns();
+        assert_int_equal(call_count, STATUS_ROUTES_MAX + 2);
 }
 
 static void a_server_that_is_busy_is_left_alone_for_a_while(void **state)
@@ -450,6 +475,7 @@ int main(void)
                 TEST(only_the_leader_writes),
                 TEST(who_no_longer_leads_begins_no_more_writes),
                 TEST(few_writes_are_in_flight_and_gateways_go_first),
+                TEST(routes_leave_room_for_gateways),
                 TEST(a_server_that_is_busy_is_left_alone_for_a_while),
                 TEST(who_says_when_to_come_again_is_heard),
                 TEST(an_object_that_is_refused_holds_up_no_other),
