@@ -13,9 +13,10 @@
 enum {
         LOOK_MS_MIN = 2,
         LOOK_MS_MAX = 1000,
-        SETTLE_MS =
-                1000, /* that long workers and replicas may take before it is told that they do */
+        /* For so long workers and replicas may be behind before it is told that they are. */
+        SETTLE_MS = 2000,
         TURN_US = 2000,
+        WON_MS = 500,     /* the same for who leads anew: others have waited for long enough */
         ENDS_MS = 600000, /* so often is it looked for what ends */
 };
 
@@ -242,7 +243,7 @@ static bool is_over(struct report *report, const struct account *account)
         if (report->state == REPORT_TOLD && !changed)
                 return false;
         return is_settled(&account->facts) || !report->led ||
-               now >= report->unsettled_ms + SETTLE_MS;
+               now >= report->unsettled_ms + (report->won ? WON_MS : SETTLE_MS);
 }
 
 /* By the clock, so without any change. */
