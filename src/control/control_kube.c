@@ -20,7 +20,8 @@ enum {
         TURN_MS_MAX = 250,
         AGAIN_MS = 5000, /* what could not be published is tried again without a change */
         HELD_MS_MAX = 1000,
-        FAULT_MS = 250, /* faults that come together are told as one */
+        CAUGHT_UP_MS = 250, /* of a watch that is accepted again: what it missed comes at once */
+        FAULT_MS = 250,     /* faults that come together are told as one */
         BEAT_MS = 1000,
         FAULTS_BYTES_MAX = 900, /* of a record's text */
 };
@@ -52,7 +53,9 @@ struct control_kube {
         uv_timer_t turn, tell, beat;
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
-        uint64_t held_since_ms; /* that a Secret or ConfigMap is not known; 0: all are */
+        bool changed;             /* since the last turn */
+        uint64_t trusted_from_ms; /* no kind that restricts has been out of hearing since then */
+        uint64_t held_since_ms;   /* that a Secret or ConfigMap is not known; 0: all are */
 };
 
 static void turn_soon(struct control_kube *kube);
@@ -109,8 +112,26 @@ static void on_tell(uv_timer_t *timer)
         event_sink_turn(kube->control->options.sink);
 }
 
+/* Kinds whose objects keep somebody out: who does not hear of a new one may let somebody in. */
+static bool restricts(size_t kind)
+{
+        return kind == KIND_POLICY || kind == KIND_REFERENCE_GRANT ||
+               kind == KIND_BACKEND_TLS_POLICY;
+}
+
+/* What other kinds say meanwhile waits: a Gateway must not open before its policy is heard of. */
+static bool restrictions_unheard(const struct control_kube *kube)
+{
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (restricts(i) && kube->faults[i])
+                        return true;
+        return false;
+}
+
 static void fault_set(struct control_kube *kube, size_t place, struct slice text)
 {
+        if (restricts(place) && kube->faults[place] && text.len == 0)
+                kube->trusted_from_ms = uv_now(kube->control->options.loop) + CAUGHT_UP_MS;
         free(kube->faults[place]);
         kube->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
         if (!uv_is_active((uv_handle_t *)&kube->tell))
@@ -205,6 +226,12 @@ static bool change_take(struct control_kube *kube, struct error *err)
 static void on_turn(uv_timer_t *timer)
 {
         struct control_kube *kube = timer->data;
+        if (restrictions_unheard(kube) ||
+            uv_now(kube->control->options.loop) < kube->trusted_from_ms) {
+                turn_soon(kube); /* a fault came, or went, since it was asked for */
+                return;
+        }
+        kube->changed = false;
         struct error err = {.text = ""};
         uint64_t began_us = control_now_us();
         bool ok = change_take(kube, &err);
@@ -225,8 +252,11 @@ static void turn_soon(struct control_kube *kube)
 {
         uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms;
         uint64_t wait = TURN_MS;
-        if (!all_synced(kube))
+        kube->changed = true;
+        if (!all_synced(kube) || restrictions_unheard(kube))
                 return;
+        if (kube->trusted_from_ms > now + wait)
+                wait = kube->trusted_from_ms - now;
         if (pause > TURN_MS_MAX)
                 pause = TURN_MS_MAX;
         if (kube->turn_ended_ms + pause > now + wait)
@@ -245,7 +275,10 @@ static void on_change(enum object_kind kind, void *self)
 
 static void on_fault(enum object_kind kind, struct slice text, void *self)
 {
-        fault_set(self, kind, text);
+        struct control_kube *kube = self;
+        fault_set(kube, kind, text);
+        if (text.len == 0 && restricts(kind) && kube->changed)
+                turn_soon(kube); /* what waited for it */
 }
 
 static void on_warning(enum object_kind kind, struct slice text, void *self)

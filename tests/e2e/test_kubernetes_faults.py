@@ -144,6 +144,24 @@ def test_a_kind_that_is_refused_later_keeps_what_it_had(world, gateway, goes, st
         assert "list, watch" in json.dumps(fault)
 
 
+def test_nothing_opens_while_policies_are_out_of_hearing(world, gateway, goes):
+    """A Gateway that is heard of, and its policy not: whoever its policy keeps out must not come in meanwhile."""
+    door, before = world.cluster.door, gateway.generation()
+    with Probes(world) as probes:
+        for verb in ("list", "watch"):
+            door.fail(403, POLICIES, verb)
+        door.end_watches(POLICIES)
+        await_told(gateway, POLICIES, "403")
+        world.pin(world.people.pinned)
+        world.api.apply_one(world.route("new", "new.example.com", service="nowhere"))
+        probes.await_more(10)
+        assert gateway.generation() == before and world.status(goes) == 200
+        door.mend()
+        world.await_status(500, world.people.pinned, host="new.example.com", deadline_s=BACK_S)
+        assert world.status(goes) == PINNED_OUT  # not a moment later than what waited for it
+        await_well(gateway)
+
+
 def test_a_right_that_is_taken_away_is_missed_by_name(world, gateway, goes):
     with Probes(world) as probes:
         for verb in ("list", "watch"):
