@@ -119,7 +119,7 @@ static void on_closing_timer(uv_timer_t *timer)
 {
         struct lease *lease = timer->data;
         bool failing = false;
-        lease_warn(lease, &failing, "not let go of in time", SLICE("the others wait 15 s"));
+        lease_warn(lease, &failing, "not let go of in time", SLICE("the others wait 13 s"));
         let_go(lease);
 }
 

@@ -2,12 +2,12 @@
  * namespace, on the control thread's loop.
  *
  * `pingate-leader` is held by one replica, which alone writes statuses, Events and Services. It is
- * renewed each 2 s; whoever finds it unchanged for 15 s by its own clock takes it (no two clocks
+ * renewed each 2 s; whoever finds it unchanged for 13 s by its own clock takes it (no two clocks
  * are ever compared), and a leader that could not renew it for 10 s no longer leads. What it writes
  * beside that must still be safe if two do it for a moment: a suspended process does not know.
  *
  * `pingate-IDENTITY` says what a replica serves, from its first lease_serve on; it is renewed each
- * 5 s and counts while it is seen to change within 15 s. */
+ * 5 s and counts while it is seen to change within 13 s. */
 #pragma once
 
 #include <uv.h>

@@ -11,7 +11,7 @@
 #include "text/tree.h"
 
 enum {
-        LEASE_DURATION_MS = 15000, /* unchanged for that long it is anybody's */
+        LEASE_DURATION_MS = 13000, /* unchanged for that long it is anybody's */
         LEASE_RENEW_MS = 10000, /* a leader that could not renew it for that long leads no more */
 };
 
