@@ -91,11 +91,11 @@ def test_pins_come_and_go_with_their_policy(world):
     goes = world.people.by_intermediate
     with Probes(world) as probes:
         assert world.status(goes) == PINNED_OUT
-        for _ in range(3):
-            world.pin(world.people.pinned, goes)
+        for _ in range(2):
+            world.pin(world.people.pinned, goes, onRemoval={"action": "Drain", "grace": "1s"})
             world.await_in(goes)
             with world.connect(goes) as connection:
-                world.pin(world.people.pinned)
+                world.pin(world.people.pinned, onRemoval={"action": "Drain", "grace": "1s"})
                 world.await_out(goes)
                 connection.settimeout(30)
                 eventually(lambda: ended(connection), "its connection ends", 30)

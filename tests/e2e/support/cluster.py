@@ -166,7 +166,13 @@ class Cluster:
         self.api.apply([namespace_of(NAMESPACE), namespace_of("edge"), gateway_class()])
 
     def open_door(self, behind):
-        self.door = FaultProxy(self.loop, behind, self.identity, self.client_ca, self.alpn)
+        self.doors = [FaultProxy(self.loop, behind, self.identity, self.client_ca, self.alpn)]
+        self.door = self.doors[0]
+
+    def another_door(self):
+        """With faults of its own, for another replica."""
+        self.doors.append(FaultProxy(self.loop, self.door.behind, self.identity, self.client_ca, self.alpn))
+        return self.doors[-1]
 
     def kubeconfig(self, name="kubeconfig", token=None, token_file=None, certificate=False, ca=None, server_name=None, port=None):
         user = {"token": token or self.token}
@@ -187,7 +193,8 @@ class Cluster:
         return path
 
     def stop(self):
-        self.door.stop()
+        for door in self.doors:
+            door.stop()
         self.end()
 
 
@@ -258,9 +265,13 @@ class StandIn(Cluster):
 
 def pinning_schema():
     """As much of the Gateway CRD as says that certificatePinning is in it."""
-    schema = {"type": "object"}
-    for name in reversed(("spec", "tls", "frontend", "default", "validation", "certificatePinning")):
-        schema = {"type": "object", "properties": {name: schema}}
+    def within(names, schema):
+        for name in reversed(names):
+            schema = {"type": "object", "properties": {name: schema}}
+        return schema
+    pins = within(("validation", "certificatePinning"), {"type": "object"})
+    frontend = {"type": "object", "properties": {"default": pins, "perPort": {"type": "array", "items": within(("tls",), pins)}}}
+    schema = within(("spec", "tls", "frontend"), frontend)
     return {"group": "gateway.networking.k8s.io", "versions": [
         {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}
 

@@ -9,7 +9,7 @@ from .api_server import Asked
 from .api_store import encode, status_of
 from .web_server import Cut, Response, WebServer
 
-Seen = collections.namedtuple("Seen", "at method target verb resource status body")
+Seen = collections.namedtuple("Seen", "at method target verb resource status body token")
 REASONS = {403: "Forbidden", 404: "NotFound", 410: "Expired", 429: "TooManyRequests", 500: "InternalError",
            503: "ServiceUnavailable", 504: "Timeout"}
 
@@ -96,7 +96,7 @@ class FaultProxy(WebServer):
             except (OSError, asyncio.IncompleteReadError) as e:
                 response = Response(502, repr(e).encode(), content_type="text/plain")
         self.requests.append(Seen(time.monotonic(), request.method, request.target, asked.verb, asked.resource, response.status,
-                                  request.body))
+                                  request.body, request.headers.get("authorization", "").removeprefix("Bearer ")))
         if not isinstance(response.body, bytes):
             response.body = self._watched(asked, response.body)
         return response

@@ -1,0 +1,198 @@
+"""Replicas: all of them serve, one writes. Here two of them share one address and port (SO_REUSEPORT), so that a new
+connection comes to either; which one it was, its audit log tells."""
+import json
+import time
+
+import pytest
+from support.cluster import NAMESPACE
+from support.kube import ENFORCED_S, PINNED_OUT, Probes, ask
+from support.net import eventually
+
+POLICIES = "clientcertificatepolicies"
+TAKEN_OVER_S = 15  # the promise
+ENFORCED = "pingate.dev/PinningEnforced"
+
+
+class Replica:
+    """A pingate that comes by a door and with a token of its own."""
+
+    def __init__(self, world, name):
+        self.world, self.name, self.door = world, name, world.cluster.another_door()
+        self.token = world.cluster.new_token()
+        config = world.cluster.kubeconfig(f"kubeconfig-{name}", token=self.token, port=self.door.port)
+        self.gateway = world.run(wait=False, kubeconfig=config, identity=name)
+
+    @property
+    def process(self):
+        return self.gateway.process
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wrote(self, since=0):
+        return [r.target for r in self.door.writes(since) if r.status < 300]
+
+    def has(self, connection):
+        """Whether that open connection came to this one."""
+        peer = "%s:%d" % connection.getsockname()[:2]
+        return any(r.get("peer") == peer and r["admitted"] for r in self.gateway.handshakes())
+
+    def refused(self):
+        return sum(r["reason"] == "not_pinned" for r in self.gateway.handshakes())
+
+
+class Pair:
+    def __init__(self, world):
+        self.world = world
+        self.both = [Replica(world, "replica-a"), Replica(world, "replica-b")]
+        for replica in self.both:
+            eventually(replica.gateway.ready, lambda: replica.gateway.stderr_file.read_text())
+
+    def leader_name(self):
+        lease = self.world.api.get("leases", "pingate-leader", NAMESPACE)
+        holder = ((lease or {}).get("spec") or {}).get("holderIdentity") or ""
+        return holder.partition("_")[0]  # behind it, which run of that replica
+
+    def leader(self):
+        eventually(self.leader_name, "one leads")
+        name = self.leader_name()
+        assert name in [r.name for r in self.both], name
+        return next(r for r in self.both if r.name == name)
+
+    def other(self):
+        leader = self.leader()
+        return next(r for r in self.both if r is not leader)
+
+    def connections(self, count=12):
+        """Open ones: (of the leader, of the other)."""
+        leader, other = self.leader(), self.other()
+        made = [self.world.connect(self.world.people.pinned) for _ in range(count)]
+        for connection in made:
+            assert ask(connection, "/first")[0] == 200
+        eventually(lambda: all(leader.has(c) or other.has(c) for c in made), "each is of one of them")
+        return [c for c in made if leader.has(c)], [c for c in made if other.has(c)]
+
+
+@pytest.fixture
+def pair(world):
+    world.apply()
+    return Pair(world)
+
+
+def written_by(world, replica, name):
+    """A new route, and its status is of that replica; how long it took."""
+    before = time.monotonic()
+    world.api.apply_one(world.route(name, f"{name}.example.com"))
+    eventually(lambda: any(f"/{name}/status" in t for t in replica.wrote(before)), f"{name} has a status", TAKEN_OVER_S + 15)
+    return time.monotonic() - before
+
+
+def enforced(world):
+    status = world.api.get(POLICIES, "partners").get("status") or {}
+    found = [c for a in status.get("ancestors", []) for c in a["conditions"] if c["type"] == ENFORCED]
+    return found[0]["status"] if found else None
+
+
+def refuses(world, pair, identity):
+    """Both do, with all of their workers: so often in a row, and by each of them."""
+    def often():
+        before = [r.refused() for r in pair.both]
+        return all(world.status(identity) == PINNED_OUT for _ in range(24)) and all(
+            r.refused() > b for r, b in zip(pair.both, before))
+    eventually(often, "both refuse", ENFORCED_S)
+
+
+def test_both_serve_and_one_of_them_writes(world, pair):
+    goes = world.people.by_intermediate
+    leader, other = pair.leader(), pair.other()
+    with Probes(world):
+        for turn in range(2):
+            world.pin(world.people.pinned, goes)
+            world.await_in(goes)
+            eventually(lambda: enforced(world) == "True", "both enforce it")
+            world.pin(world.people.pinned)
+            refuses(world, pair, goes)
+        written_by(world, leader, "new")
+    assert other.wrote() == []
+    assert {lease["metadata"]["name"] for lease in world.api.list("leases", NAMESPACE)} == {
+        "pingate-leader", "pingate-replica-a", "pingate-replica-b"}
+
+
+@pytest.mark.slow
+def test_when_the_leader_is_killed_the_other_writes_and_its_clients_see_nothing(world, pair):
+    goes = world.people.by_intermediate
+    leader, other = pair.leader(), pair.other()
+    written_by(world, leader, "before")
+    lost, kept = pair.connections()
+    killed = time.monotonic()
+    leader.gateway.kill()
+    with Probes(world) as probes:
+        world.api.apply_one(world.route("after", "after.example.com"))
+        world.pin(world.people.pinned, goes)
+        world.await_in(goes)
+        world.pin(world.people.pinned)
+        world.await_out(goes)
+        while not any("/after/status" in t for t in other.wrote(killed)):
+            assert time.monotonic() - killed < TAKEN_OVER_S + 15
+            for connection in kept:
+                assert ask(connection, "/meanwhile")[0] == 200
+            probes.await_more(2)
+        took = time.monotonic() - killed
+    print(f"\nthe other wrote {took:.1f} s after the leader was killed")
+    assert took < TAKEN_OVER_S + 2
+    assert kept and pair.leader_name() == other.name
+    eventually(lambda: enforced(world) == "True", "who is dead keeps it from nothing", TAKEN_OVER_S + 15)
+    for connection in (*lost, *kept):
+        connection.close()
+
+
+def test_a_leader_that_is_told_to_end_lets_the_other_write_at_once(world, pair):
+    leader, other = pair.leader(), pair.other()
+    leader.gateway.stop()
+    with Probes(world):
+        assert written_by(world, other, "new") < 5
+        assert pair.leader_name() == other.name
+        eventually(lambda: world.api.get("leases", f"pingate-{leader.name}", NAMESPACE) is None, "its own lease is gone")
+
+
+def test_a_replica_that_lags_is_told_and_does_not_pass_for_enforcing(world, pair):
+    goes = world.people.by_intermediate
+    leader, other = pair.leader(), pair.other()
+    world.pin(world.people.pinned, goes)
+    eventually(lambda: enforced(world) == "True", "both enforce it")
+    with Probes(world):
+        for verb in ("list", "watch"):
+            other.door.fail(503, POLICIES, verb)
+        other.door.end_watches(POLICIES)
+        eventually(lambda: other.gateway.audit("source_error"), "it hears nothing of policies")
+        world.pin(world.people.pinned)
+        eventually(lambda: enforced(world) == "False", "not all enforce it")
+        other.door.mend()
+        eventually(lambda: enforced(world) == "True", "both do", ENFORCED_S + 30)
+        refuses(world, pair, goes)
+    assert leader.alive() and other.alive()
+
+
+@pytest.mark.slow
+def test_who_cannot_reach_the_server_leads_no_more(world, pair):
+    leader, other = pair.leader(), pair.other()
+    with Probes(world):
+        leader.door.freeze(new_too=True)
+        since = time.monotonic()
+        assert written_by(world, other, "new") < TAKEN_OVER_S + 2
+        leader.door.thaw()
+        eventually(lambda: [r for r in leader.door.seen("get", "leases", since) + leader.door.seen("watch", "leases", since)
+                            + leader.door.seen("patch", "leases", since) + leader.door.seen("update", "leases", since)],
+                   "it is back", 40)
+        written_by(world, other, "newer")
+        assert leader.wrote(since) == [] and pair.leader_name() == other.name
+
+
+def test_replicas_that_begin_together_write_each_status_once(world, pair):
+    leader, other = pair.leader(), pair.other()
+    written_by(world, leader, "new")
+    with Probes(world) as probes:
+        probes.await_more(20)
+    routes = [t for t in leader.wrote() if "httproutes" in t]
+    assert len(routes) == len(set(routes)) == 2, json.dumps(routes)
+    assert other.wrote() == []
