@@ -15,7 +15,6 @@
 #include "cli/run_state.h"
 #include "cli/sandbox.h"
 #include "control/control.h"
-#include "control/translate/pool.h"
 #include "event/emit.h"
 #include "observe/admin.h"
 #include "observe/observe.h"
@@ -51,7 +50,6 @@ struct run {
         struct tls_library *library; /* NULL: OpenSSL's own */
         struct kube_access *access;  /* NULL: files */
         struct control_kube_options kube;
-        struct address_pool *pool; /* NULL: none */
         char identity[256];
         struct tls_options tls;
         struct run_facts facts; /* what /status says */
@@ -293,17 +291,15 @@ static bool open_cluster(struct run *run, struct error *err)
                           : kube_access_in_cluster(&run->access, err);
         if (!ok)
                 return false;
-        if (options->address_pool &&
-            !address_pool_parse(slice_of(options->address_pool), &run->pool, err)) {
-                err->code = ERROR_USAGE;
-                return error_wrap(err, "run: --address-pool");
-        }
-        run->kube.pool = run->pool;
+        run->kube.pool = options->pool;
+        run->kube.services = options->services;
+        run->kube.selector = options->selector;
         if (options->namespace)
                 run->access->namespace = slice_of(options->namespace);
         if (!options->identity && gethostname(run->identity, sizeof(run->identity) - 1) != 0)
                 return error_set_errno(err, "the host's name (see --identity)");
         run->kube.access = run->access;
+        run->kube.services.namespace = run->access->namespace;
         run->kube.silence_ms = options->limits.source_silence_ms;
         run->kube.identity = slice_of(options->identity ? options->identity : run->identity);
         return true;
@@ -402,7 +398,6 @@ static void finish(struct run *run)
         uv_run(&run->loop, UV_RUN_DEFAULT);
         must(uv_loop_close(&run->loop) == 0);
         kube_access_free(run->access);
-        address_pool_free(run->pool);
 }
 
 int run_gateway(const struct run_options *options, struct error *err)

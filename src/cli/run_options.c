@@ -9,7 +9,7 @@
 
 struct run_words { /* as given */
         struct cli_list paths, limits;
-        const char *audit, *drain_delay;
+        const char *audit, *drain_delay, *address_pool, *service_ports, *service_selector;
         uint64_t workers;
 };
 
@@ -31,20 +31,42 @@ static bool source_read(const struct run_words *words, const struct run_options 
                                  "run: wants either -c PATH or --kubernetes (see `pingate run "
                                  "--help`)");
         if (!options->kubernetes &&
-            (options->kubeconfig || options->context || options->namespace || options->identity))
+            (options->kubeconfig || options->context || options->namespace || options->identity ||
+             words->address_pool || words->service_ports || words->service_selector))
                 return error_set(err, ERROR_USAGE,
-                                 "run: --kubeconfig, --context, --namespace and --identity want "
+                                 "run: --kubeconfig, --context, --namespace, --identity, "
+                                 "--address-pool, --service-ports and --service-selector want "
                                  "--kubernetes");
+        if (words->address_pool && (words->service_ports || words->service_selector))
+                return error_set(err, ERROR_USAGE,
+                                 "run: with --address-pool no Service leads to pingate, so "
+                                 "--service-ports and --service-selector have no meaning");
         if (options->context && !options->kubeconfig)
                 return error_set(err, ERROR_USAGE, "run: --context wants --kubeconfig");
         return true;
+}
+
+/* Where Gateways have their addresses. */
+static bool addresses_read(const struct run_words *words, struct run_options *options,
+                           struct error *err)
+{
+        const char *ports = words->service_ports ? words->service_ports : SERVICE_PORTS_DEFAULT;
+        const char *selector =
+                words->service_selector ? words->service_selector : SERVICE_SELECTOR_DEFAULT;
+        if (words->address_pool &&
+            !address_pool_parse(slice_of(words->address_pool), &options->pool, err))
+                return error_wrap(err, "run: --address-pool");
+        if (!service_ports_parse(slice_of(ports), &options->services, err))
+                return error_wrap(err, "run: --service-ports");
+        return service_selector_parse(slice_of(selector), &options->selector, err) ||
+               error_wrap(err, "run: --service-selector");
 }
 
 static bool words_read(const struct run_words *words, struct run_options *options,
                        struct error *err)
 {
         int64_t delay_ms;
-        if (!source_read(words, options, err))
+        if (!source_read(words, options, err) || !addresses_read(words, options, err))
                 return false;
         if (strcmp(words->audit, "strict") != 0 && strcmp(words->audit, "lossy") != 0)
                 return error_set(err, ERROR_USAGE, "run: --audit %s: wants strict or lossy",
@@ -66,8 +88,8 @@ static bool words_read(const struct run_words *words, struct run_options *option
 }
 
 enum {
-        SOURCE_OPTIONS = 7,
-        RUN_OPTIONS = 19
+        SOURCE_OPTIONS = 9,
+        RUN_OPTIONS = 21
 };
 
 /* One row an option: the parser and its help. First where objects come from. */
@@ -101,8 +123,17 @@ static void source_fill(struct cli_option table[static SOURCE_OPTIONS], struct r
                  .help = "of this replica among the others; the host's name by default"},
                 {.name = "address-pool",
                  .value = "LIST",
-                 .text = &options->address_pool,
+                 .text = &words->address_pool,
                  .help = "addresses of this host, one for each Gateway: 192.0.2.10-192.0.2.20,192.0.2.32/28"},
+                {.name = "service-ports",
+                 .value = "FROM-TO",
+                 .text = &words->service_ports,
+                 .help = "that are bound where a Gateway's address is a load balancer's (" SERVICE_PORTS_DEFAULT
+                         ")"},
+                {.name = "service-selector",
+                 .value = "KEY=VALUE",
+                 .text = &words->service_selector,
+                 .help = "a label of our own pods (" SERVICE_SELECTOR_DEFAULT ")"},
         };
         memcpy(table, rows, sizeof(rows));
 }
@@ -186,6 +217,7 @@ int cli_run(int argc, char **argv)
                 else if ((code = run_gateway(&options, &err)) != EXIT_OK)
                         cli_fail(&err);
         }
+        address_pool_free(options.pool);
         cli_list_done(&words.paths);
         cli_list_done(&words.limits);
         return code;

@@ -70,8 +70,10 @@ bool control_translate(struct control *control, const struct objects *objects,
                                             .generation = control->generation + 1,
                                             .now = (int64_t)time(NULL),
                                             .require_pinning = control->options.require_pinning};
-        if (control->options.kube)
+        if (control->options.kube) {
                 request.pool = control->options.kube->pool;
+                request.services = &control->options.kube->services;
+        }
         return translate(&request, out, err);
 }
 

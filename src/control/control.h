@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "control/kube/access.h"
+#include "control/report/service_diff.h"
 #include "control/translate/served.h"
 #include "event/emit.h"
 #include "snapshot/publish.h"
@@ -37,9 +38,12 @@ struct control_hooks {
 /* An API server instead of files. */
 struct control_kube_options {
         const struct kube_access *access;
-        struct slice identity;           /* this replica's name, as its lease has it */
-        const struct address_pool *pool; /* of Gateways' addresses; NULL: none */
-        uint64_t silence_ms;             /* without a byte; then a watch is begun anew */
+        struct slice identity; /* this replica's name, as its lease has it */
+        const struct address_pool
+                *pool;                /* of Gateways' addresses; NULL: load balancers have them */
+        struct service_plan services; /* which bear Gateways; its namespace is access->namespace */
+        struct service_selector selector; /* of our own pods */
+        uint64_t silence_ms;              /* without a byte; then a watch is begun anew */
 };
 
 struct control_options { /* what it points to outlives control */

@@ -14,6 +14,7 @@
 #include "control/kube/store.h"
 #include "control/report/lease.h"
 #include "control/report/report.h"
+#include "control/report/services.h"
 
 enum {
         TURN_MS = 5, /* changes that come together are one translation */
@@ -24,6 +25,7 @@ enum {
         FAULT_MS = 250,     /* faults that come together are told as one */
         BEAT_MS = 1000,
         FAULTS_BYTES_MAX = 900, /* of a record's text */
+        TROUBLES_MAX = 32,      /* that are told of one generation */
 };
 
 enum kube_state {
@@ -45,7 +47,8 @@ struct control_kube {
         struct kube_store *store;
         struct kube_fetch *fetch; /* Secrets and ConfigMaps that came to be wanted */
         struct lease *lease; /* NULL before the first generation: who serves nothing leads nobody */
-        struct report *report; /* the same, and NULL once we leave */
+        struct report *report;     /* the same, and NULL once we leave */
+        struct services *services; /* the same */
         bool leaving, left;
         struct reflector *reflectors[KIND_COUNT];
         char *faults[KIND_COUNT + 1]; /* of each kind's; the last: of what follows. Owned */
@@ -312,8 +315,11 @@ static void on_entry(enum object_kind kind, struct slice namespace, struct slice
 {
         const struct control_kube *kube = self;
         (void)entry;
-        if (kube->report)
-                report_heard(kube->report, kind, namespace, name);
+        if (!kube->report)
+                return;
+        report_heard(kube->report, kind, namespace, name);
+        if (kind == KIND_SERVICE)
+                services_heard(kube->services);
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -375,6 +381,20 @@ static void on_replicas(void *self)
         on_leading(true, self);
 }
 
+static void services_begin(struct control_kube *kube)
+{
+        const struct control_options *options = &kube->control->options;
+        struct services_options services = {.loop = options->loop,
+                                            .client = kube->client,
+                                            .store = kube->store,
+                                            .lease = kube->lease,
+                                            .sink = options->sink,
+                                            .namespace = options->kube->services.namespace,
+                                            .balanced = !options->kube->pool,
+                                            .selector = options->kube->selector};
+        kube->services = services_open(&services);
+}
+
 static void report_begin(struct control_kube *kube)
 {
         const struct control_options *options = &kube->control->options;
@@ -395,15 +415,41 @@ static void report_begin(struct control_kube *kube)
                                         .on_facts = options->hooks->on_facts,
                                         .self = options->self};
         kube->report = report_open(&report);
+        services_begin(kube);
+}
+
+static bool lists(const struct translation *translation, struct slice trouble)
+{
+        for (size_t i = 0; translation && i < translation->troubles.count; i++)
+                if (slice_equal(translation->troubles.items[i], trouble))
+                        return true;
+        return false;
+}
+
+/* What no object's status says; once for as long as it is so. */
+static void troubles_tell(const struct control_kube *kube, const struct translation *translation)
+{
+        struct event_sink *sink = kube->control->options.sink;
+        size_t count = translation->troubles.count, told = 0;
+        for (size_t i = 0; i < count && told <= TROUBLES_MAX; i++) {
+                struct slice trouble = translation->troubles.items[i];
+                if (lists(kube->control->current, trouble) || ++told > TROUBLES_MAX)
+                        continue;
+                event_warningf(sink, "cluster", "%.*s", SLICE_ARG(trouble));
+        }
+        if (told > TROUBLES_MAX)
+                event_warningf(sink, "cluster", "and others: there are %zu such", count);
 }
 
 void control_kube_published(struct control_kube *kube, const struct translation *translation)
 {
+        troubles_tell(kube, translation);
         if (kube->leaving)
                 return;
         if (!kube->report)
                 report_begin(kube);
         report_take(kube->report, translation);
+        services_take(kube->services, translation);
 }
 
 /* --- from outside --- */
@@ -463,6 +509,8 @@ void control_kube_leave(struct control_kube *kube)
         kube->leaving = true;
         report_close(kube->report);
         kube->report = NULL;
+        services_close(kube->services);
+        kube->services = NULL;
         if (kube->lease)
                 lease_close(kube->lease, on_lease_closed);
         else

@@ -141,7 +141,7 @@ def fill(api, port, routes, secrets):
 class Gateway:
     def __init__(self, arguments, admin):
         command = [arguments.pingate, "run", "--kubernetes", "--kubeconfig", arguments.kubeconfig, "--admin", f"127.0.0.1:{admin}",
-                   "--workers", "2", "--audit-log", str(arguments.log), *arguments.pass_on]
+                   "--workers", "2", "--address-pool", "127.0.0.1", "--audit-log", str(arguments.log), *arguments.pass_on]
         self.began, self.port = time.monotonic(), arguments.port
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

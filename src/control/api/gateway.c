@@ -183,28 +183,13 @@ static bool status_read(struct decoder *d, const struct node *node, void *out, s
 
 /* --- infrastructure --- */
 
-/* "example.com/team", or "team": a label's or an annotation's key. */
-static bool is_key(struct slice key)
-{
-        struct slice name = key, prefix = SLICE_NONE;
-        size_t slash = slice_find(key, '/');
-        if (slash < key.len) {
-                prefix = slice_sub(key, 0, slash);
-                name = slice_skip(key, slash + 1);
-        }
-        return (slash == key.len || (prefix.len < 253 && rule_subdomain.holds(prefix))) &&
-               rule_label_name.holds(name);
-}
-
 static bool keys_check(struct decoder *d, const struct text_map *map, const struct node *node,
                        struct error *err)
 {
         for (size_t i = 0; i < map->count; i++)
-                if (!is_key(map->items[i].key))
-                        return decode_error(d, node->children[i], err,
-                                            "is no key, wants a name of up to 63 letters, digits, "
-                                            "\"-\", \"_\" and \".\", perhaps behind a DNS name and "
-                                            "\"/\"");
+                if (!rule_label_key.holds(map->items[i].key))
+                        return decode_error(d, node->children[i], err, "is no key, wants %s",
+                                            rule_label_key.wants);
         return true;
 }
 

@@ -165,6 +165,18 @@ static bool cors_method_holds(struct slice text)
         return false;
 }
 
+static bool label_key_holds(struct slice key)
+{
+        struct slice name = key, prefix = SLICE_NONE;
+        size_t slash = slice_find(key, '/');
+        if (slash < key.len) {
+                prefix = slice_sub(key, 0, slash);
+                name = slice_skip(key, slash + 1);
+        }
+        return (slash == key.len || (prefix.len < 253 && subdomain_holds(prefix))) &&
+               label_name_holds(name);
+}
+
 static bool relative_path_holds(struct slice text)
 {
         struct slice rest = text, part;
@@ -181,6 +193,9 @@ const struct text_rule rule_label = {
 const struct text_rule rule_label_name = {
         label_name_holds, "up to 63 letters, digits, \"-\", \"_\" and \".\", a letter or digit at "
                           "its ends"};
+const struct text_rule rule_label_key = {
+        label_key_holds, "a name of up to 63 letters, digits, \"-\", \"_\" and \".\", perhaps "
+                         "behind a DNS name and \"/\""};
 const struct text_rule rule_subdomain = {
         subdomain_holds, "a DNS name: labels of a-z, 0-9 and \"-\", with dots between"};
 const struct text_rule rule_dns_name = {

@@ -6,6 +6,7 @@
 
 extern const struct text_rule rule_label;      /* a namespace: DNS label, RFC 1123 */
 extern const struct text_rule rule_label_name; /* the name in a label's key, or its value */
+extern const struct text_rule rule_label_key;  /* "example.com/team", or "team" */
 extern const struct text_rule rule_subdomain;  /* names of objects and of their parts */
 extern const struct text_rule rule_dns_name;   /* a host's: its labels are of 63 at most */
 extern const struct text_rule rule_group;      /* empty or a subdomain */

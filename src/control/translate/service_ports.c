@@ -27,11 +27,12 @@ static int64_t target_of(const struct service_port *port)
 static void claimed_warn(struct work *w, const struct gateway_work *gateway,
                          const struct service_port *port)
 {
-        work_warn(w,
-                  "%.*s: its targetPort %lld, of port %lld, is held by an older Gateway or twice; "
-                  "it gets another",
-                  SLICE_ARG(gateway->service->object.id), (long long)port->target_number,
-                  (long long)port->port);
+        work_trouble(
+                w,
+                "%.*s: its targetPort %lld, of port %lld, is held by an older Gateway or twice; "
+                "it gets another",
+                SLICE_ARG(gateway->service->object.id), (long long)port->target_number,
+                (long long)port->port);
 }
 
 static void allotted_read(struct work *w, struct holders *holders, struct gateway_work *gateway)

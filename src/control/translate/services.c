@@ -133,7 +133,7 @@ static bool is_not_ours(struct work *w, struct gateway_work *gateway,
                            SLICE_ARG(object->fault));
         else
                 return false;
-        work_warn(w, "%.*s: %.*s", SLICE_ARG(api->id), SLICE_ARG(why));
+        work_trouble(w, "%.*s: %.*s", SLICE_ARG(api->id), SLICE_ARG(why));
         if (wanted->balanced)
                 address_fault(gateway, "AddressNotAssigned", why);
         return true;

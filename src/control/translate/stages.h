@@ -101,3 +101,5 @@ void route_ref_fault(struct work *w, struct route_work *route, const char *reaso
 /* Of an object that does not decode, where no status says it. */
 void broken_warn(struct work *w, const struct object *object, bool unsaid);
 void work_warn(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same for whoever runs the gateway: no status says it to anybody else. */
+void work_trouble(struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);

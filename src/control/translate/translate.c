@@ -40,6 +40,16 @@ void work_warn(struct work *w, const char *format, ...)
         vec_push(&w->warnings, text);
 }
 
+void work_trouble(struct work *w, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        struct slice text = arena_vprintf(&w->out->arena, format, args);
+        va_end(args);
+        vec_push(&w->warnings, text);
+        vec_push(&w->troubles, text);
+}
+
 void *work_find(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
 {
         const struct object *object = objects_find(w->objects, kind, namespace, name);
@@ -127,7 +137,8 @@ void broken_warn(struct work *w, const struct object *object, bool unsaid)
         if (object->fault.len == 0 || !unsaid)
                 return;
         w->broken = true;
-        work_warn(w, "%.*s can't be used: %.*s", SLICE_ARG(object->id), SLICE_ARG(object->fault));
+        work_trouble(w, "%.*s can't be used: %.*s", SLICE_ARG(object->id),
+                     SLICE_ARG(object->fault));
 }
 
 /* Kinds that have no status to say it in. What refers to a Secret, ConfigMap or Service says it. */
@@ -222,6 +233,8 @@ static void warnings_take(struct work *w)
         struct slice *items;
         vec_freeze(&w->warnings, &w->out->arena, &items, &w->out->warnings.count);
         w->out->warnings.items = items;
+        vec_freeze(&w->troubles, &w->out->arena, &items, &w->out->troubles.count);
+        w->out->troubles.items = items;
 }
 
 static void wanted_take(struct work *w)

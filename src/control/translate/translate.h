@@ -40,7 +40,8 @@ struct translation {
         LIST(struct object_status) statuses; /* Gateways, routes, policies, classes; by age */
         LIST(struct slice)
         warnings; /* of objects that nothing refers to or that refer to nothing */
-        LIST(struct wanted_object) wanted;    /* each once */
+        LIST(struct slice) troubles;       /* of the warnings, those for whoever runs the gateway */
+        LIST(struct wanted_object) wanted; /* each once */
         LIST(struct wanted_service) services; /* of each Gateway that has one, or should */
         bool good; /* no condition is bad, nothing is broken, no route names a Gateway that nobody
                       has */

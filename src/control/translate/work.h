@@ -73,7 +73,7 @@ struct work {
         VEC(const struct server_certificate *) certificates;
         struct map certificate_index;   /* Secret's id to its certificate */
         struct map former_certificates; /* the same of the former translation; filled when asked */
-        VEC(struct slice) warnings;
+        VEC(struct slice) warnings, troubles;
         VEC(struct wanted_object) wanted;
         struct map wanted_index; /* by id, for each of them */
         bool lost;               /* something refers to a Gateway that is not there */

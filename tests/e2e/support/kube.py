@@ -63,7 +63,10 @@ class World:
         return policy("partners", [target("edge")], [pin(spki=p.spki_hash) for p in who], **spec)
 
     def apply(self, text=None):
+        """As after a former run: its address and its Service are there, and nothing of them is news while a test looks."""
         self.api.apply(self.text() if text is None else text)
+        self.api.patch("gateways", "edge", {"status": {"addresses": [{"type": "IPAddress", "value": "127.0.0.1"}]}}, part="status")
+        self.api.apply_one(named_service("edge", [self.port]))
 
     def pin(self, *who, **spec):
         self.api.apply(self.policy_text(list(who), **spec))
@@ -77,7 +80,7 @@ class World:
 
     # --- pingate ---
 
-    def run(self, *options, wait=True, kubeconfig=None, identity="replica-a", pool=None, **keywords):
+    def run(self, *options, wait=True, kubeconfig=None, identity="replica-a", pool="127.0.0.1", **keywords):
         source = ["--kubernetes", "--kubeconfig", str(kubeconfig or self.cluster.kubeconfig()), "--identity", identity]
         gateway = self.start({}, *options, wait=False, source=source + (["--address-pool", pool] if pool else []), **keywords)
         eventually(self.echo.answers, "the backend answers")
@@ -123,6 +126,16 @@ class World:
 
     def await_out(self, identity, **keywords):
         self.await_status(PINNED_OUT, identity, **keywords)
+
+
+def named_service(name, ports, namespace="edge"):
+    """As pingate makes it with an address pool."""
+    return {"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": f"{name}-pingate", "namespace": namespace, "labels": {
+                "app.kubernetes.io/managed-by": "pingate", "gateway.networking.k8s.io/gateway-name": name,
+                "gateway.networking.k8s.io/gateway-class-name": "pingate", "pingate.dev/gateway-namespace": namespace}},
+            "spec": {"clusterIP": "None", "ports": [
+                {"name": f"p-{port}", "protocol": "TCP", "port": port, "targetPort": port} for port in ports]}}
 
 
 def ask(connection, path, host="app.example.com"):
