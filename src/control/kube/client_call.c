@@ -165,12 +165,10 @@ static void prepare_headers(struct kube_call *call)
         }
         if (client->authority)
                 add_header(call, "Host", slice_of(client->authority));
-        if (request->body.len > 0) {
+        if (request->body.len > 0)
                 add_header(call, "Content-Type",
                            slice_of(request->content_type ? request->content_type
                                                           : "application/json"));
-                add_header(call, "Expect", SLICE_NONE);
-        }
         SET(call, CURLOPT_HTTPHEADER, call->headers);
         SET(call, CURLOPT_USERAGENT, "pingate/" PINGATE_VERSION);
 }

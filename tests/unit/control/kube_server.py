@@ -38,7 +38,7 @@ async def answer(request):
     if what == "/echo":
         said = {"method": request.method, "target": request.target, "body": request.body.decode(), "version": request.version,
                 "certificate": bool(request.certificate)}
-        for name in ("authorization", "content-type", "user-agent", "accept", "expect", "cookie"):
+        for name in ("authorization", "content-type", "user-agent", "accept", "cookie"):
             said[name] = request.headers.get(name, "")
         said["host"] = request.headers.get(":authority") or request.headers.get("host", "")
         return Response(200, json.dumps(said).encode(), [("set-cookie", "a=b")])

@@ -1,6 +1,8 @@
 /* Calls that go on, and all that ends one: time, the connection, the client. */
 #include "kube_world.h"
 
+#include <curl/curl.h>
+
 /* --- watches --- */
 
 static void a_watch_is_told_as_it_comes(void **state)
@@ -29,6 +31,23 @@ static void a_watch_that_has_heard_enough_ends(void **state)
                 wait_for(world, &world->done, 1);
                 assert_int_equal(seen->status, 0);
                 assert_string_equal(seen->fault, "ended");
+                world_close(world);
+        }
+}
+
+static void a_cancelled_call_hears_nothing_more(void **state)
+{
+        (void)state;
+        BOTH(door)
+        {
+                struct world *world = world_open(door);
+                struct seen *seen = watch(world, "/big?bytes=200000", 0, CANCEL);
+                wait_for(world, &seen->bytes, 1);
+                size_t first = seen->bytes;
+                says(ask(world, "/echo", NOTHING), "/echo");
+                assert_int_equal(seen->bytes, first);
+                assert_in_range(first, 1, CURL_MAX_WRITE_SIZE);
+                assert_int_equal(seen->answers, 0);
                 world_close(world);
         }
 }
@@ -235,6 +254,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_watch_is_told_as_it_comes),
                 cmocka_unit_test(a_watch_that_has_heard_enough_ends),
+                cmocka_unit_test(a_cancelled_call_hears_nothing_more),
                 cmocka_unit_test(a_watch_that_ends_as_it_should_is_no_fault),
                 cmocka_unit_test(what_is_no_200_is_not_taken_for_events),
                 cmocka_unit_test(a_watch_may_cancel_itself_start_others_and_close_the_client),
