@@ -232,6 +232,13 @@ def test_the_pod_is_given_only_options_that_there_are():
         assert set(options_of(pod["spec"]["template"]["spec"])) <= known
 
 
+def test_the_services_of_gateways_select_the_pods():
+    header = open(os.path.join(gw.ROOT, "src", "cli", "service_options.h")).read()
+    key, value = re.search(r'SERVICE_SELECTOR_DEFAULT\s+"([^"=]+)=([^"]+)"', header).groups()
+    template = one(of_kustomization("kubernetes"), "Deployment")["spec"]["template"]
+    assert template["metadata"]["labels"][key] == value and "--service-selector" not in options_of(template["spec"])
+
+
 def test_the_image_is_of_this_version():
     version = re.search(r"version: '([^']+)'", open(os.path.join(gw.ROOT, "meson.build")).read())[1]
     (kustomization,) = read("kubernetes", "kustomization.yaml")
