@@ -53,6 +53,8 @@ struct lease_replicas {
         bool known;
         size_t live;     /* this one among them, once it serves */
         size_t agreeing; /* of the live: those that serve `digest` */
+        /* One of the others that does not, its Lease's name; empty: none. Good for the turn. */
+        struct slice behind;
 };
 
 struct lease_replicas lease_replicas(const struct lease *lease, const struct digest *digest);

@@ -352,7 +352,10 @@ struct lease_replicas lease_replicas(const struct lease *lease, const struct dig
                     !lease_sight_is_alive(&replica->sight, now))
                         continue;
                 counts.live++;
-                counts.agreeing += digest_equal(&replica->sight.record.digest, digest);
+                if (digest_equal(&replica->sight.record.digest, digest))
+                        counts.agreeing++;
+                else if (counts.behind.len == 0 || slice_compare(slot->key, counts.behind) < 0)
+                        counts.behind = slot->key; /* the same one each time */
         }
         return counts;
 }

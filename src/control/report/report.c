@@ -81,8 +81,10 @@ static void replicas_lay(const struct report *report, struct account *account)
         if (!replicas.known && facts->unjudged.len == 0)
                 facts->unjudged = SLICE("what the other replicas serve is not known yet");
         else if (replicas.agreeing < replicas.live && facts->unjudged.len == 0)
-                facts->unjudged = arena_printf(&account->arena, "%zu of %zu replicas serve it",
-                                               replicas.agreeing, replicas.live);
+                facts->unjudged = arena_printf(
+                        &account->arena, "%zu of %zu replicas serve it%s%.*s%s", replicas.agreeing,
+                        replicas.live, replicas.behind.len ? ", " : "", SLICE_ARG(replicas.behind),
+                        replicas.behind.len ? " does not" : "");
         facts->proof = arena_printf(&account->arena, "replicas %zu, probed", replicas.live);
 }
 

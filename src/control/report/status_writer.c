@@ -215,7 +215,7 @@ static const struct kube_entry *entry_of(const struct told *told)
 static void await_heard(struct told *told, enum told_state state)
 {
         const struct kube_entry *entry = entry_of(told);
-        told->due_ms = now_ms(told->writer) + STATUS_HEARD_MS;
+        told->due_ms = now_ms(told->writer) + told->writer->options.heard_ms;
         become(told,
                entry && slice_is(entry->resource_version, told->version) ? state : TOLD_QUEUED);
 }
@@ -500,6 +500,8 @@ struct status_writer *status_writer_open(const struct status_writer_options *opt
 {
         struct status_writer *writer = NEW(struct status_writer);
         writer->options = *options;
+        if (writer->options.heard_ms == 0)
+                writer->options.heard_ms = STATUS_HEARD_MS;
         arena_init(&writer->scratch, 64 * 1024);
         buffer_init(&writer->body, BODY_BYTES_MAX);
         must(uv_idle_init(options->loop, &writer->idle) == 0);

@@ -19,7 +19,7 @@ enum {
         STATUS_WRITES_MAX = 16,
         STATUS_ROUTES_MAX = 4, /* of them: ten thousand leave an API server time for its watches */
         STATUS_TURN_US = 2000,
-        STATUS_HEARD_MS = 10000, /* that long a write is waited for to be heard of */
+        STATUS_HEARD_MS = 10000, /* that long it is waited until a write is heard of */
         STATUS_PAUSE_MS = 500,   /* after a first failure; doubles up to STATUS_PAUSE_MS_MAX */
         STATUS_PAUSE_MS_MAX = 30000,
         STATUS_REFUSED_MS = 60000, /* what the API server does not take is tried again */
@@ -31,6 +31,7 @@ struct status_writer_options { /* what it points to outlives the writer */
         const struct kube_store *store;
         const struct lease *lease; /* NULL: this one leads */
         struct event_sink *sink;   /* NULL: says nothing */
+        uint64_t heard_ms;         /* 0: STATUS_HEARD_MS */
 };
 
 struct status_writer *status_writer_open(const struct status_writer_options *options);

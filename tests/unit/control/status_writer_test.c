@@ -20,6 +20,7 @@
 enum {
         OBJECTS_MAX = 64,
         WAIT_MS = 10000,
+        HEARD_MS = 100,
 };
 
 /* ---- what stands in ---- */
@@ -100,8 +101,8 @@ static void heard(size_t at)
 static int setup(void **state)
 {
         (void)state;
-        struct status_writer_options options = {.loop = &loop,
-                                                .lease = (struct lease *)(uintptr_t)1};
+        struct status_writer_options options = {
+                .loop = &loop, .lease = (struct lease *)(uintptr_t)1, .heard_ms = HEARD_MS};
         call_count = held_count = 0;
         leading = true;
         must(uv_loop_init(&loop) == 0);
@@ -138,6 +139,24 @@ static void wait_for_calls(size_t count)
         while (call_count < count && uv_hrtime() < until)
                 uv_run(&loop, UV_RUN_ONCE);
         assert_int_equal(call_count, count);
+}
+
+static void on_over(uv_timer_t *timer)
+{
+        *(bool *)timer->data = true;
+}
+
+static void run_ms(uint64_t ms)
+{
+        uv_timer_t timer;
+        bool over = false;
+        must(uv_timer_init(&loop, &timer) == 0);
+        timer.data = &over;
+        must(uv_timer_start(&timer, on_over, ms, 0) == 0);
+        while (!over)
+                uv_run(&loop, UV_RUN_ONCE);
+        uv_close((uv_handle_t *)&timer, NULL);
+        uv_run(&loop, UV_RUN_NOWAIT);
 }
 
 /* The patch as an API server would have applied it, and the watch would tell. */
@@ -261,6 +280,28 @@ static void what_the_server_drops_is_not_written_for_ever(void **state)
         give_all(1);
         turns();
         assert_int_equal(call_count, 1);
+}
+
+/* A watch that is being made anew. */
+static void what_was_not_heard_of_in_time_is_looked_at_where_it_has_to_be(void **state)
+{
+        (void)state;
+        one_gateway();
+        answer(0, 200, "");
+        run_ms(1000); /* written, and nothing else to say */
+        assert_int_equal(call_count, 1);
+        status_set(0, KIND_GATEWAY, false);
+        give_all(1);
+        turns();
+        assert_int_equal(call_count, 2);
+        answer(1, 409, "");
+        wait_for_calls(3);
+        answer(2, 200, "");
+        status_set(0, KIND_GATEWAY, true); /* news, before it is heard of */
+        give_all(1);
+        turns();
+        assert_int_equal(call_count, 3);
+        wait_for_calls(4);
 }
 
 static void an_object_that_is_gone_is_left_alone(void **state)
@@ -470,6 +511,7 @@ int main(void)
                 TEST(a_conflict_waits_for_the_newer_version),
                 TEST(a_conflict_with_what_is_heard_already_is_merged_anew_at_once),
                 TEST(what_the_server_drops_is_not_written_for_ever),
+                TEST(what_was_not_heard_of_in_time_is_looked_at_where_it_has_to_be),
                 TEST(an_object_that_is_gone_is_left_alone),
                 TEST(another_generation_than_was_translated_is_not_told),
                 TEST(only_the_leader_writes),
