@@ -7,6 +7,7 @@
  * What libcurl frees is wiped, as Secrets and the token go through it (I43). */
 #pragma once
 
+#include <string.h>
 #include <uv.h>
 
 #include "base/error.h"
@@ -42,6 +43,15 @@ struct kube_request {
         bool (*on_bytes)(struct slice bytes, void *self);
         void (*on_done)(const struct kube_answer *answer, void *self);
 };
+
+/* It came whole and refuses, because the namespace it was about is being deleted: an API server
+ * says 403 then, and yet no right is missing. */
+static inline bool kube_answer_says_leaving(const struct kube_answer *answer)
+{
+        static const char cause[] = "\"NamespaceTerminating\"";
+        return answer->status == 403 && answer->body.len > 0 &&
+               memmem(answer->body.data, answer->body.len, cause, sizeof(cause) - 1) != NULL;
+}
 
 /* How many calls have ended, by the first digit of the status; [0]: without an answer. */
 struct kube_counts {

@@ -210,8 +210,8 @@ static void on_written(const struct kube_answer *answer, void *self)
                 return; /* the next tick tries again */
         if (ok)
                 events->faulty = false;
-        else if (answer->status != 404) /* a namespace that goes takes its Events along */
-                tell_fault(events, answer);
+        else if (answer->status != 404 && !kube_answer_says_leaving(answer))
+                tell_fault(events, answer); /* a namespace that goes takes its Events along */
         drop(events);
         pump(events);
 }

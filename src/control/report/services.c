@@ -137,7 +137,7 @@ static void on_written(const struct kube_answer *answer, void *self)
                 free(kept->version);
                 kept->version = NULL;
                 put_off(kept);
-                if (!is_a_race(answer->status))
+                if (!is_a_race(answer->status) && !kube_answer_says_leaving(answer))
                         warn(kept, answer);
         }
         look_within(services, LOOK_MS);

@@ -180,6 +180,23 @@ static void one_that_is_forbidden_is_dropped(void **state)
         assert_non_null(strstr(calls[1].body, "two"));
 }
 
+/* As kube-apiserver 1.36 says it. */
+static void a_namespace_that_goes_is_no_missing_right(void **state)
+{
+        (void)state;
+        struct kube_answer said = {
+                .status = 403,
+                .body = SLICE(
+                        "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"details\":{\"causes\":["
+                        "{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace edge is "
+                        "being terminated\",\"field\":\"metadata.namespace\"}]},\"code\":403}")};
+        assert_true(kube_answer_says_leaving(&said));
+        said.body = SLICE("{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"code\":403}");
+        assert_false(kube_answer_says_leaving(&said));
+        said.body = SLICE_NONE;
+        assert_false(kube_answer_says_leaving(&said));
+}
+
 static void a_long_name_leaves_room_for_the_digest(void **state)
 {
         (void)state;
@@ -310,6 +327,7 @@ int main(void)
                 TEST(a_flood_is_a_burst_and_then_one_a_second),
                 TEST(one_that_fails_is_tried_once_more),
                 TEST(one_that_is_forbidden_is_dropped),
+                TEST(a_namespace_that_goes_is_no_missing_right),
                 TEST(a_long_name_leaves_room_for_the_digest),
                 TEST(what_an_operator_should_see_becomes_an_event),
                 TEST(the_crd_says_whether_it_keeps_pins),
