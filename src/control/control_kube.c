@@ -15,6 +15,7 @@
 #include "control/report/lease.h"
 #include "control/report/report.h"
 #include "control/report/services.h"
+#include "control/report/status_digest.h"
 
 enum {
         TURN_MS = 5, /* changes that come together are one translation */
@@ -26,6 +27,12 @@ enum {
         BEAT_MS = 1000,
         FAULTS_BYTES_MAX = 900, /* of a record's text */
         TROUBLES_MAX = 32,      /* that are told of one generation */
+};
+
+enum { /* places of faults, behind the kinds */
+        PLACE_CHANGE = KIND_COUNT,
+        PLACE_FETCH,
+        PLACE_COUNT
 };
 
 enum kube_state {
@@ -51,14 +58,15 @@ struct control_kube {
         struct services *services; /* the same */
         bool leaving, left;
         struct reflector *reflectors[KIND_COUNT];
-        char *faults[KIND_COUNT + 1]; /* of each kind's; the last: of what follows. Owned */
-        struct buffer told;           /* of the faults */
+        char *faults[PLACE_COUNT]; /* of each kind, and of what follows. Owned */
+        struct buffer told;        /* of the faults */
         uv_timer_t turn, tell, beat;
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
         bool changed;             /* since the last turn */
         uint64_t trusted_from_ms; /* no kind that restricts has been out of hearing since then */
         uint64_t held_since_ms;   /* that a Secret or ConfigMap is not known; 0: all are */
+        bool only_endpoints;      /* since the last generation nothing else has changed */
 };
 
 static void turn_soon(struct control_kube *kube);
@@ -74,7 +82,9 @@ static void become(struct control_kube *kube, enum kube_state state)
 
 static const char *place_name(size_t place)
 {
-        return place < KIND_COUNT ? object_resource((enum object_kind)place) : "change";
+        if (place < KIND_COUNT)
+                return object_resource((enum object_kind)place);
+        return place == PLACE_CHANGE ? "change" : "objects referred to";
 }
 
 static bool told_before(const struct control_kube *kube, size_t place)
@@ -88,11 +98,11 @@ static bool told_before(const struct control_kube *kube, size_t place)
 /* Where a server is away all kinds say the same, and say it once. */
 static void faults_print(const struct control_kube *kube, struct buffer *out)
 {
-        for (size_t i = 0; i <= KIND_COUNT; i++) {
+        for (size_t i = 0; i < PLACE_COUNT; i++) {
                 size_t others = 0;
                 if (!kube->faults[i] || told_before(kube, i))
                         continue;
-                for (size_t k = i + 1; k <= KIND_COUNT; k++)
+                for (size_t k = i + 1; k < PLACE_COUNT; k++)
                         others += kube->faults[k] && strcmp(kube->faults[k], kube->faults[i]) == 0;
                 buffer_printf(out, "%s%s", out->len ? "; " : "Kubernetes: ", place_name(i));
                 if (others > 0)
@@ -196,16 +206,36 @@ static bool is_held(struct control_kube *kube)
         return true;
 }
 
+static uint64_t statuses_digest(const struct translation *translation)
+{
+        uint64_t digest = translation->statuses.count;
+        for (size_t i = 0; i < translation->statuses.count; i++)
+                digest = digest * 31 + status_digest(&translation->statuses.items[i]);
+        return digest;
+}
+
+/* In a cluster endpoints come and go all the time, mostly of Services that nobody routes to. */
+static bool says_nothing_new(const struct control_kube *kube, const struct translation *next)
+{
+        const struct translation *current = kube->control->current;
+        return current && kube->only_endpoints &&
+               memcmp(&current->snapshot->digest, &next->snapshot->digest, sizeof(struct digest)) ==
+                       0 &&
+               statuses_digest(current) == statuses_digest(next);
+}
+
 static bool publish(struct control_kube *kube, struct translation *translation, uint64_t began_us,
                     struct error *err)
 {
         want(kube, translation);
-        if (is_held(kube)) {
-                translation_free(translation); /* it is made anew once they are known */
+        /* While it is held it is made anew, once all is known. */
+        if (is_held(kube) || says_nothing_new(kube, translation)) {
+                translation_free(translation);
                 return true;
         }
+        kube->only_endpoints = true;
         if (!control_publish_translation(kube->control, translation, began_us, err))
-                return false;
+                return kube->only_endpoints = false;
         if (kube->state != KUBE_SERVING)
                 become(kube, KUBE_SERVING);
         return true;
@@ -238,8 +268,8 @@ static void on_turn(uv_timer_t *timer)
         struct error err = {.text = ""};
         uint64_t began_us = control_now_us();
         bool ok = change_take(kube, &err);
-        if (!ok || kube->faults[KIND_COUNT])
-                fault_set(kube, KIND_COUNT, ok ? SLICE_NONE : slice_of(err.text));
+        if (!ok || kube->faults[PLACE_CHANGE])
+                fault_set(kube, PLACE_CHANGE, ok ? SLICE_NONE : slice_of(err.text));
         uv_update_time(kube->control->options.loop);
         kube->turn_ended_ms = uv_now(kube->control->options.loop);
         kube->turn_took_ms = (control_now_us() - began_us) / 1000;
@@ -272,8 +302,18 @@ static void turn_soon(struct control_kube *kube)
 
 static void on_change(enum object_kind kind, void *self)
 {
+        struct control_kube *kube = self;
+        kube->only_endpoints &= kind == KIND_ENDPOINT_SLICE;
+        turn_soon(kube);
+}
+
+/* A list that changed nothing says something new only where it was waited for. */
+static void on_synced(enum object_kind kind, void *self)
+{
+        struct control_kube *kube = self;
         (void)kind;
-        turn_soon(self);
+        if (kube->state != KUBE_SERVING || kube->held_since_ms > 0)
+                turn_soon(kube);
 }
 
 static void on_fault(enum object_kind kind, struct slice text, void *self)
@@ -290,16 +330,18 @@ static void on_warning(enum object_kind kind, struct slice text, void *self)
         event_warningf(kube->control->options.sink, object_resource(kind), "%.*s", SLICE_ARG(text));
 }
 
-static const struct reflector_hooks reflector_hooks = {on_change, on_change, on_fault, on_warning};
+static const struct reflector_hooks reflector_hooks = {on_change, on_synced, on_fault, on_warning};
 
 static void on_fetch_fault(struct slice text, void *self)
 {
-        fault_set(self, KIND_COUNT, text);
+        fault_set(self, PLACE_FETCH, text);
 }
 
 static void on_fetched(void *self)
 {
-        turn_soon(self);
+        struct control_kube *kube = self;
+        kube->only_endpoints = false;
+        turn_soon(kube);
 }
 
 static void on_fetch_relist(enum object_kind kind, void *self)
@@ -532,7 +574,7 @@ void control_kube_stop(struct control_kube *kube)
                 reflector_close(kube->reflectors[i]);
         kube_client_close(kube->client);
         kube_store_free(kube->store);
-        for (size_t i = 0; i <= KIND_COUNT; i++)
+        for (size_t i = 0; i < PLACE_COUNT; i++)
                 free(kube->faults[i]);
         buffer_done(&kube->told);
         uv_close((uv_handle_t *)&kube->turn, on_timer_closed);
