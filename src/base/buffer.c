@@ -58,6 +58,30 @@ bool buffer_append(struct buffer *buffer, struct slice s)
         return true;
 }
 
+bool buffer_append_secret(struct buffer *buffer, struct slice s)
+{
+        if (s.len > buffer->max - buffer->len)
+                return false;
+        if (s.len > buffer->capacity - buffer->len) {
+                struct buffer larger;
+                buffer_init(&larger, buffer->max);
+                size_t room = buffer->len + s.len;
+                must(buffer_reserve(&larger, room > buffer->max / 2 ? buffer->max : room * 2));
+                buffer_append(&larger, buffer_slice(buffer));
+                buffer_wipe(buffer);
+                buffer_done(buffer);
+                *buffer = larger;
+        }
+        return buffer_append(buffer, s);
+}
+
+void buffer_wipe(struct buffer *buffer)
+{
+        if (buffer->len > 0)
+                explicit_bzero(buffer->data, buffer->len);
+        buffer_clear(buffer);
+}
+
 /* Into what is free, where it mostly fits: formatting is too dear to be done twice. */
 bool buffer_printf(struct buffer *buffer, const char *format, ...)
 {

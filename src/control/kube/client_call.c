@@ -27,24 +27,6 @@ static void heard(struct kube_call *call)
         call->client->suspect = false;
 }
 
-/* A Secret may be in it: no copy stays behind where it grows. */
-static bool gather(struct buffer *gathered, struct slice bytes)
-{
-        struct buffer larger;
-        if (bytes.len > gathered->max - gathered->len)
-                return false;
-        if (bytes.len > gathered->capacity - gathered->len) {
-                buffer_init(&larger, gathered->max);
-                size_t room = gathered->len + bytes.len;
-                must(buffer_reserve(&larger, room > gathered->max / 2 ? gathered->max : room * 2));
-                buffer_append(&larger, buffer_slice(gathered));
-                secret_wipe(gathered->data, gathered->len);
-                buffer_done(gathered);
-                *gathered = larger;
-        }
-        return buffer_append(gathered, bytes);
-}
-
 static int status_of(const struct kube_call *call)
 {
         long status = 0;
@@ -63,7 +45,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *self)
         if (call->request.on_bytes && status_of(call) == 200) {
                 if (!call->request.on_bytes(bytes, call->request.self))
                         call->cut = CUT_ENDED;
-        } else if (!gather(&call->gathered, bytes)) {
+        } else if (!buffer_append_secret(&call->gathered, bytes)) {
                 call->cut = CUT_LONG;
         }
         return call->cut == CUT_NOT ? bytes.len : CURL_WRITEFUNC_ERROR;

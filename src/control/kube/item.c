@@ -4,10 +4,12 @@
 
 static bool put(struct buffer *rest, bool *first, const struct json_member *member)
 {
-        bool ok = *first || buffer_append(rest, SLICE(","));
+        bool ok = *first || buffer_append_secret(rest, SLICE(","));
         *first = false;
-        return ok && buffer_append(rest, SLICE("\"")) && buffer_append(rest, member->key) &&
-               buffer_append(rest, SLICE("\":")) && buffer_append(rest, member->value);
+        return ok && buffer_append_secret(rest, SLICE("\"")) &&
+               buffer_append_secret(rest, member->key) &&
+               buffer_append_secret(rest, SLICE("\":")) &&
+               buffer_append_secret(rest, member->value);
 }
 
 /* What is noted of it; true: and left out. */
@@ -39,10 +41,10 @@ static bool metadata_cut(struct slice text, struct kube_item *item, struct buffe
 {
         struct json_members members = json_members_of(text);
         struct json_member member;
-        bool first = true, ok = buffer_append(rest, SLICE("\"metadata\":{"));
+        bool first = true, ok = buffer_append_secret(rest, SLICE("\"metadata\":{"));
         while (ok && json_members_next(&members, &member))
                 ok = metadata_note(item, &member) || put(rest, &first, &member);
-        return ok && !members.broken && buffer_append(rest, SLICE("}"));
+        return ok && !members.broken && buffer_append_secret(rest, SLICE("}"));
 }
 
 static bool status_cut(struct slice text, const char *kept, bool first, struct buffer *rest)
@@ -52,10 +54,12 @@ static bool status_cut(struct slice text, const char *kept, bool first, struct b
         while (kept && json_members_next(&members, &member)) {
                 if (!slice_is(member.key, kept))
                         continue;
-                return (first || buffer_append(rest, SLICE(","))) &&
-                       buffer_append(rest, SLICE("\"status\":{\"")) &&
-                       buffer_append(rest, member.key) && buffer_append(rest, SLICE("\":")) &&
-                       buffer_append(rest, member.value) && buffer_append(rest, SLICE("}"));
+                return (first || buffer_append_secret(rest, SLICE(","))) &&
+                       buffer_append_secret(rest, SLICE("\"status\":{\"")) &&
+                       buffer_append_secret(rest, member.key) &&
+                       buffer_append_secret(rest, SLICE("\":")) &&
+                       buffer_append_secret(rest, member.value) &&
+                       buffer_append_secret(rest, SLICE("}"));
         }
         return true;
 }
@@ -71,7 +75,7 @@ static bool member_cut(const struct json_member *member, const char *kept, struc
                 return status_cut(member->value, kept, first, rest);
         }
         if (slice_is(member->key, "metadata"))
-                return (first || buffer_append(rest, SLICE(","))) &&
+                return (first || buffer_append_secret(rest, SLICE(","))) &&
                        metadata_cut(member->value, item, rest);
         return put(rest, &first, member);
 }
@@ -83,10 +87,10 @@ bool kube_item_cut(struct slice text, const char *kept, struct kube_item *out, s
         struct json_member member;
         struct kube_item item = {0};
         buffer_clear(rest);
-        bool ok = buffer_append(rest, SLICE("{"));
+        bool ok = buffer_append_secret(rest, SLICE("{"));
         while (ok && json_members_next(&members, &member))
                 ok = member_cut(&member, kept, &item, rest);
-        ok = ok && !members.broken && buffer_append(rest, SLICE("}"));
+        ok = ok && !members.broken && buffer_append_secret(rest, SLICE("}"));
         if (!ok)
                 return error_set(err, ERROR_INPUT, "is no object, or one of more than %d MiB",
                                  KUBE_ITEM_MAX >> 20);

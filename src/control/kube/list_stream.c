@@ -44,18 +44,11 @@ struct list_stream *list_stream_new(void *self, on_list_item_fn on_item)
         return stream;
 }
 
-static void piece_wipe(struct list_stream *stream)
-{
-        if (stream->piece.len > 0)
-                explicit_bzero(stream->piece.data, stream->piece.len);
-        buffer_clear(&stream->piece);
-}
-
 void list_stream_free(struct list_stream *stream)
 {
         if (!stream)
                 return;
-        piece_wipe(stream);
+        buffer_wipe(&stream->piece);
         buffer_done(&stream->piece);
         buffer_done(&stream->metadata);
         buffer_done(&stream->kind);
@@ -68,7 +61,7 @@ static enum list_state value_begin(struct list_stream *stream, char c)
         stream->at_metadata = slice_is(key, "\"metadata\"");
         stream->at_items = slice_is(key, "\"items\"");
         stream->at_kind = slice_is(key, "\"kind\"");
-        piece_wipe(stream);
+        buffer_wipe(&stream->piece);
         if (!stream->at_items || c != '[')
                 return LIST_VALUE;
         stream->has_items = true;
@@ -137,7 +130,7 @@ static bool piece_end(struct list_stream *stream)
                         stream->has_items = true;
                 stream->state = LIST_NEXT;
         }
-        piece_wipe(stream);
+        buffer_wipe(&stream->piece);
         return go_on;
 }
 
@@ -145,7 +138,7 @@ static bool piece_feed(struct list_stream *stream, struct slice *bytes, struct e
 {
         bool done;
         size_t count = json_bounds_feed(&stream->bounds, *bytes, &done);
-        if (!buffer_append(&stream->piece, slice_sub(*bytes, 0, count)))
+        if (!buffer_append_secret(&stream->piece, slice_sub(*bytes, 0, count)))
                 return error_set(err, ERROR_LIMIT, "an object of more than %d MiB",
                                  KUBE_ITEM_MAX >> 20);
         *bytes = slice_skip(*bytes, count);

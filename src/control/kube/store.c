@@ -223,20 +223,13 @@ static void kind_done(struct kind_store *kind)
         map_done(&kind->wants);
 }
 
-static void rest_wipe(struct kube_store *store)
-{
-        if (store->rest.len > 0)
-                explicit_bzero(store->rest.data, store->rest.len);
-        buffer_clear(&store->rest);
-}
-
 void kube_store_free(struct kube_store *store)
 {
         if (!store)
                 return;
         for (size_t i = 0; i < KIND_COUNT; i++)
                 kind_done(&store->kinds[i]);
-        rest_wipe(store);
+        buffer_wipe(&store->rest);
         buffer_done(&store->rest);
         vec_done(&store->observers);
         free(store);
@@ -291,7 +284,7 @@ enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind,
                 want->known = true;
         if (key.len > 0 && (want || !is_wanted_kind(kind)))
                 change = item_put(store, kind, key, &about, fault);
-        rest_wipe(store);
+        buffer_wipe(&store->rest);
         return change;
 }
 
@@ -327,7 +320,7 @@ enum kube_change kube_store_remove_item(struct kube_store *store, enum object_ki
 {
         struct kube_item about;
         bool ok = cut(store, kind, item, &about, NULL);
-        rest_wipe(store);
+        buffer_wipe(&store->rest);
         return ok ? kube_store_remove(store, kind, about.namespace, about.name) : KUBE_SAME;
 }
 

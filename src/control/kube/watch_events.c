@@ -23,18 +23,11 @@ struct watch_events *watch_events_new(void *self, on_watch_event_fn on_event)
         return events;
 }
 
-static void line_wipe(struct watch_events *events)
-{
-        if (events->line.len > 0)
-                explicit_bzero(events->line.data, events->line.len);
-        buffer_clear(&events->line);
-}
-
 void watch_events_free(struct watch_events *events)
 {
         if (!events)
                 return;
-        line_wipe(events);
+        buffer_wipe(&events->line);
         buffer_done(&events->line);
         free(events);
 }
@@ -101,7 +94,7 @@ static bool line_end(struct watch_events *events, struct error *err)
                         return error_set(err, ERROR_INPUT, "a line that is no watch event");
                 go_on = events->on_event(&event, events->self);
         }
-        line_wipe(events);
+        buffer_wipe(&events->line);
         return go_on;
 }
 
@@ -109,7 +102,7 @@ bool watch_events_feed(struct watch_events *events, struct slice bytes, struct e
 {
         while (bytes.len > 0) {
                 size_t end = slice_find(bytes, '\n');
-                if (!buffer_append(&events->line, slice_sub(bytes, 0, end)))
+                if (!buffer_append_secret(&events->line, slice_sub(bytes, 0, end)))
                         return error_set(err, ERROR_LIMIT, "an event of more than %d MiB",
                                          KUBE_ITEM_MAX >> 20);
                 if (end < bytes.len && !line_end(events, err))
