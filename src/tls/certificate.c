@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include "trust/private_key.h"
+
 static X509 *parse(struct slice der)
 {
         const unsigned char *at = (const unsigned char *)der.data;
@@ -11,10 +13,9 @@ static X509 *parse(struct slice der)
 bool tls_certificate_init(struct tls_certificate *certificate,
                           const struct server_certificate *source, struct error *err)
 {
-        const unsigned char *at = source->key.bytes;
         *certificate = (struct tls_certificate){.chain = sk_X509_new_null()};
         certificate->leaf = parse(source->chain[0]);
-        certificate->key = d2i_AutoPrivateKey(NULL, &at, (long)source->key.len);
+        certificate->key = private_key_decode(slice_from(source->key.bytes, source->key.len));
         bool ok = certificate->leaf && certificate->key && certificate->chain;
         for (size_t i = 1; ok && i < source->chain_count; i++) {
                 X509 *above = parse(source->chain[i]);

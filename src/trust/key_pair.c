@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "text/pem.h"
 #include "trust/hash.h"
+#include "trust/private_key.h"
 
 static void x509_cleanup(X509 **certificate)
 {
@@ -66,15 +67,6 @@ static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *o
         return true;
 }
 
-static EVP_PKEY *key_decode(struct slice der)
-{
-        const unsigned char *at = (const unsigned char *)der.data;
-        /* PKCS#8, PKCS#1 and SEC 1 are told apart by their own structure. */
-        EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, (long)der.len);
-        ERR_clear_error();
-        return key;
-}
-
 static EVP_PKEY *key_read(struct slice pem, struct error *err)
 {
         struct arena arena;
@@ -88,7 +80,7 @@ static EVP_PKEY *key_read(struct slice pem, struct error *err)
         while ((step = pem_next(&reader, &arena, &block, err)) == PEM_BLOCK) {
                 if (block.private_key && keys++ == 0 &&
                     !slice_is(block.label, "ENCRYPTED PRIVATE KEY"))
-                        key = key_decode(block.der);
+                        key = private_key_decode(block.der);
                 secret_wipe((void *)(uintptr_t)block.der.data, block.der.len);
         }
         arena_done(&arena);
