@@ -91,6 +91,7 @@ static void prepare_tls(struct kube_call *call)
         SET(call, CURLOPT_CAINFO, NULL);
         SET(call, CURLOPT_CAPATH, NULL);
         SET(call, CURLOPT_CAINFO_BLOB, &ca);
+        SET(call, CURLOPT_SSL_CTX_FUNCTION, call_tls_prepare);
         if (access->certificate.len == 0)
                 return;
         SET(call, CURLOPT_SSLCERTTYPE, "PEM");

@@ -76,6 +76,7 @@ void client_loop_watch_silence(struct kube_client *client, uint64_t ms);
 
 /* client_call.c */
 void call_prepare(struct kube_call *call);
+CURLcode call_tls_prepare(CURL *curl, void *ssl_context, void *self);
 void call_answer(struct kube_call *call, CURLcode result, struct kube_answer *answer,
                  struct error *fault);
 void call_free(struct kube_call *call);
