@@ -35,7 +35,7 @@ def goes(people):
 @pytest.fixture
 def gateway(world, goes):
     world.apply(world.text([world.people.pinned, goes]))
-    gateway = world.run("--limit", "source-silence-ms=1500")
+    gateway = world.run()
     world.await_in(goes)
     eventually(lambda: POLICIES in world.cluster.door.open_watches(), "policies are watched")
     return gateway
@@ -112,19 +112,19 @@ def test_a_slow_server_is_waited_for(world, goes):
     assert gateway.audit("source_error") == []
 
 
-@pytest.mark.parametrize("status", (429, 500, 503))
-def test_a_server_that_refuses_half_of_what_it_is_asked_is_asked_again(world, goes, status):
-    failure = world.cluster.door.fail(status, every=2, retry_after=1 if status == 429 else None)
+def test_a_server_that_refuses_half_of_what_it_is_asked_is_asked_again(world, goes):
+    door = world.cluster.door
+    failures = [door.fail(429, every=6, retry_after=1), door.fail(500, every=6), door.fail(503, every=6)]
     world.apply(world.text([world.people.pinned, goes]))
     world.run()
     with Probes(world):
-        world.cluster.door.end_watches()
+        door.end_watches()
         world.pin(world.people.pinned)
-        world.await_out(goes, deadline_s=BACK_S)
-    assert failure.hits > 10
+        world.await_out(goes, deadline_s=2 * BACK_S)
+    assert all(f.hits > 3 for f in failures)
 
 
-@pytest.mark.parametrize("status", (403, 404, 429, 503))
+@pytest.mark.parametrize("status", (403, 404, 503))
 def test_a_kind_that_is_refused_later_keeps_what_it_had(world, gateway, goes, status):
     door, before = world.cluster.door, gateway.generation()
     with Probes(world) as probes:
@@ -167,7 +167,9 @@ def test_a_right_that_is_taken_away_is_missed_by_name(world, gateway, goes):
         for verb in ("list", "watch"):
             world.cluster.deny(verb, "secrets")
         # Rights are looked at when something is asked, so what is open goes on.
-        eventually(lambda: world.cluster.door.end_watches("secrets") or told(gateway, "secrets", "403"), "it is told", BACK_S)
+        eventually(lambda: "secrets" in world.cluster.door.open_watches(), "they are watched")
+        world.cluster.door.end_watches("secrets")
+        await_told(gateway, "secrets", "403")
         fault = told(gateway, "secrets", "403")[-1]["says"]
         assert 'apiGroups: [""], resources: [secrets], verbs: [get, list, watch]' in fault
         world.pin(world.people.pinned)  # of another kind: heard all the same
@@ -183,7 +185,7 @@ def test_a_watch_that_ends_inside_an_event_misses_nothing(make_world, goes, http
     world.run()
     door = world.cluster.door
     with Probes(world):
-        for n in range(4):
+        for n in range(2):
             eventually(lambda: POLICIES in door.open_watches(), "policies are watched", BACK_S)
             door.cut_next_event(POLICIES, clean)
             world.pin(world.people.pinned, *([goes] if n % 2 == 0 else []))
@@ -192,8 +194,10 @@ def test_a_watch_that_ends_inside_an_event_misses_nothing(make_world, goes, http
 
 
 @pytest.mark.parametrize("new_too", (False, True), ids=("old", "old-and-new"))
-def test_a_half_open_connection_hides_a_removed_pin_no_longer_than_the_limit(world, gateway, goes, new_too):
-    door = world.cluster.door
+def test_a_half_open_connection_hides_a_removed_pin_no_longer_than_the_limit(world, goes, new_too):
+    world.apply(world.text([world.people.pinned, goes]))
+    gateway, door = world.run("--limit", "source-silence-ms=1500"), world.cluster.door
+    eventually(lambda: POLICIES in door.open_watches(), "policies are watched")
     with Probes(world) as probes:
         door.freeze(new_too)
         world.pin(world.people.pinned)
@@ -201,7 +205,7 @@ def test_a_half_open_connection_hides_a_removed_pin_no_longer_than_the_limit(wor
             await_told(gateway, "Kubernetes: ")
             probes.await_more(20)
             door.thaw()
-        world.await_out(goes, deadline_s=BACK_S)
+        world.await_out(goes, deadline_s=BACK_S + 20)
 
 
 def test_a_server_that_goes_away_gently_is_asked_by_another_connection(world, gateway, goes):

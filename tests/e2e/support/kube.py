@@ -43,7 +43,7 @@ class World:
     def __init__(self, cluster, people, start):
         self.cluster, self.people, self.start, self.api = cluster, people, start, cluster.api
         self.port, self.echo = free_port(), Echo(cluster.backend_address)
-        self.contexts = {}
+        self.contexts, self.gateways = {}, []
 
     def close(self):
         self.echo.stop()
@@ -83,6 +83,7 @@ class World:
     def run(self, *options, wait=True, kubeconfig=None, identity="replica-a", pool="127.0.0.1", **keywords):
         source = ["--kubernetes", "--kubeconfig", str(kubeconfig or self.cluster.kubeconfig()), "--identity", identity]
         gateway = self.start({}, *options, wait=False, source=source + (["--address-pool", pool] if pool else []), **keywords)
+        self.gateways.append(gateway)
         eventually(self.echo.answers, "the backend answers")
         if wait:
             eventually(gateway.ready, lambda: "ready: " + gateway.stderr_file.read_text())
@@ -118,7 +119,7 @@ class World:
 
         def look():
             last[:] = [self.status(identity, **keywords)]
-            return last[0] == wanted
+            return last[0] == wanted and all(g.serving() == g.generation() for g in self.gateways if g.process.poll() is None)
         eventually(look, lambda: f"{identity.name} gets {wanted}: {last[0]}", deadline_s)
 
     def await_in(self, identity, **keywords):
