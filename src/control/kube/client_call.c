@@ -223,6 +223,7 @@ static void transport_fault(const struct kube_call *call, CURLcode result, struc
                 error_set(fault, ERROR_SYSTEM, "nothing was heard for %llu ms",
                           (unsigned long long)call->request.silence_ms);
                 break;
+        case CUT_LOST:
         case CUT_NOT:
                 error_set(fault, ERROR_SYSTEM, "%s", text);
                 break;

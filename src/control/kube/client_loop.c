@@ -42,16 +42,36 @@ static void finish_calls(struct kube_client *client)
         }
 }
 
+static struct kube_call *find_cut(const struct kube_client *client, enum call_cut cut)
+{
+        struct kube_call *call = client->calls;
+        while (call && (call->cut != cut || call->state != CALL_RUNNING))
+                call = call->next;
+        return call;
+}
+
+/* libcurl gives up on all of them: that is told, and the gateway serves on. */
+static void fail_calls(struct kube_client *client)
+{
+        struct kube_call *call;
+        for (call = client->calls; call; call = call->next)
+                call->cut = CUT_LOST;
+        while (client->state == CLIENT_OPEN && (call = find_cut(client, CUT_LOST)))
+                client_finish(call, CURLE_ABORTED_BY_CALLBACK);
+}
+
 static void drive(struct kube_client *client, curl_socket_t fd, int what)
 {
         int running;
         client_enter(client);
         client->inside = true;
-        must(curl_multi_socket_action(client->multi, fd, what, &running) == CURLM_OK);
+        CURLMcode result = curl_multi_socket_action(client->multi, fd, what, &running);
         client->inside = false;
         if (client->state == CLIENT_OPEN)
                 settle_calls(client);
         finish_calls(client);
+        if (result != CURLM_OK)
+                fail_calls(client);
         client_leave(client);
 }
 

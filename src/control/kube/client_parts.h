@@ -21,6 +21,7 @@ enum call_cut { /* why we ended it */
         CUT_ENDED,  /* on_bytes said so */
         CUT_LONG,   /* over body_max */
         CUT_SILENT, /* silence_ms */
+        CUT_LOST,   /* libcurl gave up on all of them */
 };
 
 struct kube_call {
