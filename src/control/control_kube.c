@@ -122,6 +122,8 @@ static void on_tell(uv_timer_t *timer)
         buffer_clear(&kube->told);
         buffer_append(&kube->told, buffer_slice(&text));
         control_tell_source(kube->control, buffer_slice(&kube->told));
+        if (kube->report)
+                report_fault(kube->report, buffer_slice(&kube->told));
         event_sink_turn(kube->control->options.sink);
 }
 
@@ -454,6 +456,8 @@ static void report_begin(struct control_kube *kube)
                                         .store = kube->store,
                                         .lease = kube->lease,
                                         .sink = options->sink,
+                                        .namespace = options->kube->access->namespace,
+                                        .identity = options->kube->identity,
                                         .on_facts = options->hooks->on_facts,
                                         .self = options->self};
         kube->report = report_open(&report);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "control/api/names.h"
 #include "control/report/lease.h"
 #include "control/report/report_events.h"
 #include "control/report/status_writer.h"
@@ -301,6 +302,21 @@ void report_heard(struct report *report, enum object_kind kind, struct slice nam
                   struct slice name)
 {
         status_writer_heard(report->writer, kind, namespace, name);
+}
+
+void report_fault(struct report *report, struct slice text)
+{
+        if (!report->led || text.len == 0)
+                return;
+        arena_reset(&report->scratch);
+        struct kube_event event = {.api_version = SLICE("v1"),
+                                   .kind = SLICE("Pod"),
+                                   .namespace = report->options.namespace,
+                                   .name = name_fit(&report->scratch, report->options.identity),
+                                   .reason = "SourceFailing",
+                                   .action = "Read",
+                                   .text = text};
+        kube_events_say(report->events, &event);
 }
 
 static void on_crd(void *self)

@@ -21,7 +21,7 @@ struct report_options { /* what it points to outlives the report */
         const struct kube_store *store;
         struct lease *lease; /* NULL: this one leads, and there is no other */
         struct event_sink *sink;
-        struct slice identity; /* our own name, of Events */
+        struct slice namespace, identity; /* our own pod's, of Events */
         /* What the data plane has made of the newest generation; texts are the arena's. Asked until
          * nothing is missing, and each second. */
         void (*on_facts)(struct served_facts *facts, struct arena *arena, void *self);
@@ -36,6 +36,9 @@ void report_heard(struct report *report, enum object_kind kind, struct slice nam
                   struct slice name);
 /* Leadership, or what the other replicas serve, has changed. */
 void report_look(struct report *report);
+/* What can't be read, and which right is missing: an Event at our own pod, while we lead. Empty:
+ * all is well. */
+void report_fault(struct report *report, struct slice text);
 /* Before the client is closed. Writes in flight are abandoned; memory returns in the loop's close
  * callbacks. NULL is fine. */
 void report_close(struct report *report);
