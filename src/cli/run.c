@@ -142,7 +142,8 @@ static void on_published(const struct translation *translation, void *self)
         struct run *run = self;
         run->facts.translation = translation;
         run->facts.published_ms = now_ms();
-        proxy_wake(run->proxy);
+        if (!run->joining) /* workers go one by one, and those left look up with what comes in */
+                proxy_wake(run->proxy);
         pin_ledger_set_snapshot(observer_pins(run->observer), translation->snapshot,
                                 run->facts.published_ms);
         take_faults(run);

@@ -2,6 +2,7 @@
 object that its CRD let through and pingate can't use, which concerns no other. Against the stand-in, or a real API server."""
 import http.client
 import json
+import threading
 
 import pytest
 from support import gateway as gw
@@ -235,3 +236,30 @@ def test_an_object_that_can_not_be_used_concerns_no_other(world):
     world.await_status(200, world.people.pinned, host="other.example.com")
     world.await_status(200, world.people.pinned, host="broken.example.com")
     pingate.stop()
+
+
+# --- its end ---
+
+@pytest.mark.parametrize("turn", range(4))
+def test_changes_that_come_while_it_stops_do_no_harm(world, turn):
+    """One worker has ended, the other waits for a request: what is published meanwhile is for the one that is left."""
+    world.apply()
+    pingate = world.run()
+    world.await_in(world.people.pinned)
+    over = threading.Event()
+
+    def change():
+        for n in range(10000):
+            if over.is_set():
+                return
+            world.api.apply_one(world.route(f"more-{n % 40}", f"more-{n}.example.com"))
+
+    changing = threading.Thread(target=change)
+    with world.connect(world.people.pinned) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: 10\r\n\r\nabc")
+        changing.start()
+        try:
+            pingate.stop()
+        finally:
+            over.set()
+            changing.join()
