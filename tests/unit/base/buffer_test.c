@@ -66,6 +66,23 @@ static void released_memory_is_gone_but_the_maximum_stays(void **state)
         buffer_done(&buffer);
 }
 
+static void what_holds_a_secret_grows_by_itself_and_is_wiped_where_it_is(void **state)
+{
+        (void)state;
+        CLEANUP(buffer_done) struct buffer buffer;
+        buffer_init(&buffer, 1000);
+        for (int i = 0; i < 100; i++)
+                assert_true(buffer_append_secret(&buffer, SLICE("0123456789")));
+        assert_false(buffer_append_secret(&buffer, SLICE("x")));
+        assert_true(buffer_append_secret(&buffer, SLICE_NONE));
+        assert_int_equal(buffer.len, 1000);
+        assert_memory_equal(buffer.data + 990, "0123456789", 10);
+        buffer_wipe(&buffer);
+        assert_int_equal(buffer.len, 0);
+        for (size_t i = 0; i < 1000; i++)
+                assert_int_equal(buffer.data[i], 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -73,6 +90,7 @@ int main(void)
                 cmocka_unit_test(the_last_byte_of_the_maximum_can_be_filled),
                 cmocka_unit_test(consuming_drops_bytes_off_the_front),
                 cmocka_unit_test(growing_keeps_what_was_there),
+                cmocka_unit_test(what_holds_a_secret_grows_by_itself_and_is_wiped_where_it_is),
                 cmocka_unit_test(released_memory_is_gone_but_the_maximum_stays),
         };
         return RUN(tests);

@@ -150,6 +150,29 @@ static void unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew(void *
         snapshot_reap();
 }
 
+static void a_certificate_is_taken_over_and_outlives_where_it_was(void **state)
+{
+        struct text text;
+        (void)state;
+        text_make(&text, SPKI_A, SPKI_B);
+        struct translation *first = translate_text(&text, NULL);
+        text_make(&text, SPKI_A, SPKI_A);
+        struct translation *second = translate_text(&text, first);
+        const struct server_certificate *before = first->snapshot->certificates[0];
+        const struct server_certificate *after = second->snapshot->certificates[0];
+        assert_int_equal(second->snapshot->certificate_count, 1);
+        assert_ptr_not_equal(before->key.bytes, after->key.bytes);
+        assert_int_equal(before->key.len, after->key.len);
+        assert_memory_equal(before->key.bytes, after->key.bytes, after->key.len);
+        assert_memory_equal(&before->digest, &after->digest, sizeof(after->digest));
+        translation_free(first);
+        struct translation *anew = translate_text(&text, NULL);
+        assert_memory_equal(&second->snapshot->digest, &anew->snapshot->digest,
+                            sizeof(anew->snapshot->digest));
+        translation_free(anew);
+        translation_free(second);
+}
+
 static void a_revoked_grant_closes_the_port_at_once(void **state)
 {
         (void)state;
@@ -398,6 +421,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_address_that_no_status_tells_yet_is_kept),
                 cmocka_unit_test(unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew),
+                cmocka_unit_test(a_certificate_is_taken_over_and_outlives_where_it_was),
                 cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
                 cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
