@@ -162,20 +162,48 @@ static void part_stub(struct objects *part, enum object_kind kind, const struct 
                 part->kinds[kind].items[0]->fault = arena_slice(arena, fault);
 }
 
+/* Parts are told apart by what their entries are called. No API server lets in a name that decoding
+ * does not, and without it an object would bear another's. */
+static bool is_named_so(const struct object *object, const struct kube_entry *entry)
+{
+        return slice_equal(object->name, entry->name) &&
+               slice_equal(object->namespace, entry->namespace);
+}
+
+static struct objects *part_new(void)
+{
+        struct objects *part = objects_new();
+        arena_init(&part->arena, PART_CHUNK_BYTES);
+        return part;
+}
+
+static struct objects *part_make(enum object_kind kind, const struct kube_entry *entry,
+                                 struct slice text, struct error *fault)
+{
+        struct objects *part = part_new();
+        struct node *root;
+        if (!json_parse(&part->arena, text, NULL, &root, fault))
+                part_stub(part, kind, entry, slice_of(fault->text));
+        else if (objects_add_lenient(part, kind, root, fault))
+                fault->text[0] = '\0';
+        if (part->kinds[kind].count > 0 && !is_named_so(part->kinds[kind].items[0], entry)) {
+                objects_unref(part);
+                part = part_new();
+                error_set(fault, ERROR_INPUT, "%s: what it is called can't be used",
+                          object_kind_name(kind));
+        }
+        return part;
+}
+
 static void entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
                          struct error *fault)
 {
-        struct objects *part = objects_new();
-        struct node *root;
-        arena_init(&part->arena, PART_CHUNK_BYTES);
-        if (!json_parse(&part->arena, text, NULL, &root, fault))
-                part_stub(part, kind, &entry->seen, slice_of(fault->text));
-        else if (objects_add_lenient(part, kind, root, fault))
-                fault->text[0] = '\0';
+        struct objects *part = part_make(kind, &entry->seen, text, fault);
+        const struct object *object =
+                part->kinds[kind].count > 0 ? part->kinds[kind].items[0] : NULL;
         objects_unref(entry->seen.objects);
         entry->seen.objects = part;
-        entry->seen.object = part->kinds[kind].count > 0 ? part->kinds[kind].items[0] : NULL;
-        const struct object *object = entry->seen.object;
+        entry->seen.object = object;
         if (object && object->fault.len > 0)
                 error_set(fault, ERROR_INPUT, "%.*s: %.*s", SLICE_ARG(object->id),
                           SLICE_ARG(object->fault));

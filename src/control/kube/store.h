@@ -15,7 +15,8 @@ struct kube_name {
 
 struct kube_entry {
         struct objects *objects;     /* a part with this one object */
-        const struct object *object; /* with object->fault where it does not decode */
+        const struct object *object; /* with object->fault where it does not decode. NULL:
+                                        what it is called can't be used */
         struct slice namespace, name;
         struct slice uid, resource_version;
         struct slice status;     /* .status as JSON text; empty: none */

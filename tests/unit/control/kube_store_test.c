@@ -136,6 +136,29 @@ static void a_policy_that_is_not_even_json_to_us_is_kept_as_broken(void **state)
         kube_store_free(store);
 }
 
+/* Found by the fuzzer: what has no namespace decodes as if it were in "default". */
+static void objects_that_would_bear_the_same_name_are_not_both_read(void **state)
+{
+        static const char route[] =
+                "{\"metadata\":{\"name\":\"app\"%s},\"spec\":{\"hostnames\":[]}}";
+        struct kube_store *store = kube_store_new();
+        char text[256];
+        (void)state;
+        snprintf(text, sizeof(text), route, ",\"namespace\":\"default\"");
+        put(store, KIND_HTTP_ROUTE, text);
+        assert_string_equal(fault.text, "");
+        snprintf(text, sizeof(text), route, "");
+        put(store, KIND_HTTP_ROUTE, text);
+        assert_true(fault.text[0] != '\0');
+        snprintf(text, sizeof(text), route, ",\"namespace\":\"EDGE\"");
+        put(store, KIND_HTTP_ROUTE, text);
+        assert_true(fault.text[0] != '\0');
+        struct objects *objects = kube_store_objects(store);
+        assert_int_equal(objects->kinds[KIND_HTTP_ROUTE].count, 1);
+        objects_unref(objects);
+        kube_store_free(store);
+}
+
 static void an_object_without_a_name_is_dropped(void **state)
 {
         struct kube_store *store = kube_store_new();
@@ -334,6 +357,7 @@ int main(void)
                 cmocka_unit_test(what_is_kept_of_a_status_is_a_change_and_the_rest_of_it_is_none),
                 cmocka_unit_test(an_object_that_does_not_decode_says_why),
                 cmocka_unit_test(a_policy_that_is_not_even_json_to_us_is_kept_as_broken),
+                cmocka_unit_test(objects_that_would_bear_the_same_name_are_not_both_read),
                 cmocka_unit_test(an_object_without_a_name_is_dropped),
                 cmocka_unit_test(a_list_removes_what_it_does_not_name),
                 cmocka_unit_test(a_reading_is_in_the_order_of_names_and_outlives_what_it_holds),
