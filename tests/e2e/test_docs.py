@@ -308,3 +308,21 @@ def test_every_conformance_test_of_ours_is_listed():
     suite = "".join(open(os.path.join(folder, name)).read() for name in os.listdir(folder) if name.endswith("_test.go"))
     told = re.findall(r"^\| `(\w+)` \|", CONFORMANCE.split("## Our own tests")[1], re.M)
     assert sorted(told) == sorted(re.findall(r'ShortName:\s+"(\w+)"', suite)) and len(told) >= 15
+
+
+def test_the_report_is_a_success_and_of_what_is_claimed():
+    folder = os.path.join(gw.ROOT, "docs", "reports")
+    names = [name for name in os.listdir(folder) if name.endswith(".yaml")]
+    claimed = set(re.findall(r"`(\w+)`", CONFORMANCE.split("<!-- features -->")[1].split("<!-- end -->")[0]))
+    assert names
+    for name in names:
+        report = yaml.safe_load(open(os.path.join(folder, name)))
+        assert name == f"{report['gatewayAPIChannel']}-{report['implementation']['version']}-{report['mode']}-report.yaml"
+        for profile in report["profiles"]:
+            passed = [profile[part]["statistics"]["Passed"] for part in ("core", "extended")]
+            assert f"| {profile['name']} | {passed[0]} | {passed[1]} | 0 | 0 |" in CONFORMANCE
+            for part in (profile["core"], profile["extended"]):
+                assert part["result"] == "success" and part["statistics"]["Failed"] == part["statistics"]["Skipped"] == 0
+            assert set(profile["extended"]["supportedFeatures"]) <= claimed and "unsupportedFeatures" not in profile["extended"]
+        assert sorted(profile["name"] for profile in report["profiles"]) == [
+            "GATEWAY-GRPC", "GATEWAY-HTTP", "GATEWAY-TCP", "GATEWAY-TLS"]
