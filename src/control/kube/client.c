@@ -87,9 +87,12 @@ void client_finish(struct kube_call *call, CURLcode result)
 
 static void tear_down(struct kube_client *client)
 {
+        struct kube_call *next;
         client->state = CLIENT_CLOSED;
-        while (client->calls)
-                call_free(client->calls);
+        for (struct kube_call *call = client->calls; call; call = next) {
+                next = call->next;
+                call_free(call);
+        }
         client_loop_close(client);
 }
 

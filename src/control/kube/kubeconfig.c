@@ -50,7 +50,8 @@ static bool bytes_field(const struct reading *reading, const struct node *map, c
                         struct slice *out, const struct node **where)
 {
         struct arena *arena = &reading->access->arena;
-        struct slice inline_name = arena_printf(arena, "%s-data", name), text, path;
+        struct slice inline_name = arena_printf(arena, "%s-data", name);
+        struct slice text = SLICE_NONE, path = SLICE_NONE;
         if (!text_field(reading, map, inline_name.data, &text) ||
             !text_field(reading, map, name, &path))
                 return false;
@@ -101,8 +102,8 @@ static bool read_cluster(const struct reading *reading, const struct node *clust
 {
         struct kube_access *access = reading->access;
         struct error *err = reading->err, reason;
-        const struct node *where;
-        struct slice server, ca, name;
+        const struct node *where = NULL;
+        struct slice server = SLICE_NONE, ca = SLICE_NONE, name = SLICE_NONE;
         if (!refuse(reading, cluster, cluster_refusals, COUNT_OF(cluster_refusals)) ||
             !text_field(reading, cluster, "server", &server) ||
             !text_field(reading, cluster, "tls-server-name", &name))
@@ -141,8 +142,8 @@ static const struct refusal user_refusals[] = {
 static bool read_certificate(const struct reading *reading, const struct node *user)
 {
         struct kube_access *access = reading->access;
-        const struct node *certificate_at, *key_at;
-        struct slice certificate, key;
+        const struct node *certificate_at = NULL, *key_at = NULL;
+        struct slice certificate = SLICE_NONE, key = SLICE_NONE;
         struct error reason;
         if (!bytes_field(reading, user, "client-certificate", &certificate, &certificate_at) ||
             !bytes_field(reading, user, "client-key", &key, &key_at))
@@ -167,7 +168,7 @@ static bool read_certificate(const struct reading *reading, const struct node *u
 static bool read_token(const struct reading *reading, const struct node *user)
 {
         struct kube_access *access = reading->access;
-        struct slice token, path;
+        struct slice token = SLICE_NONE, path = SLICE_NONE;
         if (!text_field(reading, user, "token", &token) ||
             !text_field(reading, user, "tokenFile", &path))
                 return false;
@@ -212,8 +213,9 @@ static bool find_named(const struct reading *reading, const struct node *root, c
 static bool read_context(const struct reading *reading, const struct node *root,
                          struct slice wanted)
 {
-        struct slice name = wanted, cluster_name, user_name, namespace;
-        const struct node *context, *cluster, *user;
+        struct slice name = wanted, namespace = SLICE_NONE;
+        struct slice cluster_name = SLICE_NONE, user_name = SLICE_NONE;
+        const struct node *context = NULL, *cluster = NULL, *user = NULL;
         if (name.len == 0 && !text_field(reading, root, "current-context", &name))
                 return false;
         if (name.len == 0)
