@@ -190,12 +190,12 @@ def test_replicas_and_restarts_bind_what_the_service_says(world):
 
 def test_a_service_that_may_not_be_written_is_told_with_the_rule_to_add(world):
     world.api.apply([gateway("one", 80)])
-    world.cluster.deny("create", "services")
+    world.cluster.door.fail(403, "services", "create")
     pingate = world.run(*PORTS, pool=None)
     eventually(lambda: [r for r in pingate.audit() if 'resources [services], verbs [create, patch, delete]' in json.dumps(r)],
                "it is told", ENFORCED_S)
     await_told(world, "one", [], "False", "AddressNotAssigned")
-    world.cluster.allow("create", "services")
+    world.cluster.door.mend()
     eventually(lambda: targets(world), "a Service", 30)
 
 
