@@ -107,7 +107,7 @@ static void silence_ends_a_call_and_bytes_put_it_off(void **state)
         BOTH(door)
         {
                 struct world *world = world_open(door);
-                struct kube_request request = {.silence_ms = 400, .on_bytes = on_bytes};
+                struct kube_request request = {.silence_ms = 2500, .on_bytes = on_bytes};
                 struct seen *lively = start(world, "/lines", request);
                 lively->lines_max = 1000000;
                 struct seen *silent = start(world, "/one?then=silence", request);
@@ -115,7 +115,7 @@ static void silence_ends_a_call_and_bytes_put_it_off(void **state)
                 wait_for(world, &world->done, 1);
                 assert_int_equal(silent->answers, 1);
                 assert_int_equal(silent->lines, 1);
-                says(silent, "nothing was heard for 400 ms");
+                says(silent, "nothing was heard for 2500 ms");
                 assert_int_equal(lively->answers, 0);
                 world_close(world);
         }
@@ -185,7 +185,7 @@ static void a_half_open_connection_is_not_asked_again(void **state)
                         seen = ask(world, "/echo", (struct kube_request){.timeout_ms = 300});
                 } while (seen->status == 200); /* until it has frozen */
                 says(seen, "timed out");
-                seen = ask(world, "/echo", (struct kube_request){.timeout_ms = 5000});
+                seen = ask(world, "/echo", (struct kube_request){.timeout_ms = 30000});
                 assert_int_equal(seen->status, 200);
                 world_close(world);
         }

@@ -178,7 +178,7 @@ bool on_bytes(struct slice bytes, void *self)
         return seen->then != END;
 }
 
-struct seen *watch(struct world *world, const char *path, size_t lines_max, int then)
+struct seen *watch(struct world *world, const char *path, size_t lines_max, enum then then)
 {
         struct seen *seen = start(world, path, (struct kube_request){.on_bytes = on_bytes});
         seen->lines_max = lines_max;

@@ -34,6 +34,13 @@ int stop_server(void **state);
 /* A PEM file of the server's folder; lives until the next one is read. */
 struct slice read_pem(const char *name);
 
+enum then {
+        END,
+        CANCEL,
+        CLOSE,
+        START
+};
+
 struct world;
 
 struct seen {
@@ -44,12 +51,7 @@ struct seen {
         size_t body_len, bytes, lines;
         char body[KEPT_MAX], fault[1024];
         size_t lines_max; /* then on_bytes does `then` */
-        enum {
-                END,
-                CANCEL,
-                CLOSE,
-                START
-        } then;
+        enum then then;
 };
 
 struct world {
@@ -75,6 +77,6 @@ struct seen *start(struct world *world, const char *path, struct kube_request re
 /* And waits for its answer. */
 struct seen *ask(struct world *world, const char *path, struct kube_request request);
 bool on_bytes(struct slice bytes, void *self);
-struct seen *watch(struct world *world, const char *path, size_t lines_max, int then);
+struct seen *watch(struct world *world, const char *path, size_t lines_max, enum then then);
 /* Its body, or else its fault. */
 void says(const struct seen *seen, const char *text);
