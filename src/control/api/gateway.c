@@ -250,3 +250,25 @@ const struct frontend_validation *gateway_validation(const struct gateway *gatew
                         return frontend->per_port.items[i].tls->validation;
         return frontend->by_default->validation;
 }
+
+static size_t pinnings_count(const struct gateway *gateway)
+{
+        const struct frontend *frontend = gateway->tls ? gateway->tls->frontend : NULL;
+        size_t count = 0;
+        if (!frontend)
+                return 0;
+        if (frontend->by_default && frontend->by_default->validation)
+                count += frontend->by_default->validation->pinning != NULL;
+        for (size_t i = 0; i < frontend->per_port.count; i++) {
+                const struct frontend_tls *tls = frontend->per_port.items[i].tls;
+                count += tls && tls->validation && tls->validation->pinning;
+        }
+        return count;
+}
+
+/* Every edit of a spec makes another generation. */
+bool gateway_pins_are_hidden(const struct gateway *former, const struct gateway *now)
+{
+        return former->object.generation == now->object.generation &&
+               pinnings_count(now) < pinnings_count(former);
+}

@@ -83,5 +83,8 @@ struct gateway {
         LIST(struct slice) had; /* status.addresses: the values, as it was told the last time */
 };
 
+/* Fewer validations than before demand pins, in the same generation: nobody edited it, but a CRD
+ * without certificatePinning hides them. */
+bool gateway_pins_are_hidden(const struct gateway *former, const struct gateway *now);
 /* What holds for clients of an HTTPS listener of that port; NULL: no certificate is asked for. */
 const struct frontend_validation *gateway_validation(const struct gateway *gateway, int64_t port);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "control/api/gateway.h"
 #include "control/kube/item.h"
 #include "text/json.h"
 #include "trust/hash.h"
@@ -195,12 +196,34 @@ static struct objects *part_make(enum object_kind kind, const struct kube_entry 
         return part;
 }
 
+/* An API server shows what it holds by the CRD of the moment: upstream's, applied over one with
+ * certificatePinning, would make each client of the CA welcome. Pins that are known stay in force
+ * until somebody edits the Gateway; what is read anew (a restart) can't know of them. */
+static bool pins_are_hidden(const struct object *former, const struct object *now,
+                            struct error *fault)
+{
+        if (!former || !now || former->kind != KIND_GATEWAY || former->fault.len > 0 ||
+            now->fault.len > 0)
+                return false;
+        if (!gateway_pins_are_hidden((const struct gateway *)former, (const struct gateway *)now))
+                return false;
+        error_set(fault, ERROR_INPUT,
+                  "%.*s: the Gateway CRD hides its certificatePinning: what was read before stays "
+                  "in force until the Gateway is edited",
+                  SLICE_ARG(former->id));
+        return true;
+}
+
 static void entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
                          struct error *fault)
 {
         struct objects *part = part_make(kind, &entry->seen, text, fault);
         const struct object *object =
                 part->kinds[kind].count > 0 ? part->kinds[kind].items[0] : NULL;
+        if (pins_are_hidden(entry->seen.object, object, fault)) {
+                objects_unref(part);
+                return;
+        }
         objects_unref(entry->seen.objects);
         entry->seen.objects = part;
         entry->seen.object = object;
@@ -285,6 +308,8 @@ static enum kube_change item_put(struct kube_store *store, enum object_kind kind
         struct slice rest = buffer_slice(&store->rest);
         struct digest content = sha256(rest);
         bool same = entry && memcmp(&content, &entry->content, sizeof(content)) == 0;
+        if (entry && !slice_equal(entry->seen.uid, item->uid))
+                entry->seen.object = NULL; /* another object of that name */
         if (!entry)
                 entry = entry_new(of, key, item);
         entry_note(entry, item);

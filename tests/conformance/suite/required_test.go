@@ -38,8 +38,14 @@ var PinningRequired = confsuite.ConformanceTest{
 		t.Cleanup(func() { mustReplaceSpec(t, s, patched) })
 		require.Eventually(t, func() bool { return !hasPinning(t, s, name) },
 			s.TimeoutConfig.GatewayMustHaveCondition, s.TimeoutConfig.DefaultPollInterval, "the field is still there")
-		// Written once more, it is gone from the store too, as after any edit of somebody's.
-		mustPatch(t, s, &gatewayv1.Gateway{}, name, `{"metadata":{"labels":{"touched":"yes"}}}`)
+		t.Run("pins that were read before stay in force", func(t *testing.T) {
+			// Written once more, the field is gone from the store too, in the same generation.
+			mustPatch(t, s, &gatewayv1.Gateway{}, name, `{"metadata":{"labels":{"touched":"yes"}}}`)
+			mustAdmit(t, s, d, testPKI.pinned)
+			mustRefuse(t, s, d, testPKI.unpinned)
+		})
+		// An edit of the spec makes a generation that has none.
+		mustPatch(t, s, &gatewayv1.Gateway{}, name, `{"spec":{"infrastructure":{"labels":{"touched":"yes"}}}}`)
 
 		t.Run("nobody is admitted, and the status says why", func(t *testing.T) {
 			listenerMustHave(t, s, name, "https", condition(conditionPinningEnforced, metav1.ConditionFalse, "NoPins"))

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "control/api/core.h"
 #include "control/kube/reflector.h"
+#include "control/api/gateway.h"
 #include "control/kube/store.h"
 
 static void assert_slice(struct slice got, const char *want)
@@ -349,9 +350,57 @@ static void pauses_double_to_half_a_minute(void **state)
                 assert_in_range(reflector_pause_ms(3, random * 7919), 401, 800);
 }
 
+#define PINS                                                                                       \
+        ",\"certificatePinning\":{\"spkiHashes\":[\"NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=\"]}"
+
+/* uid, generation, and what stands beside the CA. */
+static const char *gateway(const char *uid, int generation, const char *pinning)
+{
+        static char text[1024];
+        snprintf(text, sizeof(text),
+                 "{\"metadata\":{\"name\":\"edge\",\"namespace\":\"edge\",\"uid\":\"%s\","
+                 "\"generation\":%d},\"spec\":{\"gatewayClassName\":\"pingate\",\"listeners\":["
+                 "{\"name\":\"a\",\"port\":443,\"protocol\":\"HTTPS\",\"tls\":{"
+                 "\"certificateRefs\":[{\"name\":\"tls\"}]}}],\"tls\":{\"frontend\":{\"default\":"
+                 "{\"validation\":{\"caCertificateRefs\":[{\"group\":\"\",\"kind\":"
+                 "\"ConfigMap\",\"name\":\"ca\"}]%s}}}}}}",
+                 uid, generation, pinning);
+        return text;
+}
+
+static bool is_pinned(const struct kube_store *store)
+{
+        const struct kube_entry *entry =
+                kube_store_find(store, KIND_GATEWAY, SLICE("edge"), SLICE("edge"));
+        assert_non_null(entry->object);
+        assert_int_equal(entry->object->fault.len, 0);
+        return gateway_validation((const struct gateway *)entry->object, 443)->pinning != NULL;
+}
+
+/* Upstream's CRD over ours: the same generation without the field, from one event to the next. */
+static void pins_that_a_crd_hides_stay_until_somebody_edits(void **state)
+{
+        struct kube_store *store = kube_store_new();
+        (void)state;
+        put(store, KIND_GATEWAY, gateway("1", 1, PINS));
+        assert_true(is_pinned(store));
+        put(store, KIND_GATEWAY, gateway("1", 1, ""));
+        assert_non_null(strstr(fault.text, "hides its certificatePinning"));
+        assert_true(is_pinned(store));
+        put(store, KIND_GATEWAY, gateway("1", 1, PINS));
+        assert_true(is_pinned(store));
+        put(store, KIND_GATEWAY, gateway("1", 2, "")); /* an edit takes them out */
+        assert_false(is_pinned(store));
+        put(store, KIND_GATEWAY, gateway("1", 3, PINS));
+        put(store, KIND_GATEWAY, gateway("2", 3, "")); /* another Gateway of that name */
+        assert_false(is_pinned(store));
+        kube_store_free(store);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(pins_that_a_crd_hides_stay_until_somebody_edits),
                 cmocka_unit_test(what_a_controller_writes_is_no_change),
                 cmocka_unit_test(a_change_of_spec_or_labels_is_one),
                 cmocka_unit_test(what_is_kept_of_a_status_is_a_change_and_the_rest_of_it_is_none),
