@@ -456,6 +456,7 @@ static void report_begin(struct control_kube *kube)
                                         .store = kube->store,
                                         .lease = kube->lease,
                                         .sink = options->sink,
+                                        .pooled = options->kube->pool != NULL,
                                         .namespace = options->kube->access->namespace,
                                         .identity = options->kube->identity,
                                         .on_facts = options->hooks->on_facts,

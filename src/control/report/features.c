@@ -1,9 +1,11 @@
 #include "control/report/features.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 /* Not claimed: UDPRoute and what concerns a mesh. */
-const char *const gateway_features[] = {
+static const char *const features[] = {
         "BackendTLSPolicy",
         "BackendTLSPolicySANValidation",
         "GRPCRoute",
@@ -52,4 +54,20 @@ const char *const gateway_features[] = {
         "TLSRouteModeMixed",
         "TLSRouteModeTerminate",
 };
-const size_t gateway_feature_count = COUNT_OF(gateway_features);
+_Static_assert(COUNT_OF(features) <= FEATURES_MAX, "upstream's maximum");
+
+/* A load balancer chooses the address, and its Service is in pingate's own namespace. */
+static bool wants_pool(const char *feature)
+{
+        return strcmp(feature, "GatewayInfrastructurePropagation") == 0 ||
+               strcmp(feature, "GatewayStaticAddresses") == 0;
+}
+
+size_t features_list(bool pooled, const char *out[static FEATURES_MAX])
+{
+        size_t count = 0;
+        for (size_t i = 0; i < COUNT_OF(features); i++)
+                if (pooled || !wants_pool(features[i]))
+                        out[count++] = features[i];
+        return count;
+}

@@ -2,7 +2,13 @@
  * suite runs the tests of each (docs/conformance.md). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
-extern const char *const gateway_features[]; /* sorted by bytes, as the API wants it */
-extern const size_t gateway_feature_count;
+enum {
+        FEATURES_MAX = 64 /* upstream's maximum */
+};
+
+/* Sorted by bytes, as the API wants it. Without a pool a Gateway's address and Service are not
+ * where upstream's tests look for them: two features less. The count of what is in `out`. */
+size_t features_list(bool pooled, const char *out[static FEATURES_MAX]);

@@ -337,7 +337,8 @@ struct report *report_open(const struct report_options *options)
                                                .client = options->client,
                                                .store = options->store,
                                                .lease = options->lease,
-                                               .sink = options->sink};
+                                               .sink = options->sink,
+                                               .pooled = options->pooled};
         report->options = *options;
         struct kube_events_options events = {.loop = options->loop,
                                              .client = options->client,

@@ -21,6 +21,7 @@ struct report_options { /* what it points to outlives the report */
         const struct kube_store *store;
         struct lease *lease; /* NULL: this one leads, and there is no other */
         struct event_sink *sink;
+        bool pooled;                      /* Gateways get addresses of a pool: see features.h */
         struct slice namespace, identity; /* our own pod's, of Events */
         /* What the data plane has made of the newest generation; texts are the arena's. Asked until
          * nothing is missing, and each second. */

@@ -319,11 +319,13 @@ static void look_at(struct told *told)
                 return;
         }
         bool is_class = status->kind == KIND_GATEWAY_CLASS;
-        struct status_wish wish = {.status = status,
-                                   .current = entry->status,
-                                   .now = (int64_t)time(NULL),
-                                   .features = gateway_features,
-                                   .feature_count = is_class ? gateway_feature_count : 0};
+        const char *features[FEATURES_MAX];
+        struct status_wish wish = {
+                .status = status,
+                .current = entry->status,
+                .now = (int64_t)time(NULL),
+                .features = features,
+                .feature_count = is_class ? features_list(writer->options.pooled, features) : 0};
         arena_reset(&writer->scratch);
         if (!status_merge(&wish, &writer->scratch, &patch, &err)) {
                 struct kube_answer answer = {.fault = slice_of(err.text)};

@@ -31,6 +31,7 @@ struct status_writer_options { /* what it points to outlives the writer */
         const struct kube_store *store;
         const struct lease *lease; /* NULL: this one leads */
         struct event_sink *sink;   /* NULL: says nothing */
+        bool pooled;               /* Gateways get addresses of a pool: see features.h */
         uint64_t heard_ms;         /* 0: STATUS_HEARD_MS */
 };
 
