@@ -64,7 +64,7 @@ struct control_kube {
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
         bool changed;             /* since the last turn */
-        uint64_t trusted_from_ms; /* no kind that restricts has been out of hearing since then */
+        uint64_t trusted_from_ms; /* policies have not been out of hearing since then */
         uint64_t held_since_ms;   /* that a Secret or ConfigMap is not known; 0: all are */
         bool only_endpoints;      /* since the last generation nothing else has changed */
 };
@@ -127,25 +127,17 @@ static void on_tell(uv_timer_t *timer)
         event_sink_turn(kube->control->options.sink);
 }
 
-/* Kinds whose objects keep somebody out: who does not hear of a new one may let somebody in. */
-static bool restricts(size_t kind)
+/* Who does not hear of a new policy may let somebody in: what other kinds say meanwhile waits, so
+ * that no Gateway opens before its policy is heard of. No other kind is waited for, as a pin that
+ * was heard to be removed would wait with it. */
+static bool policies_unheard(const struct control_kube *kube)
 {
-        return kind == KIND_POLICY || kind == KIND_REFERENCE_GRANT ||
-               kind == KIND_BACKEND_TLS_POLICY;
-}
-
-/* What other kinds say meanwhile waits: a Gateway must not open before its policy is heard of. */
-static bool restrictions_unheard(const struct control_kube *kube)
-{
-        for (size_t i = 0; i < KIND_COUNT; i++)
-                if (restricts(i) && kube->faults[i])
-                        return true;
-        return false;
+        return kube->faults[KIND_POLICY] != NULL;
 }
 
 static void fault_set(struct control_kube *kube, size_t place, struct slice text)
 {
-        if (restricts(place) && kube->faults[place] && text.len == 0)
+        if (place == KIND_POLICY && kube->faults[place] && text.len == 0)
                 kube->trusted_from_ms = uv_now(kube->control->options.loop) + CAUGHT_UP_MS;
         free(kube->faults[place]);
         kube->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
@@ -261,8 +253,7 @@ static bool change_take(struct control_kube *kube, struct error *err)
 static void on_turn(uv_timer_t *timer)
 {
         struct control_kube *kube = timer->data;
-        if (restrictions_unheard(kube) ||
-            uv_now(kube->control->options.loop) < kube->trusted_from_ms) {
+        if (policies_unheard(kube) || uv_now(kube->control->options.loop) < kube->trusted_from_ms) {
                 turn_soon(kube); /* a fault came, or went, since it was asked for */
                 return;
         }
@@ -288,7 +279,7 @@ static void turn_soon(struct control_kube *kube)
         uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms;
         uint64_t wait = TURN_MS;
         kube->changed = true;
-        if (!all_synced(kube) || restrictions_unheard(kube))
+        if (!all_synced(kube) || policies_unheard(kube))
                 return;
         if (kube->trusted_from_ms > now + wait)
                 wait = kube->trusted_from_ms - now;
@@ -322,7 +313,7 @@ static void on_fault(enum object_kind kind, struct slice text, void *self)
 {
         struct control_kube *kube = self;
         fault_set(kube, kind, text);
-        if (text.len == 0 && restricts(kind) && kube->changed)
+        if (text.len == 0 && kind == KIND_POLICY && kube->changed)
                 turn_soon(kube); /* what waited for it */
 }
 

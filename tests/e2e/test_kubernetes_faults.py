@@ -162,6 +162,18 @@ def test_nothing_opens_while_policies_are_out_of_hearing(world, gateway, goes):
         await_well(gateway)
 
 
+@pytest.mark.parametrize("kind", ("backendtlspolicies", "referencegrants", "httproutes"))
+def test_no_other_kind_holds_up_a_removed_pin(world, gateway, goes, kind):
+    door = world.cluster.door
+    with Probes(world):
+        for verb in ("list", "watch"):
+            door.fail(403, kind, verb)
+        door.end_watches(kind)
+        await_told(gateway, kind, "403")
+        world.pin(world.people.pinned)
+        world.await_out(goes)
+
+
 def test_a_right_that_is_taken_away_is_missed_by_name(world, gateway, goes):
     with Probes(world) as probes:
         for verb in ("list", "watch"):

@@ -18,7 +18,7 @@ enum {
         WATCH_LATE_MS = 60000, /* beyond timeoutSeconds */
         WATCH_LIVED_MS = 1000, /* one that ends sooner counts as a failure */
         PAUSE_MS_MIN = 200,
-        PAUSE_MS_MAX = 30000,
+        PAUSE_MS_MAX = 5000, /* a pin that was removed meanwhile waits as long */
         RETRY_AFTER_MS_MAX = 300000,
         REFUSED_MS = 10000, /* between tries of what we may not do, or what is not installed */
         ABSENT_MS = 30000,  /* the same of a kind that need not be */

@@ -46,6 +46,6 @@ bool reflector_synced(const struct reflector *reflector); /* at least once */
 /* uv_now when the server last said anything of the kind; 0: never. */
 uint64_t reflector_heard_ms(const struct reflector *reflector);
 
-/* Of the n-th failure in a row (1 and on): 0.2 s, doubling to 30 s; `random` takes up to half of it
+/* Of the n-th failure in a row (1 and on): 0.2 s, doubling to 5 s; `random` takes up to half of it
  * away, so that a fleet of gateways does not come back as one. */
 uint64_t reflector_pause_ms(unsigned failures, uint64_t random);
