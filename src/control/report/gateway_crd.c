@@ -126,8 +126,9 @@ static void tell_facts(const struct gateway_crd *crd)
         if (facts->prunes_pins)
                 event_warningf(crd->options.sink, "gateway-crd",
                                "the Gateway CRD drops certificatePinning of Gateways unseen: pins "
-                               "there are in force nowhere; patch it (deploy/gateway-api-crd), and "
-                               "see that require-pinning is set");
+                               "read before hold until their Gateway is edited, no others are in "
+                               "force; patch it (deploy/gateway-api-crd), and see that "
+                               "require-pinning is set");
         if (!facts->supported)
                 event_warningf(
                         crd->options.sink, "gateway-crd",

@@ -103,8 +103,10 @@ void report_events_crd(const struct report_events *to, const struct gateway_crd_
                     (struct kube_event){
                             .reason = "PinsArePruned",
                             .action = "ReadCRD",
-                            .text = SLICE("the Gateway CRD drops certificatePinning of Gateways "
-                                          "unseen, so pins there are in force nowhere: patch it, "
-                                          "and require pins of Gateways")});
+                            .text = SLICE(
+                                    "the Gateway CRD drops certificatePinning of Gateways "
+                                    "unseen: pins that a replica read before hold there until "
+                                    "the Gateway is edited, no others are in force. Patch it, "
+                                    "and require pins of Gateways")});
         }
 }
