@@ -1,5 +1,6 @@
 #include "base/secret.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,4 +22,11 @@ void secret_done(struct secret *secret)
         secret_wipe(secret->bytes, secret->len);
         free(secret->bytes);
         *secret = (struct secret){0};
+}
+
+void secret_free(void *block)
+{
+        if (block)
+                secret_wipe(block, malloc_usable_size(block));
+        free(block);
 }

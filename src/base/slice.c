@@ -12,6 +12,15 @@ struct slice slice_from(const void *data, size_t len)
         return (struct slice){data, len};
 }
 
+struct slice slice_put(char **at, struct slice s)
+{
+        struct slice copy = slice_from(*at, s.len);
+        if (s.len > 0)
+                memcpy(*at, s.data, s.len);
+        *at += s.len;
+        return copy;
+}
+
 bool slice_equal(struct slice a, struct slice b)
 {
         return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

@@ -18,6 +18,8 @@ struct slice {
 
 struct slice slice_of(const char *text); /* NULL gives the empty slice */
 struct slice slice_from(const void *data, size_t len);
+/* A copy at *at, which goes on behind it: for a block made large enough for several. */
+struct slice slice_put(char **at, struct slice s);
 
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII letters only */

@@ -1,26 +1,19 @@
 #include "text/json.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/secret.h"
 #include "text/utf8.h"
 
 /* Secrets are read by it, and it frees them as they are (I43). */
-static void wiping_free(void *block)
-{
-        if (block)
-                explicit_bzero(block, malloc_usable_size(block));
-        free(block);
-}
-
 __attribute__((constructor)) static void wipe_what_is_freed(void)
 {
-        json_set_alloc_funcs(malloc, wiping_free);
+        json_set_alloc_funcs(malloc, secret_free);
 }
 
 static void json_release(json_t **json)

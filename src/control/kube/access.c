@@ -152,9 +152,9 @@ static struct slice variable(const char *name)
         return SLICE_NONE;
 }
 
-static struct slice without_line_end(struct slice text)
+struct slice access_without_line_end(struct slice text)
 {
-        while (text.len > 0 && text.data[text.len - 1] == '\n')
+        while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
                 text.len--;
         return text;
 }
@@ -194,7 +194,7 @@ static bool read_pod(struct kube_access *access, struct slice folder, struct err
                 return false;
         if (!access_set_ca(access, ca, err))
                 return error_wrap(err, "%s", ca_path.data);
-        access->namespace = without_line_end(access->namespace);
+        access->namespace = access_without_line_end(access->namespace);
         return access_is_namespace(access->namespace) ||
                error_set(err, ERROR_INPUT, "%s: wants the name of a namespace",
                          namespace_path.data);

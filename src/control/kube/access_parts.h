@@ -20,5 +20,7 @@ bool access_is_printable(struct slice text);
 /* A DNS name, or an address as a certificate names it. */
 bool access_is_name(struct slice name);
 bool access_is_namespace(struct slice name);
+/* Of a file that holds one word: what editors and mounts put behind it is none of it. */
+struct slice access_without_line_end(struct slice text);
 /* kube_access_in_cluster with the service account's files in another folder. */
 bool access_of_pod(struct slice folder, struct kube_access **out, struct error *err);

@@ -78,7 +78,6 @@ void client_finish(struct kube_call *call, CURLcode result)
         call->state = CALL_DONE;
         call_answer(call, result, &answer, &fault);
         client->suspect = client->suspect || result == CURLE_OPERATION_TIMEDOUT;
-        client->counts.answers[answer.status / 100 % (int)COUNT_OF(client->counts.answers)]++;
         call->request.on_done(&answer, call->request.self);
         call_free(call);
 }
@@ -165,9 +164,4 @@ void kube_client_close(struct kube_client *client)
         client_enter(client);
         client->state = CLIENT_CLOSING;
         client_leave(client);
-}
-
-struct kube_counts kube_client_counts(const struct kube_client *client)
-{
-        return client->counts;
 }

@@ -53,17 +53,11 @@ static inline bool kube_answer_says_leaving(const struct kube_answer *answer)
                memmem(answer->body.data, answer->body.len, cause, sizeof(cause) - 1) != NULL;
 }
 
-/* How many calls have ended, by the first digit of the status; [0]: without an answer. */
-struct kube_counts {
-        uint64_t answers[6];
-};
-
 /* `access` outlives the client. Warnings go to `sink`; NULL: nowhere. */
 struct kube_client *kube_client_open(uv_loop_t *loop, const struct kube_access *access,
                                      struct event_sink *sink, struct error *err);
 /* Open calls end without on_done; memory returns in the loop's close callbacks. NULL is fine. */
 void kube_client_close(struct kube_client *client);
-struct kube_counts kube_client_counts(const struct kube_client *client);
 
 /* Both may be used within on_bytes and on_done, as may kube_client_close. Never NULL; on_done never
  * runs before this has returned. */

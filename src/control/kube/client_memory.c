@@ -9,13 +9,6 @@
 #include "base/secret.h"
 #include "control/kube/client_parts.h"
 
-static void let_go(void *block)
-{
-        if (block)
-                secret_wipe(block, malloc_usable_size(block));
-        free(block);
-}
-
 static void *grow(void *block, size_t size)
 {
         void *larger = malloc(size);
@@ -24,14 +17,14 @@ static void *grow(void *block, size_t size)
                 return NULL;
         if (old > 0)
                 memcpy(larger, block, old < size ? old : size);
-        let_go(block);
+        secret_free(block);
         return larger;
 }
 
 bool client_library_open(struct error *err)
 {
         /* Counted by libcurl: only the first does anything. */
-        must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, let_go, grow, strdup, calloc) ==
+        must(curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_free, grow, strdup, calloc) ==
              CURLE_OK);
         const curl_version_info_data *library = curl_version_info(CURLVERSION_NOW);
         const int wanted = CURL_VERSION_SSL | CURL_VERSION_HTTP2 | CURL_VERSION_ASYNCHDNS;

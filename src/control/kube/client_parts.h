@@ -57,9 +57,8 @@ struct kube_client {
         struct curl_slist *connect_to; /* NULL: the certificate names the server's host */
         char *authority;               /* then: what the server is called in requests */
         char *origin;                  /* before each path */
-        struct kube_counts counts;
-        unsigned depth; /* of our callbacks on the stack */
-        bool inside;    /* libcurl is on the stack, and takes or gives no call */
+        unsigned depth;                /* of our callbacks on the stack */
+        bool inside;                   /* libcurl is on the stack, and takes or gives no call */
         /* A call ran into its time, and no byte has come since: the connection may be half open. */
         bool suspect;
 };

@@ -122,24 +122,15 @@ static struct entry *entry_new(struct kind_store *of, struct slice key, const st
         return entry;
 }
 
-static struct slice text_move(char **at, struct slice text)
-{
-        struct slice copy = slice_from(*at, text.len);
-        if (text.len > 0)
-                memcpy(*at, text.data, text.len);
-        *at += text.len;
-        return copy;
-}
-
 static void entry_note(struct entry *entry, const struct kube_item *item)
 {
         size_t len = item->uid.len + item->resource_version.len + item->status.len +
                      item->finalizers.len;
         char *texts = memory_new(len + 1), *at = texts;
-        entry->seen.uid = text_move(&at, item->uid);
-        entry->seen.resource_version = text_move(&at, item->resource_version);
-        entry->seen.status = text_move(&at, item->status);
-        entry->seen.finalizers = text_move(&at, item->finalizers);
+        entry->seen.uid = slice_put(&at, item->uid);
+        entry->seen.resource_version = slice_put(&at, item->resource_version);
+        entry->seen.status = slice_put(&at, item->status);
+        entry->seen.finalizers = slice_put(&at, item->finalizers);
         entry->seen.deleting = item->deleting;
         free(entry->texts);
         entry->texts = texts;

@@ -1,10 +1,10 @@
 #include "control/kube/token.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "control/kube/access_parts.h"
 
 enum {
         LOOK_MS = 1000,
@@ -36,19 +36,12 @@ void kube_token_done(struct kube_token *token)
         token->path = NULL;
 }
 
-static struct slice without_line_end(struct slice text)
-{
-        while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
-                text.len--;
-        return text;
-}
-
 static bool read_file(struct kube_token *token, struct error *err)
 {
         struct slice bytes;
         if (!file_read(token->path, TOKEN_BYTES_MAX, &bytes, err))
                 return false;
-        struct slice text = without_line_end(bytes);
+        struct slice text = access_without_line_end(bytes);
         bool ok = kube_token_is_sound(text);
         if (ok) {
                 secret_done(&token->current);

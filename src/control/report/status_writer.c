@@ -397,15 +397,6 @@ static void pump_soon(struct status_writer *writer)
 
 /* ---- what is to be said ---- */
 
-static struct slice bytes_put(char **at, struct slice text)
-{
-        struct slice copy = slice_from(*at, text.len);
-        if (text.len > 0)
-                memcpy(*at, text.data, text.len);
-        *at += text.len;
-        return copy;
-}
-
 static struct told *told_new(struct status_writer *writer, const struct object_status *status)
 {
         struct told *told = memory_new(sizeof(*told) + status->id.len + status->namespace.len +
@@ -413,9 +404,9 @@ static struct told *told_new(struct status_writer *writer, const struct object_s
         char *at = (char *)(told + 1);
         told->writer = writer;
         told->kind = status->kind;
-        told->id = bytes_put(&at, status->id);
-        told->namespace = bytes_put(&at, status->namespace);
-        told->name = bytes_put(&at, status->name);
+        told->id = slice_put(&at, status->id);
+        told->namespace = slice_put(&at, status->namespace);
+        told->name = slice_put(&at, status->name);
         map_set(&writer->by_id, told->id, told);
         return told;
 }

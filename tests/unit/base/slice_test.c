@@ -101,6 +101,20 @@ static void a_prefix_is_not_longer_than_the_text(void **state)
         assert_false(slice_ends_with(SLICE("bc"), SLICE("abc")));
 }
 
+static void what_is_put_is_a_copy_and_moves_the_place(void **state)
+{
+        (void)state;
+        char block[8] = "", *at = block;
+        struct slice a = slice_put(&at, SLICE("ab"));
+        struct slice none = slice_put(&at, SLICE_NONE);
+        struct slice b = slice_put(&at, SLICE("cde"));
+        assert_ptr_equal(at, block + 5);
+        assert_memory_equal(block, "abcde", 5);
+        assert_true(a.data == block && slice_is(a, "ab"));
+        assert_true(none.len == 0);
+        assert_true(b.data == block + 2 && slice_is(b, "cde"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -109,6 +123,7 @@ int main(void)
                 cmocka_unit_test(comparing_knows_lengths_and_bytes_beyond_ascii),
                 cmocka_unit_test(cutting_never_leaves_the_slice),
                 cmocka_unit_test(a_prefix_is_not_longer_than_the_text),
+                cmocka_unit_test(what_is_put_is_a_copy_and_moves_the_place),
         };
         return RUN(tests);
 }

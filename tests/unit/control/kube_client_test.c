@@ -98,7 +98,6 @@ static void more_calls_than_a_connection_takes_are_all_answered(void **state)
                 wait_for(world, &world->done, 150);
                 for (int i = 0; i < 150; i++)
                         assert_int_equal(world->seen[i].status, 200);
-                assert_int_equal(kube_client_counts(world->client).answers[2], 150);
                 world_close(world);
         }
 }
@@ -115,7 +114,6 @@ static void a_server_of_another_ca_is_refused(void **state)
         says(seen, "https://127.0.0.1:");
         says(seen, "certificate");
         assert_int_equal(system_looks, 0);
-        assert_int_equal(kube_client_counts(world->client).answers[0], 1);
         world_close(world);
 }
 
@@ -198,8 +196,6 @@ static void a_refusal_says_what_the_status_object_says(void **state)
                 assert_string_equal(seen->fault, "418");
                 seen = ask(world, "/status?code=401", NOTHING);
                 assert_string_equal(seen->fault, "401 Unauthorized");
-                assert_int_equal(kube_client_counts(world->client).answers[4], 4);
-                assert_int_equal(kube_client_counts(world->client).answers[5], 1);
                 world_close(world);
         }
 }
