@@ -39,7 +39,8 @@ bool certificate_der_check(struct slice der)
         return der_parse(der, &certificate);
 }
 
-static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *out,
+/* *leaf is the caller's. To parse a certificate is dear: its key goes through all decoders. */
+static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *out, X509 **leaf,
                        struct error *err)
 {
         struct pem_reader reader;
@@ -59,6 +60,10 @@ static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *o
                         return error_set(err, ERROR_LIMIT, "has more than %d certificates",
                                          KEY_PAIR_CHAIN_MAX);
                 out->chain[out->chain_count++] = block.der;
+                if (!*leaf) {
+                        *leaf = certificate;
+                        certificate = NULL;
+                }
         }
         if (step == PEM_BROKEN)
                 return false;
@@ -158,11 +163,11 @@ bool key_pair_parse(struct slice certificate_pem, struct slice key_pem, struct a
         struct key_pair pair = {0};
         X509 *leaf CLEANUP(x509_cleanup) = NULL;
         EVP_PKEY *key CLEANUP(pkey_cleanup) = NULL;
-        if (!chain_read(certificate_pem, arena, &pair, err))
+        if (!chain_read(certificate_pem, arena, &pair, &leaf, err))
                 return error_wrap(err, "tls.crt");
         if (!(key = key_read(key_pem, err)))
                 return error_wrap(err, "tls.key");
-        if (!der_parse(pair.chain[0], &leaf) || X509_check_private_key(leaf, key) != 1) {
+        if (X509_check_private_key(leaf, key) != 1) {
                 ERR_clear_error();
                 return error_set(err, ERROR_INPUT,
                                  "tls.key is not the key of the first certificate in tls.crt");
