@@ -129,16 +129,15 @@ static void on_tell(uv_timer_t *timer)
 
 /* Who does not hear of a new policy may let somebody in: what other kinds say meanwhile waits, so
  * that no Gateway opens before its policy is heard of. No other kind is waited for, as a pin that
- * was heard to be removed would wait with it. */
+ * was heard to be removed would wait with it. That policies are listed anew, or their watch asked
+ * for, is no fault, and may take as long. */
 static bool policies_unheard(const struct control_kube *kube)
 {
-        return kube->faults[KIND_POLICY] != NULL;
+        return kube->faults[KIND_POLICY] || !reflector_hears(kube->reflectors[KIND_POLICY]);
 }
 
 static void fault_set(struct control_kube *kube, size_t place, struct slice text)
 {
-        if (place == KIND_POLICY && kube->faults[place] && text.len == 0)
-                kube->trusted_from_ms = uv_now(kube->control->options.loop) + CAUGHT_UP_MS;
         free(kube->faults[place]);
         kube->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
         if (!uv_is_active((uv_handle_t *)&kube->tell))
@@ -309,12 +308,20 @@ static void on_synced(enum object_kind kind, void *self)
                 turn_soon(kube);
 }
 
-static void on_fault(enum object_kind kind, struct slice text, void *self)
+static void on_hearing(enum object_kind kind, void *self)
 {
         struct control_kube *kube = self;
-        fault_set(kube, kind, text);
-        if (text.len == 0 && kind == KIND_POLICY && kube->changed)
+        if (kind != KIND_POLICY)
+                return;
+        if (kube->state == KUBE_SERVING)
+                kube->trusted_from_ms = uv_now(kube->control->options.loop) + CAUGHT_UP_MS;
+        if (kube->changed)
                 turn_soon(kube); /* what waited for it */
+}
+
+static void on_fault(enum object_kind kind, struct slice text, void *self)
+{
+        fault_set(self, kind, text);
 }
 
 static void on_warning(enum object_kind kind, struct slice text, void *self)
@@ -323,7 +330,8 @@ static void on_warning(enum object_kind kind, struct slice text, void *self)
         event_warningf(kube->control->options.sink, object_resource(kind), "%.*s", SLICE_ARG(text));
 }
 
-static const struct reflector_hooks reflector_hooks = {on_change, on_synced, on_fault, on_warning};
+static const struct reflector_hooks reflector_hooks = {on_change, on_synced, on_hearing, on_fault,
+                                                       on_warning};
 
 static void on_fetch_fault(struct slice text, void *self)
 {

@@ -8,6 +8,7 @@ from support import gateway as gw
 from support import pki
 from support.kube import ENFORCED_S, PINNED_OUT, Probes
 from support.net import eventually
+from support.policy import pin, policy, target
 
 REFUSED = "ConnectionRefusedError"  # nobody listens
 POLICIES = "clientcertificatepolicies"
@@ -259,6 +260,23 @@ GARBAGE = {
     "zeros": b"\0" * 4096 + b"\n", "deep": b'{"type":"ADDED","object":' + b"[" * 100000 + b"\n", "long": b"x" * (9 << 20),
     "list": b'[{"type":"DELETED"}]\n',
 }
+
+
+def test_nothing_opens_while_policies_are_listed_anew(world, gateway, goes):
+    """What was missed before a 410 comes with the list, and that may take its time: a route must not open before its policy."""
+    door = world.cluster.door
+    with Probes(world) as probes:
+        eventually(lambda: POLICIES in door.open_watches(), "policies are watched")
+        held = door.hold(POLICIES, "list")
+        door.say(POLICIES, GONE)
+        eventually(lambda: held.hits, "policies are listed anew")
+        world.api.apply(policy("staff", [target("new", kind="HTTPRoute")], [pin(spki=world.people.pinned.spki_hash)]))
+        world.api.apply_one(world.route("new", "new.example.com", service="nowhere"))
+        probes.await_more(10)
+        assert world.status(goes, host="new.example.com") == 200  # by the route that was there; 500 by the new one
+        door.mend()
+        world.await_status(500, world.people.pinned, host="new.example.com", deadline_s=BACK_S)
+        assert world.status(goes, host="new.example.com") == 403
 
 
 def test_what_no_server_says_does_no_harm(world, gateway, goes):

@@ -354,8 +354,10 @@ static void on_watch_begin(int status, void *self)
         struct reflector *r = self;
         heard(r);
         r->accepted = status == 200;
-        if (r->accepted)
-                fault_tell(r, SLICE_NONE);
+        if (!r->accepted)
+                return;
+        fault_tell(r, SLICE_NONE);
+        r->options.hooks->on_hearing(r->options.kind, r->options.self);
 }
 
 static bool on_watch_bytes(struct slice bytes, void *self)
@@ -502,6 +504,11 @@ void reflector_close(struct reflector *r)
 bool reflector_synced(const struct reflector *r)
 {
         return r->synced;
+}
+
+bool reflector_hears(const struct reflector *r)
+{
+        return r->state == REFLECTOR_WATCHING && r->accepted;
 }
 
 uint64_t reflector_heard_ms(const struct reflector *r)

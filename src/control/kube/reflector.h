@@ -19,6 +19,8 @@ struct reflector_hooks {
         void (*on_change)(enum object_kind kind, void *self);
         /* A list is complete: what the store holds of the kind is what there is. */
         void (*on_synced)(enum object_kind kind, void *self);
+        /* A watch was accepted: what it missed comes at once, and reflector_hears from now on. */
+        void (*on_hearing)(enum object_kind kind, void *self);
         /* One line without the kind's name; empty: it is well again. Told when it changes. */
         void (*on_fault)(enum object_kind kind, struct slice text, void *self);
         /* An object that does not decode, a kind that is not installed: no fault of the source. */
@@ -43,6 +45,8 @@ void reflector_relist(struct reflector *reflector);
 void reflector_close(struct reflector *reflector);
 
 bool reflector_synced(const struct reflector *reflector); /* at least once */
+/* A watch is open. Else, while it is listed or a watch is asked for, nothing new is heard of. */
+bool reflector_hears(const struct reflector *reflector);
 /* uv_now when the server last said anything of the kind; 0: never. */
 uint64_t reflector_heard_ms(const struct reflector *reflector);
 

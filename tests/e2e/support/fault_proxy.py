@@ -38,6 +38,14 @@ class Failure:
         return Response(self.status, body, headers)
 
 
+class Held(Failure):
+    """Requests that wait for their answer until the door is mended."""
+
+    def __init__(self, resource, verb):
+        super().__init__(None, resource, verb)
+        self.over = asyncio.Event()
+
+
 class FaultProxy(WebServer):
     def __init__(self, loop, behind, identity, client_ca=None, alpn=("h2", "http/1.1"), address="127.0.0.1"):
         self.behind, self.delay_s = behind, 0
@@ -52,8 +60,15 @@ class FaultProxy(WebServer):
         self.failures.append(failure)
         return failure
 
+    def hold(self, resource, verb):
+        held = Held(resource, verb)
+        self.failures.append(held)
+        return held
+
     def mend(self):
+        held = [failure for failure in self.failures if isinstance(failure, Held)]
         self.failures.clear()
+        self.loop.do(lambda: [failure.over.set() for failure in held])
         self.cuts.clear()
         self.delay_s, self.pace = 0, None
         self.start()
@@ -86,10 +101,12 @@ class FaultProxy(WebServer):
         asked = Asked(request)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        for failure in self.failures:
-            if failure.takes(asked):
-                response = failure.response()
-                break
+        failure = next((f for f in self.failures if f.takes(asked)), None)
+        if isinstance(failure, Held):
+            await failure.over.wait()
+            failure = None
+        if failure:
+            response = failure.response()
         else:
             try:
                 response = await self.behind(request)
