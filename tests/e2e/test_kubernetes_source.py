@@ -359,3 +359,27 @@ def test_an_object_that_cannot_be_used_narrows_and_harms_no_other(world):
     world.pin(good)
     world.await_in(good)
     assert gateway.ready()
+
+
+def named(kind, port):
+    """Service edge/named of an address that an API server lets in as a name alone."""
+    spec = {"ports": [{"port": 80, "targetPort": port}]}
+    if kind == "service":
+        spec |= {"type": "ExternalName", "externalName": "127.0.0.1"}
+    else:
+        yield {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+               "metadata": {"name": "named", "namespace": "edge", "labels": {"kubernetes.io/service-name": "named"}},
+               "addressType": "FQDN", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": port, "protocol": "TCP"}]}
+    yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "named", "namespace": "edge"}, "spec": spec}
+
+
+@pytest.mark.parametrize("kind", ("service", "slice"))
+def test_a_name_of_digits_does_not_lead_to_this_machine(world, kind):
+    """Whoever may write a Service would reach what listens on loopback alone, pingate's own admin address first of all."""
+    world.apply()
+    world.run()
+    world.await_in(world.people.pinned)
+    for value in named(kind, world.echo.port):
+        world.api.apply_one(value)
+    world.api.apply_one(world.route("named", "named.example.com", service="named"))
+    world.await_status(503, world.people.pinned, host="named.example.com")

@@ -25,17 +25,31 @@ static bool address_parse(struct slice text, uint16_t port, struct sockaddr_stor
         return true;
 }
 
-static struct endpoint endpoint_of(struct work *w, struct slice address, int64_t port)
+static struct endpoint endpoint_print(struct work *w, struct endpoint endpoint,
+                                      struct slice address)
 {
-        struct endpoint endpoint = {.port = (uint16_t)port};
-        bool brackets = false;
-        if (address_parse(address, endpoint.port, &endpoint.address))
-                brackets = endpoint.address.ss_family == AF_INET6;
-        else
-                endpoint.dns_name = freeze(w, address);
+        bool brackets = slice_find(address, ':') < address.len;
         endpoint.text = arena_printf(w->frozen, "%s%.*s%s:%u", brackets ? "[" : "",
                                      SLICE_ARG(address), brackets ? "]" : "", endpoint.port);
         return endpoint;
+}
+
+/* Of digits too: an API server lets 127.0.0.1 in as a name and as no endpoint's address, and it is
+ * where names are resolved that this machine is kept out of reach (dns.c). */
+static struct endpoint endpoint_of_name(struct work *w, struct slice name, int64_t port)
+{
+        struct endpoint endpoint = {.port = (uint16_t)port, .dns_name = freeze(w, name)};
+        return endpoint_print(w, endpoint, name);
+}
+
+static struct endpoint endpoint_of(struct work *w, const struct endpoint_slice *slice,
+                                   struct slice address, int64_t port)
+{
+        struct endpoint endpoint = {.port = (uint16_t)port};
+        if (slice_is(slice->address_type, "FQDN") ||
+            !address_parse(address, endpoint.port, &endpoint.address))
+                return endpoint_of_name(w, address, port);
+        return endpoint_print(w, endpoint, address);
 }
 
 /* The port of a slice that serves a Service's port: of the same name (EndpointSlice API). */
@@ -106,7 +120,7 @@ static void endpoints_of_slice(struct work *w, const struct endpoint_slice *slic
                 /* All addresses of an entry are one endpoint; the first stands for it. */
                 if (!is_wanted(entry) || entry->addresses.count == 0)
                         continue;
-                struct endpoint endpoint = endpoint_of(w, entry->addresses.items[0], port);
+                struct endpoint endpoint = endpoint_of(w, slice, entry->addresses.items[0], port);
                 if (map_find(&out->seen, endpoint.text))
                         continue;
                 map_set(&out->seen, endpoint.text, out);
@@ -143,7 +157,7 @@ static void external_name_take(struct work *w, const struct service *service,
                 return;
         if (port && port->target_number)
                 number = port->target_number;
-        *endpoint = endpoint_of(w, service->external_name, number);
+        *endpoint = endpoint_of_name(w, service->external_name, number);
         backend->endpoints = endpoint;
         backend->endpoint_count = 1;
 }
