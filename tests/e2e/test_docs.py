@@ -96,7 +96,8 @@ def anchors_of(file):
             for line in open(file) if line.startswith("#")}
 
 
-@pytest.mark.parametrize("file", ["README.md"] + [f"docs/{page}.md" for page in ("manual", "gateway-api", "kubernetes", "migrating", "gep-4078", "threat-model", *PAGES)])
+@pytest.mark.parametrize("file", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] + [
+    f"docs/{name}" for name in sorted(os.listdir(os.path.join(gw.ROOT, "docs"))) if name.endswith(".md")])
 def test_links_lead_somewhere(file):
     file = os.path.join(gw.ROOT, file)
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", open(file).read()):
@@ -222,6 +223,22 @@ def test_the_manual_has_every_reason_with_its_alert():
     assert len(reasons) > 25
     for token, alert in reasons:
         assert re.search(rf"^\| `{token}` \| {alert if alert != '0' else '—'}[ |(]", MANUAL, re.M), token
+
+
+def test_the_manual_has_every_condition_with_its_reasons():
+    """Those that translation gives to the golden twins; what a running gateway adds is in served.c."""
+    part = section_of(MANUAL, "### Conditions")
+    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"deny\w*\([^;]*;|#define \w+ +\"\w+\"|return \"\w+\"", open(
+        os.path.join(gw.ROOT, "src", "control", "translate", "served.c")).read()))))
+    assert told >= {"Pending", "ProbeFailed", "PortUnavailable", "NoResources"}
+    for folder, _, files in os.walk(os.path.join(gw.ROOT, "tests", "translate")):
+        if "status.yaml" in files:
+            text = open(os.path.join(folder, "status.yaml")).read()
+            for pair in re.findall(r"- type: (\S+)\n *status: .*\n *reason: (\w+)", text):
+                told.update(pair)
+    assert len(told) > 60
+    for word in told:
+        assert re.search(rf"\b{word}\b", part), word
 
 
 @pytest.fixture(scope="module")
