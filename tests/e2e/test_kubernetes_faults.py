@@ -369,3 +369,18 @@ def test_a_server_that_is_another_is_not_believed(world, people, what):
     await_told(gateway, "certificate")
     assert world.status(people.pinned) == REFUSED and gateway.admin("/readyz")[0] != 200
     assert world.cluster.door.seen() == []  # nothing was asked, no token was shown
+
+
+NOBODY = 49  # the alert where no pin is usable
+
+
+@pytest.mark.parametrize("nul", ("\0", "\\u0000\0"))
+def test_a_policy_with_a_nul_in_an_annotation_keeps_out_whom_it_kept_out(world, nul):
+    """Go's strings may have one, and ours not: broken, it must not let in everybody of the CA. A restart knows no former one."""
+    world.apply()
+    world.api.patch(POLICIES, "partners", {"metadata": {"annotations": {"note": nul}}})
+    gateway = world.run()
+    eventually(lambda: world.status(world.people.pinned) != REFUSED, "the port is bound")
+    assert world.status(world.people.unpinned) == world.status(world.people.pinned) == NOBODY
+    world.api.patch(POLICIES, "partners", {"metadata": {"annotations": {"note": None}}})
+    world.await_in(world.people.pinned)

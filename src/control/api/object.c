@@ -256,7 +256,7 @@ static struct slice fault_of(struct arena *arena, const struct object *object,
         return arena_slice(arena, text);
 }
 
-static bool broken_keep(struct objects *objects, enum object_kind kind, const struct node *node,
+bool objects_add_broken(struct objects *objects, enum object_kind kind, const struct node *node,
                         struct error *err)
 {
         const struct kind_row *row = &kind_rows[kind];
@@ -275,7 +275,8 @@ static bool broken_keep(struct objects *objects, enum object_kind kind, const st
 bool objects_add_lenient(struct objects *objects, enum object_kind kind, const struct node *node,
                          struct error *err)
 {
-        return object_decode(objects, kind, node, err) || broken_keep(objects, kind, node, err);
+        return object_decode(objects, kind, node, err) ||
+               objects_add_broken(objects, kind, node, err);
 }
 
 bool objects_add_part(struct objects *objects, struct objects *part, struct error *err)

@@ -100,6 +100,9 @@ bool objects_add(struct objects *objects, const struct node *document, struct er
  * is kept with object->fault. False: it has no name, or it is there already. */
 bool objects_add_lenient(struct objects *objects, enum object_kind kind, const struct node *node,
                          struct error *err);
+/* The same of one that is known to be broken: `err` says how. */
+bool objects_add_broken(struct objects *objects, enum object_kind kind, const struct node *node,
+                        struct error *err);
 void objects_warn(struct objects *objects, struct slice text);
 
 /* NULL: there is none. namespace is ignored for kinds without one. */

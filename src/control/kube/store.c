@@ -136,8 +136,8 @@ static void entry_note(struct entry *entry, const struct kube_item *item)
         entry->texts = texts;
 }
 
-/* Of what can't be read at all (a NUL in a string) the name alone is kept: it is broken, which is
- * not the same as that it is not there. */
+/* Of what can't be read at all the name alone is kept: it is broken, which is not the same as that
+ * it is not there. */
 static void part_stub(struct objects *part, enum object_kind kind, const struct kube_entry *entry,
                       struct slice fault)
 {
@@ -152,6 +152,32 @@ static void part_stub(struct objects *part, enum object_kind kind, const struct 
                          node_new_string(arena, entry->namespace));
         if (objects_add_lenient(part, kind, root, &err))
                 part->kinds[kind].items[0]->fault = arena_slice(arena, fault);
+}
+
+/* A copy in which U+FFFD stands for each NUL. */
+static struct slice without_nuls(struct arena *arena, struct slice text)
+{
+        char *copy = arena_alloc(arena, text.len + 1);
+        memcpy(copy, text.data, text.len);
+        for (size_t i = 0; i + 6 <= text.len; i++) {
+                if (copy[i] != '\\')
+                        continue;
+                if (memcmp(copy + i, "\\u0000", 6) == 0)
+                        memcpy(copy + i, "\\ufffd", 6);
+                i++; /* what is escaped begins no escape */
+        }
+        return slice_from(copy, text.len);
+}
+
+/* Go has NULs in strings, and jansson has not. What can be read besides is told as of any broken
+ * object: a policy must not lose its targets, and so let in whom it keeps out. */
+static bool part_salvage(struct objects *part, enum object_kind kind, struct slice text,
+                         struct error *fault)
+{
+        struct node *root;
+        struct slice copy = without_nuls(&part->arena, text);
+        return json_parse(&part->arena, copy, NULL, &root, NULL) &&
+               objects_add_broken(part, kind, root, fault);
 }
 
 /* Parts are told apart by what their entries are called. No API server lets in a name that decoding
@@ -174,10 +200,12 @@ static struct objects *part_make(enum object_kind kind, const struct kube_entry 
 {
         struct objects *part = part_new();
         struct node *root;
-        if (!json_parse(&part->arena, text, NULL, &root, fault))
+        if (json_parse(&part->arena, text, NULL, &root, fault)) {
+                if (objects_add_lenient(part, kind, root, fault))
+                        fault->text[0] = '\0';
+        } else if (!part_salvage(part, kind, text, fault)) {
                 part_stub(part, kind, entry, slice_of(fault->text));
-        else if (objects_add_lenient(part, kind, root, fault))
-                fault->text[0] = '\0';
+        }
         if (part->kinds[kind].count > 0 && !is_named_so(part->kinds[kind].items[0], entry)) {
                 objects_unref(part);
                 part = part_new();

@@ -13,6 +13,7 @@
 #include "control/api/core.h"
 #include "control/kube/reflector.h"
 #include "control/api/gateway.h"
+#include "control/api/policy.h"
 #include "control/kube/store.h"
 
 static void assert_slice(struct slice got, const char *want)
@@ -128,12 +129,15 @@ static void a_policy_that_is_not_even_json_to_us_is_kept_as_broken(void **state)
         (void)state;
         put(store, KIND_POLICY,
             "{\"metadata\":{\"name\":\"pins\",\"namespace\":\"edge\",\"annotations\":{"
-            "\"a\":\"\\u0000\"}},\"spec\":{}}");
+            "\"a\":\"\\\\\\\"\\u0000\\\\u0000\"}},\"spec\":{\"targetRefs\":[{\"group\":"
+            "\"gateway.networking.k8s.io\",\"kind\":\"Gateway\",\"name\":\"edge\"}]}}");
         const struct kube_entry *entry =
                 kube_store_find(store, KIND_POLICY, SLICE("edge"), SLICE("pins"));
         assert_non_null(strstr(fault.text, "not JSON"));
         assert_true(entry->object->fault.len > 0);
         assert_slice(entry->object->name, "pins");
+        assert_int_equal(((const struct client_certificate_policy *)entry->object)->targets.count,
+                         1); /* which it must not lose */
         kube_store_free(store);
 }
 
