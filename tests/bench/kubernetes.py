@@ -8,7 +8,6 @@ import concurrent.futures
 import datetime
 import http.client
 import json
-import os
 import pathlib
 import random
 import ssl

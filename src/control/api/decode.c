@@ -10,8 +10,7 @@
 #include "text/utf8.h"
 
 enum {
-        TEXT_MAX = 4096, /* of a text whose table says nothing */
-        TEXT_MAP_VALUE_MAX = 1 << 18,
+        TEXT_MAX = 4096,      /* of a text whose table says nothing */
         MOMENT_TEXT_MAX = 64, /* a fraction of a second may have any number of digits */
         LIST_MAX = 1024,
 };

@@ -18,11 +18,6 @@
 #define LABEL_GATEWAY_NAMESPACE "pingate.dev/gateway-namespace"
 #define LABEL_MANAGED_BY        "app.kubernetes.io/managed-by"
 
-enum {
-        SERVICE_PORT_FIRST = 20000,
-        SERVICE_PORT_LAST = 29999,
-};
-
 struct service_plan {
         struct slice namespace;         /* pingate's own */
         uint16_t first_port, last_port; /* that may be allotted to listeners */

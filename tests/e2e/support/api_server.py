@@ -10,7 +10,7 @@ import time
 
 import yaml
 
-from .api_store import BY_NAME, KINDS, Refused, Store, encode, selects, status_of
+from .api_store import KINDS, Refused, Store, encode, selects, status_of
 from .gateway import ROOT
 from .web_server import Response, WebServer
 
@@ -157,9 +157,6 @@ class ApiServer:
         head = encode({"kind": asked.kind.name + "List", "apiVersion": asked.kind.api_version, "metadata": meta})
         return Response(200, head[:-1] + b',"items":[' + b",".join(s.item for s in items) + b"]}\n")
 
-    def expire_pages(self):
-        self._pages.clear()
-
     def _watch(self, request, asked):
         version = int(request.query.get("resourceVersion") or 0)
         if version > self.store.version:
@@ -224,7 +221,3 @@ def first_after(history, version):
         middle = (low + high) // 2
         low, high = (middle + 1, high) if history[middle][0] <= version else (low, middle)
     return low
-
-
-def plural_of(value):
-    return BY_NAME[value["kind"]].plural
