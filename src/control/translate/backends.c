@@ -235,7 +235,7 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
                 return ROUTE_BACKEND_INVALID;
         }
         struct slice id = tell(w, "Service %.*s/%.*s", SLICE_ARG(namespace), SLICE_ARG(ref->name));
-        if (!reference_permitted(w->objects, &route->object, KIND_SERVICE, namespace, ref->name)) {
+        if (!reference_permitted(w, &route->object, KIND_SERVICE, namespace, ref->name)) {
                 *reason = "RefNotPermitted";
                 *message = tell(w, "backendRefs: no ReferenceGrant permits %.*s", SLICE_ARG(id));
                 return ROUTE_BACKEND_INVALID;

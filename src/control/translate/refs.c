@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "control/translate/stages.h"
 #include "control/translate/refs.h"
 
@@ -13,31 +15,96 @@ static bool grant_names_from(const struct reference_grant *grant, const struct o
         return false;
 }
 
-static bool grant_names_to(const struct reference_grant *grant, enum object_kind kind,
-                           struct slice name)
+/* The grants that name a target, the last read first. */
+struct grant_link {
+        const struct reference_grant *grant;
+        const struct grant_link *next;
+};
+
+enum {
+        GRANT_KEY_SIZE = 512 /* two kinds, two namespaces and a name, as an API server has them */
+};
+
+struct grant_key {
+        char bytes[GRANT_KEY_SIZE];
+        size_t len;
+};
+
+static struct slice key_join(struct grant_key *key, const struct slice *parts, size_t count)
 {
-        for (size_t i = 0; i < grant->to.count; i++) {
-                const struct grant_to *t = &grant->to.items[i];
-                if (slice_is(t->group, object_group(kind)) &&
-                    slice_is(t->kind, object_kind_name(kind)) &&
-                    (t->name.len == 0 || slice_equal(t->name, name)))
-                        return true;
+        key->len = 0;
+        for (size_t i = 0; i < count; i++) {
+                if (parts[i].len >= sizeof(key->bytes) - key->len)
+                        return SLICE_NONE;
+                if (parts[i].len > 0)
+                        memcpy(key->bytes + key->len, parts[i].data, parts[i].len);
+                key->len += parts[i].len;
+                key->bytes[key->len++] = '/';
         }
-        return false;
+        return slice_from(key->bytes, key->len);
 }
 
-bool reference_permitted(const struct objects *objects, const struct object *from,
-                         enum object_kind to_kind, struct slice to_namespace, struct slice to_name)
+static struct slice target_key(struct grant_key *key, enum object_kind kind, struct slice namespace,
+                               struct slice name)
 {
-        if (slice_equal(from->namespace, to_namespace))
-                return true;
-        vec_each (object, &objects->kinds[KIND_REFERENCE_GRANT]) {
+        const struct slice parts[] = {slice_of(object_kind_name(kind)), namespace, name};
+        return key_join(key, parts, COUNT_OF(parts));
+}
+
+static void grant_add(struct work *w, const struct reference_grant *grant, enum object_kind kind,
+                      struct slice name)
+{
+        struct grant_key text;
+        struct slice key = target_key(&text, kind, grant->object.namespace, name);
+        struct grant_link *link = ARENA_NEW(&w->out->arena, struct grant_link);
+        if (key.len == 0)
+                return;
+        *link = (struct grant_link){grant, map_find(&w->grant_index, key)};
+        map_set(&w->grant_index, link->next ? key : arena_slice(&w->out->arena, key), link);
+}
+
+void grants_index(struct work *w)
+{
+        static const enum object_kind kinds[] = {KIND_SECRET, KIND_CONFIG_MAP, KIND_SERVICE};
+        vec_each (object, &w->objects->kinds[KIND_REFERENCE_GRANT]) {
                 const struct reference_grant *grant = (const struct reference_grant *)*object;
-                if (slice_equal((*object)->namespace, to_namespace) &&
-                    grant_names_from(grant, from) && grant_names_to(grant, to_kind, to_name))
-                        return true;
+                for (size_t i = 0; i < grant->to.count; i++)
+                        for (size_t k = 0; k < COUNT_OF(kinds); k++)
+                                if (slice_is(grant->to.items[i].group, object_group(kinds[k])) &&
+                                    slice_is(grant->to.items[i].kind, object_kind_name(kinds[k])))
+                                        grant_add(w, grant, kinds[k], grant->to.items[i].name);
         }
-        return false;
+}
+
+/* Whoever may write grants may write thousands that name nobody who asks: each is looked at once
+ * for a namespace and kind that asks, and not for each of its references. */
+static bool target_is_granted(struct work *w, const struct object *from, struct slice target)
+{
+        static const bool no = false, yes = true;
+        struct grant_key text;
+        const struct slice parts[] = {slice_of(object_kind_name(from->kind)), from->namespace,
+                                      target};
+        struct slice asked = key_join(&text, parts, COUNT_OF(parts));
+        const struct grant_link *link = map_find(&w->grant_index, target);
+        const bool *known = map_find(&w->grants_asked, asked);
+        if (!link || asked.len == 0)
+                return false;
+        if (known)
+                return *known;
+        while (link && !grant_names_from(link->grant, from))
+                link = link->next;
+        map_set(&w->grants_asked, arena_slice(&w->out->arena, asked),
+                (void *)(uintptr_t)(link ? &yes : &no));
+        return link != NULL;
+}
+
+bool reference_permitted(struct work *w, const struct object *from, enum object_kind to_kind,
+                         struct slice to_namespace, struct slice to_name)
+{
+        struct grant_key one, all;
+        return slice_equal(from->namespace, to_namespace) ||
+               target_is_granted(w, from, target_key(&all, to_kind, to_namespace, SLICE_NONE)) ||
+               target_is_granted(w, from, target_key(&one, to_kind, to_namespace, to_name));
 }
 
 static void want(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
@@ -79,7 +146,7 @@ enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                      SLICE_ARG(ref->kind), SLICE_ARG(namespace), SLICE_ARG(ref->name));
         if (ref->group.len || kind == KIND_COUNT || !(kinds & BIT(kind)))
                 return REF_WRONG_KIND;
-        if (!reference_permitted(w->objects, from, kind, namespace, ref->name))
+        if (!reference_permitted(w, from, kind, namespace, ref->name))
                 return REF_NOT_PERMITTED;
         want(w, kind, namespace, ref->name);
         target->object = object_find_whole(w, kind, namespace, ref->name, &target->why);

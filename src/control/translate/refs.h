@@ -17,8 +17,10 @@ struct ref_target {
 };
 
 /* Into another namespace: some ReferenceGrant there names us and the target. */
-bool reference_permitted(const struct objects *objects, const struct object *from,
-                         enum object_kind to_kind, struct slice to_namespace, struct slice to_name);
+bool reference_permitted(struct work *w, const struct object *from, enum object_kind to_kind,
+                         struct slice to_namespace, struct slice to_name);
+/* Before the first that asks. */
+void grants_index(struct work *w);
 /* kinds: BIT(KIND_SECRET), BIT(KIND_CONFIG_MAP). Permission is asked before existence, so that
  * nobody learns what another namespace holds. */
 enum ref_fault data_ref_resolve(struct work *w, const struct object *from,

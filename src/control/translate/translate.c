@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "control/translate/refs.h"
 #include "control/translate/sets.h"
 #include "control/translate/stages.h"
 
@@ -156,6 +157,7 @@ static void silent_kinds_warn(struct work *w)
 static bool stages_run(struct work *w, struct error *err)
 {
         statuses_allocate(w);
+        grants_index(w);
         classes_tell(w);
         gateways_collect(w);
         addresses_assign(w);
@@ -269,6 +271,8 @@ static void work_done(struct work *w)
         map_done(&w->wanted_index);
         map_done(&w->backend_index);
         map_done(&w->slice_index);
+        map_done(&w->grant_index);
+        map_done(&w->grants_asked);
         map_done(&w->certificate_index);
         map_done(&w->former_certificates);
         free(w->gateways);

@@ -68,8 +68,9 @@ struct work {
         VEC(struct rule_policy) rule_policies;
         struct parent_memo last_parent;
         struct map works; /* an object's id to its gateway_work, listener_set_work or route_work */
-        struct map backend_index; /* protocol and name to index + 1 */
-        struct map slice_index;   /* "namespace/service" to its EndpointSlices */
+        struct map backend_index;             /* protocol and name to index + 1 */
+        struct map slice_index;               /* "namespace/service" to its EndpointSlices */
+        struct map grant_index, grants_asked; /* refs.c */
         VEC(const struct server_certificate *) certificates;
         struct map certificate_index;   /* Secret's id to its certificate */
         struct map former_certificates; /* the same of the former translation; filled when asked */
