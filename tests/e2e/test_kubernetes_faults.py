@@ -279,6 +279,22 @@ def test_nothing_opens_while_policies_are_listed_anew(world, gateway, goes):
         assert world.status(goes, host="new.example.com") == 403
 
 
+def test_pages_that_expire_each_time_are_told_and_not_asked_for_without_a_pause(world, gateway):
+    if world.cluster.is_real:
+        pytest.skip("a real API server makes pages as they are asked for")
+    door = world.cluster.door
+    for n in range(3):
+        world.api.apply(policy(f"more-{n}", [target(f"none-{n}", kind="HTTPRoute")], [pin(spki=world.people.pinned.spki_hash)]))
+    world.cluster.server.page_max = 2
+    with Probes(world):
+        expired = door.fail(410, POLICIES, "list", every=2)
+        gateway.reload()
+        await_told(gateway, POLICIES, "410")
+        assert expired.hits < 20
+        door.mend()
+        await_well(gateway)
+
+
 def test_what_no_server_says_does_no_harm(world, gateway, goes):
     door = world.cluster.door
     with Probes(world):

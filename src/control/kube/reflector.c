@@ -245,8 +245,8 @@ static void on_list_done(const struct kube_answer *answer, void *self)
         r->call = NULL;
         if (answer->status != 0)
                 heard(r);
-        if (answer->status == 410 && r->page.len > 0) { /* the token's time is over */
-                list_begin(r);
+        if (answer->status == 410 && r->page.len > 0 && r->gone++ == 0) {
+                list_begin(r); /* the token's time is over, for once */
                 return;
         }
         if (is_absent(r, answer))
