@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/control_parts.h"
@@ -464,12 +465,11 @@ static void report_begin(struct control_kube *kube)
         services_begin(kube);
 }
 
-static bool lists(const struct translation *translation, struct slice trouble)
+/* Whoever may write objects may write thousands that can't be used. */
+static void troubles_index(const struct translation *translation, struct map *out)
 {
         for (size_t i = 0; translation && i < translation->troubles.count; i++)
-                if (slice_equal(translation->troubles.items[i], trouble))
-                        return true;
-        return false;
+                map_set(out, translation->troubles.items[i], out); /* a set: any value does */
 }
 
 /* What no object's status says; once for as long as it is so. */
@@ -477,14 +477,17 @@ static void troubles_tell(const struct control_kube *kube, const struct translat
 {
         struct event_sink *sink = kube->control->options.sink;
         size_t count = translation->troubles.count, told = 0;
+        struct map known = {0};
+        troubles_index(kube->control->current, &known);
         for (size_t i = 0; i < count && told <= TROUBLES_MAX; i++) {
                 struct slice trouble = translation->troubles.items[i];
-                if (lists(kube->control->current, trouble) || ++told > TROUBLES_MAX)
+                if (map_find(&known, trouble) || ++told > TROUBLES_MAX)
                         continue;
                 event_warningf(sink, "cluster", "%.*s", SLICE_ARG(trouble));
         }
         if (told > TROUBLES_MAX)
                 event_warningf(sink, "cluster", "and others: there are %zu such", count);
+        map_done(&known);
 }
 
 void control_kube_published(struct control_kube *kube, const struct translation *translation)

@@ -2,6 +2,7 @@
 what was changed meanwhile is enforced once it can be heard, and the log says what was wrong."""
 import json
 import threading
+import time
 
 import pytest
 from support import gateway as gw
@@ -400,3 +401,18 @@ def test_a_policy_with_a_nul_in_an_annotation_keeps_out_whom_it_kept_out(world, 
     assert world.status(world.people.unpinned) == world.status(world.people.pinned) == NOBODY
     world.api.patch(POLICIES, "partners", {"metadata": {"annotations": {"note": None}}})
     world.await_in(world.people.pinned)
+
+
+def test_thousands_of_objects_that_nobody_can_read_hold_up_no_removed_pin(world, goes):
+    world.apply(world.text([world.people.pinned, goes]))
+    world.cluster.apply_many([
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [], "ports": [],
+         "metadata": {"name": f"broken-{n:05}", "namespace": "edge", "annotations": {"note": "\0"}}} for n in range(60000)])
+    world.run()
+    world.await_in(goes)
+    began = time.monotonic()
+    world.pin(world.people.pinned)
+    world.await_out(goes)
+    world.pin(world.people.pinned, goes)
+    world.await_in(goes)
+    assert time.monotonic() - began < 5  # two changes
