@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+import yaml
 from support import gateway as gw
 from support import pki
 from support.kube import ENFORCED_S, PINNED_OUT, Probes
@@ -416,3 +417,26 @@ def test_thousands_of_objects_that_nobody_can_read_hold_up_no_removed_pin(world,
     world.pin(world.people.pinned, goes)
     world.await_in(goes)
     assert time.monotonic() - began < 5  # two changes
+
+
+def test_ten_thousand_routes_and_a_thousand_secrets_hold_up_nothing(make_world, goes):
+    """1,024 Secrets: 16 listeners with the 64 that each may have. By HTTP/1.1, as a page of so many stops in the stand-in's HTTP/2."""
+    world = make_world(alpn=("http/1.1",))
+    world.apply(world.text([world.people.pinned, goes]))
+    secret, names = yaml.safe_load(gw.secret_tls("server", world.people.server)), [f"many-{n}" for n in range(1024)]
+    world.cluster.apply_many([{**secret, "metadata": {"name": name, "namespace": "edge"}} for name in names])
+    world.cluster.apply_many([world.route(f"r{n}", f"h{n}.example.com") for n in range(10000)])
+    listeners = world.api.get("gateways", "edge")["spec"]["listeners"]
+    for n in range(16):
+        refs = [{"name": name} for name in names[n * 64:n * 64 + 64]]
+        listeners.append({**listeners[0], "name": f"l{n}", "hostname": f"l{n}.example.net", "tls": {"certificateRefs": refs}})
+    world.api.patch("gateways", "edge", {"spec": {"listeners": listeners}})
+    world.run()
+    with Probes(world) as probes:
+        for n in (0, 5000, 9999):
+            assert world.status(world.people.pinned, host=f"h{n}.example.com") == 200
+        world.pin(world.people.pinned)
+        world.await_out(goes, deadline_s=BACK_S)
+        world.api.patch("httproutes", "r5000", {"spec": {"hostnames": ["moved.example.com"]}})
+        world.await_status(200, world.people.pinned, host="moved.example.com", deadline_s=BACK_S)
+        probes.await_more(20)
