@@ -421,9 +421,8 @@ def test_thousands_of_objects_that_nobody_can_read_hold_up_no_removed_pin(world,
     assert time.monotonic() - began < 5  # two changes
 
 
-def test_ten_thousand_routes_and_a_thousand_secrets_hold_up_nothing(make_world, goes):
-    """1,024 Secrets: 16 listeners with the 64 that each may have. By HTTP/1.1, as a page of so many stops in the stand-in's HTTP/2."""
-    world = make_world(alpn=("http/1.1",))
+def test_ten_thousand_routes_and_a_thousand_secrets_hold_up_nothing(world, goes):
+    """1,024 Secrets: 16 listeners with the 64 that each may have."""
     if world.cluster.is_real:
         pytest.skip("the bench holds as many against a real API server")
     world.apply(world.text([world.people.pinned, goes]))

@@ -26,8 +26,9 @@ def group_of(target_path):
 
 
 def used(seen):
-    """What is not there could have been asked for in vain only by who may."""
-    return {(group_of(r.target), r.resource, r.verb) for r in seen if r.status < 300 or r.status == 404}
+    """What is not there could have been asked for in vain only by who may; of the server's version everybody may ask."""
+    return {(group_of(r.target), r.resource, r.verb) for r in seen
+            if (r.status < 300 or r.status == 404) and r.target != "/version"}
 
 
 def listener_set(port):

@@ -1,5 +1,6 @@
 """I42: what an API server holds is served: nothing before all of it is known, each change once it is heard, and nothing that
 nobody asked for. Against the stand-in, or a real API server (support/cluster.py)."""
+import signal
 import base64
 import json
 
@@ -82,6 +83,30 @@ def test_an_expired_page_token_begins_the_list_anew(world):
     world.run()
     assert expired.hits == 1 and len(world.cluster.door.seen("list", "httproutes")) == 4
     assert world.status(world.people.pinned, host="h599.example.com") == 200
+
+
+def test_an_answer_whose_end_is_held_back_is_heard_to_its_end(world):
+    """Where libcurl's room for a call, 128 KiB with the answer's head, is full within the last frame, and it reads for another
+    call just then: see client_wake.c."""
+    if world.cluster.is_real:
+        pytest.skip("the size of an answer is the stand-in's to say")
+    room, head = 128 * 1024, len("HTTP/2 200 \r\ncontent-type: application/json\r\n\r\n")
+    world.apply()
+    world.api.apply([world.route("long", "long.example.com", annotations={"note": "x" * 100000})])
+    length = len(json.dumps(world.api.must("GET", "/apis/gateway.networking.k8s.io/v1/httproutes"), separators=(",", ":"))) + 1
+    world.api.patch("httproutes", "long", {"metadata": {"annotations": {"note": "x" * (100000 + room - head // 2 - length)}}})
+    door = world.cluster.door
+    held = door.hold("httproutes", "list")
+    gateway = world.run(wait=False)
+    eventually(lambda: held.hits == 1 and len(door.open_watches()) > 8, "the list is asked for, and others are over")
+    gateway.process.send_signal(signal.SIGSTOP)
+    try:
+        door.mend()
+        eventually(lambda: door.seen("list", "httproutes"), "it is answered")
+    finally:
+        gateway.process.send_signal(signal.SIGCONT)
+    eventually(gateway.ready, "it is heard")
+    assert world.status(world.people.pinned, host="long.example.com") == 200
 
 
 @pytest.mark.tsan

@@ -198,7 +198,7 @@ def test_terminate_hands_the_backend_what_was_within(people, start, server):
             assert client.recv(1) != b"" or True
             raise ConnectionResetError
     assert len(backend.connections) == 1
-    assert records(gateway, 2)[-1]["error.type"] == "no_route"
+    assert "no_route" in [r.get("error.type") for r in records(gateway, 2)]
 
 
 def pinned_port(people, backend, port, listener=None, **spec):

@@ -35,6 +35,7 @@ struct kube_request {
         uint64_t timeout_ms;      /* for all of it; 0: none, for watches */
         uint64_t silence_ms;      /* that long without a byte ends it; 0: only timeout_ms does */
         size_t body_max;          /* of what is gathered: more of it ends the call; 0: 16 MiB */
+        bool endless;             /* a watch: silence says nothing of its end */
         void *self;
         /* The head of the answer has come; NULL: not wanted. A watch may say no more for long. */
         void (*on_begin)(int status, void *self);

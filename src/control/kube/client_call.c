@@ -14,7 +14,8 @@ enum {
         CONNECT_MS = 10000,
         USER_TIMEOUT_MS = 30000,
         KEEPALIVE_S = 30,
-        MESSAGE_MAX = 700, /* of a Status object's message, in a fault */
+        RECEIVE_BYTES = 128 * 1024, /* of one call; libcurl holds bytes back where it is full */
+        MESSAGE_MAX = 700,          /* of a Status object's message, in a fault */
 };
 
 #define SET(call, option, value) must(curl_easy_setopt((call)->easy, option, value) == CURLE_OK)
@@ -24,6 +25,9 @@ enum {
 static void heard(struct kube_call *call)
 {
         call->heard_ms = uv_now(call->client->loop);
+        call->begun = true;
+        call->roused = false;
+        call->client->heard = true;
         call->client->suspect = false;
 }
 
@@ -106,6 +110,7 @@ static void prepare_connection(struct kube_call *call)
         SET(call, CURLOPT_PROTOCOLS_STR, "https");
         SET(call, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         SET(call, CURLOPT_PIPEWAIT, 1L);
+        SET(call, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
         SET(call, CURLOPT_FRESH_CONNECT, (long)client->suspect);
         SET(call, CURLOPT_PROXY, "");
         SET(call, CURLOPT_NOPROXY, "*");

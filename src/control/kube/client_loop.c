@@ -60,19 +60,37 @@ static void fail_calls(struct kube_client *client)
                 client_finish(call, CURLE_ABORTED_BY_CALLBACK);
 }
 
-static void drive(struct kube_client *client, curl_socket_t fd, int what)
+static void after_turn(struct kube_client *client, CURLMcode result)
 {
-        int running;
-        client_enter(client);
-        client->inside = true;
-        CURLMcode result = curl_multi_socket_action(client->multi, fd, what, &running);
         client->inside = false;
         if (client->state == CLIENT_OPEN)
                 settle_calls(client);
         finish_calls(client);
         if (result != CURLM_OK)
                 fail_calls(client);
+        client_wake_after(client);
         client_leave(client);
+}
+
+static void before_turn(struct kube_client *client)
+{
+        client_enter(client);
+        client->inside = true;
+}
+
+static void drive(struct kube_client *client, curl_socket_t fd, int what)
+{
+        int running;
+        before_turn(client);
+        after_turn(client, curl_multi_socket_action(client->multi, fd, what, &running));
+}
+
+/* Whatever libcurl thinks that they wait for: O(calls). */
+void client_loop_drive_all(struct kube_client *client)
+{
+        int running;
+        before_turn(client);
+        after_turn(client, curl_multi_perform(client->multi, &running));
 }
 
 /* --- sockets --- */
@@ -221,6 +239,7 @@ void client_loop_open(struct kube_client *client)
         must(multi != NULL);
         timer_open(client, &client->timer);
         timer_open(client, &client->silence);
+        timer_open(client, &client->wake);
         curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish);
         curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
         curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
@@ -235,4 +254,5 @@ void client_loop_close(struct kube_client *client)
         must(curl_multi_cleanup(client->multi) == CURLM_OK);
         uv_close((uv_handle_t *)&client->timer, on_timer_closed);
         uv_close((uv_handle_t *)&client->silence, on_timer_closed);
+        uv_close((uv_handle_t *)&client->wake, on_timer_closed);
 }

@@ -1,6 +1,7 @@
 /* The inside of a client: client.c has its life and that of its calls, client_loop.c joins libcurl
- * and the loop, client_call.c says what a call asks and makes an answer of what came, token.c holds
- * the token, client_memory.c is libcurl's allocator. */
+ * and the loop, client_wake.c wakes libcurl where it holds bytes back, client_call.c says what a
+ * call asks and makes an answer of what came, token.c holds the token, client_memory.c is libcurl's
+ * allocator. */
 #pragma once
 
 #include <curl/curl.h>
@@ -34,7 +35,8 @@ struct kube_call {
         CURL *easy;
         struct curl_slist *headers;
         struct buffer gathered;
-        uint64_t heard_ms; /* of the loop */
+        uint64_t heard_ms;  /* of the loop */
+        bool begun, roused; /* bytes of its answer came; and it was roused since the last of them */
         char trouble[CURL_ERROR_SIZE];
 };
 
@@ -52,6 +54,8 @@ struct kube_client {
         CURLM *multi;
         uv_timer_t timer;   /* libcurl's */
         uv_timer_t silence; /* of the call that may be silent for the shortest time yet */
+        uv_timer_t wake;    /* see client_wake.c */
+        struct kube_call *rousing;
         size_t open_handles;
         struct kube_call *calls;
         struct curl_slist *connect_to; /* NULL: the certificate names the server's host */
@@ -59,6 +63,7 @@ struct kube_client {
         char *origin;                  /* before each path */
         unsigned depth;                /* of our callbacks on the stack */
         bool inside;                   /* libcurl is on the stack, and takes or gives no call */
+        bool heard;                    /* some call, since client_wake_after was asked last */
         /* A call ran into its time, and no byte has come since: the connection may be half open. */
         bool suspect;
 };
@@ -73,6 +78,11 @@ void client_finish(struct kube_call *call, CURLcode result);
 void client_loop_open(struct kube_client *client);
 void client_loop_close(struct kube_client *client);
 void client_loop_watch_silence(struct kube_client *client, uint64_t ms);
+void client_loop_drive_all(struct kube_client *client);
+
+/* client_wake.c */
+/* Libcurl has had its turn. */
+void client_wake_after(struct kube_client *client);
 
 /* client_call.c */
 void call_prepare(struct kube_call *call);

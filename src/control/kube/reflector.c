@@ -438,6 +438,7 @@ static void watch_begin(struct reflector *r)
                                        .path = path,
                                        .timeout_ms = seconds * 1000ULL + WATCH_LATE_MS,
                                        .silence_ms = r->options.silence_ms,
+                                       .endless = true,
                                        .self = r,
                                        .on_begin = on_watch_begin,
                                        .on_bytes = on_watch_bytes,
