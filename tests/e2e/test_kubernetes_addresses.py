@@ -8,7 +8,7 @@ import pytest
 from support import gateway as gw
 from support.cluster import NAMESPACE
 from support.kube import ENFORCED_S
-from support.net import eventually, free_port
+from support.net import SERVICE_PORTS, eventually, free_port
 
 GROUP = "gateway.networking.k8s.io"
 
@@ -131,20 +131,17 @@ def balance(world, address, name="edge-one"):
     world.api.patch("services", f"pingate-{name}", {"status": {"loadBalancer": {"ingress": [address]}}}, NAMESPACE, part="status")
 
 
-PORTS = ("--service-ports", "24000-24999")  # no test beside has these
-
-
 def test_a_gateway_is_where_its_load_balancer_is(world):
     world.api.apply(gw.backend(world.echo.port, address=world.cluster.backend_address))
     world.api.apply([gateway("one", 80, infrastructure={"annotations": {"example.com/kind": "internal"}}), redirect("r", "one")])
-    pingate = world.run(*PORTS, pool=None)
+    pingate = world.run(pool=None)
     eventually(lambda: targets(world), "a Service", ENFORCED_S)
     spec = balanced(world)["spec"]
     assert spec["type"] == "LoadBalancer" and spec["externalTrafficPolicy"] == "Local"
     assert spec["selector"] == {"app.kubernetes.io/name": "pingate"}
     assert balanced(world)["metadata"]["annotations"]["example.com/kind"] == "internal"
     target = targets(world)[80]
-    assert 24000 <= target <= 24999
+    assert target in SERVICE_PORTS
     await_told(world, "one", [], "False", "AddressNotAssigned")
     balance(world, {"ip": "198.51.100.7"})
     await_told(world, "one", ["198.51.100.7"], "True", "Programmed")
@@ -170,11 +167,11 @@ def test_a_gateway_is_where_its_load_balancer_is(world):
 
 def test_replicas_and_restarts_bind_what_the_service_says(world):
     world.api.apply([gateway("one", 80), gateway("two", 80)])
-    first = world.run(*PORTS, pool=None)
+    first = world.run(pool=None)
     eventually(lambda: targets(world) and targets(world, "edge-two"), "Services", ENFORCED_S)
     allotted = targets(world)[80], targets(world, "edge-two")[80]
     assert allotted[0] != allotted[1]
-    second = world.run(*PORTS, pool=None, identity="replica-b")
+    second = world.run(pool=None, identity="replica-b")
 
     def ports(replica):
         return {li["address"] for li in json.loads(replica.admin("/status")[1])["listeners"]}
@@ -191,7 +188,7 @@ def test_replicas_and_restarts_bind_what_the_service_says(world):
 def test_a_service_that_may_not_be_written_is_told_with_the_rule_to_add(world):
     world.api.apply([gateway("one", 80)])
     world.cluster.door.fail(403, "services", "create")
-    pingate = world.run(*PORTS, pool=None)
+    pingate = world.run(pool=None)
     eventually(lambda: [r for r in pingate.audit() if 'resources [services], verbs [create, patch, delete]' in json.dumps(r)],
                "it is told", ENFORCED_S)
     await_told(world, "one", [], "False", "AddressNotAssigned")

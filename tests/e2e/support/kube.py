@@ -10,7 +10,7 @@ import time
 
 from . import gateway as gw
 from .client import alert_of, connect, tls_context
-from .net import eventually, free_port
+from .net import SERVICE_PORTS, eventually, free_port
 from .policy import pin, policy, target
 
 ENFORCED_S = 10  # the promise is 1 s; a test asserts its tenfold
@@ -82,7 +82,8 @@ class World:
 
     def run(self, *options, wait=True, kubeconfig=None, identity="replica-a", pool="127.0.0.1", **keywords):
         source = ["--kubernetes", "--kubeconfig", str(kubeconfig or self.cluster.kubeconfig()), "--identity", identity]
-        gateway = self.start({}, *options, wait=False, source=source + (["--address-pool", pool] if pool else []), **keywords)
+        addresses = ["--address-pool", pool] if pool else ["--service-ports", f"{SERVICE_PORTS[0]}-{SERVICE_PORTS[-1]}"]
+        gateway = self.start({}, *options, wait=False, source=source + addresses, **keywords)
         self.gateways.append(gateway)
         eventually(self.echo.answers, "the backend answers")
         if wait:

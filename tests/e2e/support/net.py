@@ -1,5 +1,6 @@
 """Ports, deadlines, and a relay that keeps every byte a backend was sent."""
 import itertools
+import os
 import random
 import socket
 import threading
@@ -10,7 +11,10 @@ DEADLINE_S = 20
 
 # Below the ports that the kernel gives to clients, and another start for each process: two test workers must
 # not come by the same port, as SO_REUSEPORT would let two gateways share it.
-_FIRST, _COUNT = 10000, 22000
+_FIRST, _COUNT = 10000, 14000
+# What pingate binds behind load balancers, by itself, without asking the kernel first: another range for each worker.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+SERVICE_PORTS = range(_FIRST + _COUNT + _WORKER % 8 * 1000, _FIRST + _COUNT + _WORKER % 8 * 1000 + 1000)
 _next = itertools.count(random.SystemRandom().randrange(_COUNT))
 
 
