@@ -1,11 +1,11 @@
 /* What libcurl 7.88 leaves lying in its HTTP/2. Bytes for a call that has no room for them are put
- * aside while another call of the connection is read, and the connection stands still until its
+ * aside while another call of the connection is read, and the connection stands still until their
  * owner has taken them. Then
- * - what else had come with them is read only when the socket has more, or when all calls are
- * driven: so they are, WAKE_MS after bytes, until none come;
+ * - what came behind them is read only when the socket has more, or when all calls are driven: so
+ *   they are, WAKE_MS after bytes, until none come;
  * - the frame that they ended is settled with the next bytes of the connection alone. Was it the
  *   answer's last, its call would never end on a server that is silent else: so an answer that
- * stops short for ROUSE_MS makes the server say something. Later versions do neither. */
+ *   stops short for ROUSE_MS makes the server say something. */
 #include "base/must.h"
 #include "control/kube/client_parts.h"
 
