@@ -347,6 +347,33 @@ def test_a_secret_that_cannot_be_asked_for_holds_up_no_removed_pin(world, gatewa
         door.mend()
 
 
+def pin_set(name, *who):
+    """The namespace is edge."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "edge"},
+            "data": {"pins.txt": "".join(f"spki:{one.spki_hash}\n" for one in who)}}
+
+
+def test_a_watch_that_lags_brings_no_removed_pin_back(world, gateway, goes):
+    """What came to be wanted is asked for by itself, and its watch may then tell of what was before."""
+    people, door, maps = world.people, world.cluster.door, "configmaps"
+    eventually(lambda: maps in door.open_watches(), "ConfigMaps are watched")
+    world.api.apply_one(pin_set("mark"))
+    world.api.apply_one(pin_set("devices", goes))
+    older = world.api.get(maps, "devices")
+    world.api.apply_one(pin_set("devices"))
+    with Probes(world):
+        refs = [{"group": "", "kind": "ConfigMap", "name": name} for name in ("devices", "mark")]
+        world.pin(people.pinned, pinSetRefs=refs)
+        eventually(lambda: len([r for r in door.seen("get", maps) if r.target.endswith(("/devices", "/mark"))]) == 2, "asked for")
+        world.await_out(goes)
+        door.say(maps, json.dumps({"type": "MODIFIED", "object": older}).encode() + b"\n")
+        world.api.apply_one(pin_set("mark", people.pinned_rsa))
+        world.await_in(people.pinned_rsa)  # so the older event was heard
+        assert world.status(goes) == PINNED_OUT
+        world.api.apply_one(pin_set("devices", goes))
+        world.await_in(goes)
+
+
 # ---- who is asked, and as whom ----
 
 def test_a_rotated_token_is_taken_up(world, goes, tmp_path):

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 listing = listing && list_stream_feed(list, piece, NULL);
         }
         if (listing && list_stream_end(list, "HTTPRoute", NULL))
-                kube_store_list_end(store, KIND_HTTP_ROUTE);
+                kube_store_list_end(store, KIND_HTTP_ROUTE, list_stream_version(list));
         must(list_stream_continue(list).len <= all.len);
         objects_unref(kube_store_objects(store));
         list_stream_free(list);

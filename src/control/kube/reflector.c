@@ -214,7 +214,8 @@ static void list_end(struct reflector *r)
 {
         buffer_clear(&r->version);
         buffer_append(&r->version, list_stream_version(r->list));
-        changed(r, kube_store_list_end(r->options.store, r->options.kind));
+        changed(r,
+                kube_store_list_end(r->options.store, r->options.kind, buffer_slice(&r->version)));
         r->synced = true;
         r->answered = 0;
         fault_tell(r, SLICE_NONE);

@@ -34,6 +34,23 @@ static void entry_free(struct entry *entry)
         free(entry);
 }
 
+/* Versions of one kind are numbers of any length, and the larger one is the newer; what is none
+ * can't be compared. (Kubernetes API Concepts, "Resource versions") */
+static bool version_is_number(struct slice version)
+{
+        for (size_t i = 0; i < version.len; i++)
+                if (version.data[i] < '0' || version.data[i] > '9')
+                        return false;
+        return version.len > 0 && version.data[0] != '0';
+}
+
+static bool version_is_older(struct slice version, struct slice than)
+{
+        return version_is_number(version) && version_is_number(than) &&
+               (version.len != than.len ? version.len < than.len
+                                        : slice_compare(version, than) < 0);
+}
+
 /* Where it is, or would be. */
 static size_t place_find(const struct kind_store *of, struct slice key, bool *found)
 {
@@ -56,6 +73,22 @@ static struct entry *entry_find(const struct kind_store *of, struct slice key)
         bool found;
         size_t place = place_find(of, key, &found);
         return found ? of->entries.items[place] : NULL;
+}
+
+/* What says so is older than the answer that we have. */
+static bool lags_behind(const struct kind_store *of, struct slice key, struct slice version)
+{
+        const struct entry *entry = entry_find(of, key);
+        return entry && entry->ahead && version_is_older(version, entry->seen.resource_version);
+}
+
+void store_note_answer(struct kind_store *of, struct slice key)
+{
+        struct entry *entry = entry_find(of, key);
+        if (!entry)
+                return;
+        entry->ahead = true;
+        entry->list = 0; /* no list has put it */
 }
 
 static struct entry *entry_new(struct kind_store *of, struct slice key, const struct kube_item *i)
@@ -159,6 +192,7 @@ static enum kube_change item_put(struct kube_store *store, enum object_kind kind
                 entry = entry_new(of, key, item);
         entry_note(entry, item);
         entry->list = of->list;
+        entry->ahead = false;
         if (!same) {
                 entry->content = content;
                 store_entry_decode(entry, kind, rest, fault);
@@ -180,7 +214,8 @@ enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind,
         struct want *want = map_find(&store->kinds[kind].wants, key);
         if (want)
                 want->known = true;
-        if (key.len > 0 && (want || !store_is_wanted_kind(kind)))
+        if (key.len > 0 && (want ? !lags_behind(&store->kinds[kind], key, about.resource_version)
+                                 : !store_is_wanted_kind(kind)))
                 change = item_put(store, kind, key, &about, fault);
         buffer_wipe(&store->rest);
         return change;
@@ -218,16 +253,26 @@ enum kube_change kube_store_remove_item(struct kube_store *store, enum object_ki
                                         struct slice item)
 {
         struct kube_item about;
+        char bytes[KEY_SIZE];
         bool ok = cut(store, kind, item, &about, NULL);
         buffer_wipe(&store->rest);
-        return ok ? kube_store_remove(store, kind, about.namespace, about.name) : KUBE_SAME;
+        if (!ok ||
+            lags_behind(&store->kinds[kind], store_key_print(bytes, about.namespace, about.name),
+                        about.resource_version))
+                return KUBE_SAME;
+        return kube_store_remove(store, kind, about.namespace, about.name);
 }
 
 /* --- lists --- */
 
 void kube_store_list_begin(struct kube_store *store, enum object_kind kind)
 {
-        store->kinds[kind].list++;
+        struct kind_store *of = &store->kinds[kind];
+        of->list++;
+        if (!store_is_wanted_kind(kind))
+                return;
+        vec_each (entry, &of->entries) /* it will say what there is now */
+                (*entry)->ahead = false;
 }
 
 enum kube_change store_remove_if(struct kube_store *store, enum object_kind kind,
@@ -254,11 +299,14 @@ enum kube_change store_remove_if(struct kube_store *store, enum object_kind kind
 
 static bool is_unlisted(const struct kind_store *of, const struct entry *entry)
 {
-        return entry->list != of->list;
+        return entry->list != of->list &&
+               !(entry->ahead && version_is_older(of->listed, entry->seen.resource_version));
 }
 
-enum kube_change kube_store_list_end(struct kube_store *store, enum object_kind kind)
+enum kube_change kube_store_list_end(struct kube_store *store, enum object_kind kind,
+                                     struct slice version)
 {
+        store->kinds[kind].listed = version;
         store_wants_listed(&store->kinds[kind]);
         return store_remove_if(store, kind, is_unlisted);
 }

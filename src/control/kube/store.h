@@ -54,10 +54,11 @@ enum kube_change kube_store_remove(struct kube_store *store, enum object_kind ki
 /* The same of an object whose JSON came with the news of its end. */
 enum kube_change kube_store_remove_item(struct kube_store *store, enum object_kind kind,
                                         struct slice item);
-/* Around a complete list of one kind: what it did not put is removed by the end. A list that breaks
- * off is begun again without an end. */
+/* Around a complete list of one kind: what it did not put is removed by the end; `version` is the
+ * list's own. A list that breaks off is begun again without an end. */
 void kube_store_list_begin(struct kube_store *store, enum object_kind kind);
-enum kube_change kube_store_list_end(struct kube_store *store, enum object_kind kind);
+enum kube_change kube_store_list_end(struct kube_store *store, enum object_kind kind,
+                                     struct slice version);
 
 /* Around all Secrets and ConfigMaps that are wanted from now on: the end lets go of all others. */
 void kube_store_want_begin(struct kube_store *store);
@@ -68,7 +69,8 @@ void kube_store_want_end(struct kube_store *store);
  * each that has to be asked for by itself: no list has begun since it came to be wanted. */
 typedef void (*on_kube_unknown_fn)(const struct kube_name *name, void *self);
 size_t kube_store_unknown(struct kube_store *store, void *self, on_kube_unknown_fn on_unknown);
-/* The answer to that; `item` empty: it is not there. Passed over where a watch was faster. */
+/* The answer to that; `item` empty: it is not there. Passed over where a watch was faster; where it
+ * lags behind, what it says of the object is passed over until it says something newer. */
 enum kube_change kube_store_answer(struct kube_store *store, const struct kube_name *name,
                                    struct slice item, struct error *fault);
 

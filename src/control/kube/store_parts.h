@@ -12,8 +12,9 @@ struct entry {
         struct kube_entry seen;
         struct digest content; /* of what translation depends on */
         uint64_t list;         /* the list that put it last */
-        char *key;             /* "namespace/name"; owned */
-        char *texts;           /* uid, resourceVersion, status, finalizers; owned */
+        bool ahead;  /* by an answer of its own: what watch and list say of it may be older */
+        char *key;   /* "namespace/name"; owned */
+        char *texts; /* uid, resourceVersion, status, finalizers; owned */
 };
 
 struct want {
@@ -26,9 +27,10 @@ struct want {
 struct kind_store {
         /* By key, as lists have them: all replicas see one order, and most are put at the end. */
         VEC(struct entry *) entries;
-        struct map wants; /* by key; of Secrets and ConfigMaps */
-        const char *kept; /* of its status; NULL: nothing */
-        uint64_t list;    /* counts lists that were begun */
+        struct map wants;    /* by key; of Secrets and ConfigMaps */
+        const char *kept;    /* of its status; NULL: nothing */
+        uint64_t list;       /* counts lists that were begun */
+        struct slice listed; /* the version of the one that ends */
 };
 
 struct observer {
@@ -48,6 +50,8 @@ struct kube_store {
 
 /* store.c */
 struct slice store_key_print(char key[static KEY_SIZE], struct slice namespace, struct slice name);
+/* What is held of it is an answer's: watch and list may lag behind. */
+void store_note_answer(struct kind_store *of, struct slice key);
 typedef bool (*entry_is_over_fn)(const struct kind_store *of, const struct entry *entry);
 enum kube_change store_remove_if(struct kube_store *store, enum object_kind kind,
                                  entry_is_over_fn is_over);

@@ -121,5 +121,9 @@ enum kube_change kube_store_answer(struct kube_store *store, const struct kube_n
         if (!want || want->known)
                 return KUBE_SAME;
         want->known = true;
-        return item.len > 0 ? kube_store_put(store, name->kind, item, fault) : KUBE_CHANGED;
+        if (item.len == 0)
+                return KUBE_CHANGED;
+        enum kube_change change = kube_store_put(store, name->kind, item, fault);
+        store_note_answer(&store->kinds[name->kind], key);
+        return change;
 }

@@ -190,14 +190,14 @@ static void a_list_removes_what_it_does_not_name(void **state)
         put_namespace(store, "c");
         put_namespace(store, "a");
         put_namespace(store, "b");
-        assert_int_equal(kube_store_list_end(store, KIND_NAMESPACE), KUBE_SAME);
+        assert_int_equal(kube_store_list_end(store, KIND_NAMESPACE, SLICE("90")), KUBE_SAME);
         kube_store_list_begin(store, KIND_NAMESPACE);
         put_namespace(store, "a"); /* breaks off here */
         kube_store_list_begin(store, KIND_NAMESPACE);
         put_namespace(store, "b");
         put_namespace(store, "c");
         assert_int_equal(kube_store_count(store, KIND_NAMESPACE), 3);
-        assert_int_equal(kube_store_list_end(store, KIND_NAMESPACE), KUBE_CHANGED);
+        assert_int_equal(kube_store_list_end(store, KIND_NAMESPACE, SLICE("90")), KUBE_CHANGED);
         assert_int_equal(kube_store_count(store, KIND_NAMESPACE), 2);
         assert_null(kube_store_find(store, KIND_NAMESPACE, SLICE_NONE, SLICE("a")));
         assert_non_null(kube_store_find(store, KIND_NAMESPACE, SLICE("any"), SLICE("c")));
@@ -259,7 +259,7 @@ static void secrets_that_nobody_wants_are_not_held(void **state)
         kube_store_list_begin(store, KIND_SECRET);
         assert_int_equal(put(store, KIND_SECRET, SECRET("other", "YQ==")), KUBE_SAME);
         assert_int_equal(put(store, KIND_SECRET, SECRET("tls", "YQ==")), KUBE_CHANGED);
-        kube_store_list_end(store, KIND_SECRET);
+        kube_store_list_end(store, KIND_SECRET, SLICE("90"));
         assert_true(is_held(store, "tls"));
         assert_false(is_held(store, "other"));
         want(store, NULL);
@@ -274,13 +274,13 @@ static void what_came_to_be_wanted_after_its_list_is_asked_for(void **state)
         (void)state;
         kube_store_list_begin(store, KIND_SECRET);
         want(store, "tls");
-        kube_store_list_end(store, KIND_SECRET); /* its page may have been over */
+        kube_store_list_end(store, KIND_SECRET, SLICE("90")); /* its page may have been over */
         assert_int_equal(kube_store_unknown(store, &asked, count), 1);
         assert_int_equal(asked, 1);
         kube_store_list_begin(store, KIND_SECRET); /* this one will tell */
         assert_int_equal(kube_store_unknown(store, &asked, count), 1);
         assert_int_equal(asked, 1);
-        kube_store_list_end(store, KIND_SECRET);
+        kube_store_list_end(store, KIND_SECRET, SLICE("90"));
         assert_int_equal(kube_store_unknown(store, &asked, count), 0);
         assert_false(is_held(store, "tls"));
         kube_store_free(store);
@@ -315,6 +315,83 @@ static void an_answer_gives_way_to_a_watch_that_was_faster(void **state)
         answer(store, SECRET("tls", "YQ=="));
         assert_true(is_held(store, "tls"));
         assert_int_equal(kube_store_unknown(store, &asked, count), 0);
+        kube_store_free(store);
+}
+
+#define SECRET_AT(version, data)                                                                   \
+        "{\"metadata\":{\"name\":\"tls\",\"namespace\":\"edge\",\"resourceVersion\":\"" version    \
+        "\"},\"data\":{\"k\":\"" data "\"}}"
+
+static struct slice version_held(struct kube_store *store)
+{
+        const struct kube_entry *entry =
+                kube_store_find(store, KIND_SECRET, SLICE("edge"), SLICE("tls"));
+        return entry ? entry->resource_version : SLICE("none");
+}
+
+/* A watch may lag behind what is asked for by itself: a pin that was removed must not be back for
+ * as long as it does. */
+static void older_events_do_not_undo_an_answer(void **state)
+{
+        struct kube_store *store = kube_store_new();
+        (void)state;
+        kube_store_list_begin(store, KIND_SECRET);
+        kube_store_list_end(store, KIND_SECRET, SLICE("90"));
+        want(store, "tls");
+        answer(store, SECRET_AT("100", "bmV3"));
+        assert_int_equal(put(store, KIND_SECRET, SECRET_AT("99", "b2xk")), KUBE_SAME);
+        assert_slice(version_held(store), "100");
+        assert_int_equal(
+                kube_store_remove_item(store, KIND_SECRET, slice_of(SECRET_AT("99", "b2xk"))),
+                KUBE_SAME);
+        assert_slice(version_held(store), "100");
+        assert_int_equal(put(store, KIND_SECRET, SECRET_AT("100", "bmV3")), KUBE_SAME);
+        assert_int_equal(put(store, KIND_SECRET, SECRET_AT("101", "b2xk")), KUBE_CHANGED);
+        assert_int_equal(
+                kube_store_remove_item(store, KIND_SECRET, slice_of(SECRET_AT("102", "b2xk"))),
+                KUBE_CHANGED);
+        assert_slice(version_held(store), "none");
+        kube_store_free(store);
+}
+
+static void an_answer_and_a_list_that_cross_come_to_what_is_newer(void **state)
+{
+        static const struct {
+                const char *listed, *version, *want;
+        } cases[] = {
+                {NULL, "99", "100"},   /* made behind the list */
+                {NULL, "101", "none"}, /* gone before it */
+                {SECRET_AT("99", "b2xk"), "99", "100"},
+                {SECRET_AT("101", "b2xk"), "101", "101"},
+        };
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct kube_store *store = kube_store_new();
+                want(store, "tls");
+                kube_store_list_begin(store, KIND_SECRET);
+                answer(store, SECRET_AT("100", "bmV3"));
+                if (cases[i].listed)
+                        put(store, KIND_SECRET, cases[i].listed);
+                kube_store_list_end(store, KIND_SECRET, slice_of(cases[i].version));
+                assert_slice(version_held(store), cases[i].want);
+                kube_store_free(store);
+        }
+}
+
+/* Versions of a store that was brought back from a copy begin again at lower ones. */
+static void a_list_that_began_later_is_believed_whatever_its_versions(void **state)
+{
+        struct kube_store *store = kube_store_new();
+        (void)state;
+        want(store, "tls");
+        answer(store, SECRET_AT("100", "bmV3"));
+        kube_store_list_begin(store, KIND_SECRET);
+        assert_int_equal(put(store, KIND_SECRET, SECRET_AT("7", "b2xk")), KUBE_CHANGED);
+        kube_store_list_end(store, KIND_SECRET, SLICE("8"));
+        assert_slice(version_held(store), "7");
+        kube_store_list_begin(store, KIND_SECRET);
+        kube_store_list_end(store, KIND_SECRET, SLICE("6"));
+        assert_slice(version_held(store), "none");
         kube_store_free(store);
 }
 
@@ -417,6 +494,9 @@ int main(void)
                 cmocka_unit_test(secrets_that_nobody_wants_are_not_held),
                 cmocka_unit_test(what_came_to_be_wanted_after_its_list_is_asked_for),
                 cmocka_unit_test(an_answer_gives_way_to_a_watch_that_was_faster),
+                cmocka_unit_test(older_events_do_not_undo_an_answer),
+                cmocka_unit_test(an_answer_and_a_list_that_cross_come_to_what_is_newer),
+                cmocka_unit_test(a_list_that_began_later_is_believed_whatever_its_versions),
                 cmocka_unit_test(observers_hear_of_statuses_and_of_the_end),
                 cmocka_unit_test(pauses_double_to_five_seconds),
         };
