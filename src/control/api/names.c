@@ -5,7 +5,7 @@
 #include "trust/hash.h"
 
 enum {
-        HASH_CHARACTERS = 10
+        HASH_CHARACTERS = 16 /* 64 bits: of 40, a tenant finds a name that bears another's hash */
 };
 
 static bool may_stand(char c)
@@ -22,6 +22,16 @@ static bool is_label(struct slice text)
                 if (!may_stand(text.data[i]))
                         return false;
         return true;
+}
+
+bool name_looks_fitted(struct slice text)
+{
+        size_t behind = HASH_CHARACTERS + 1;
+        struct slice end = slice_skip(text, text.len - (text.len < behind ? text.len : behind));
+        bool looks = end.len == behind && end.data[0] == '-';
+        for (size_t i = 1; looks && i < end.len; i++)
+                looks = hex_value(end.data[i]) >= 0;
+        return looks;
 }
 
 struct slice name_fit(struct arena *arena, struct slice text)

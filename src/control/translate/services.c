@@ -11,10 +11,11 @@ static bool is_balanced(const struct work *w)
 
 /* --- whose --- */
 
-/* Where a namespace has no "-", the first one behind it ends it; else both names are hashed. */
+/* Where a namespace has no "-", the first one behind it ends it; else both names are hashed, as is
+ * what looks as if it had been: a tenant may call a Gateway as another's hash is. */
 static struct slice service_name(struct arena *arena, struct slice namespace, struct slice gateway)
 {
-        bool clear = slice_find(namespace, '-') == namespace.len;
+        bool clear = slice_find(namespace, '-') == namespace.len && !name_looks_fitted(gateway);
         return name_fit(arena, arena_printf(arena, "pingate-%.*s%c%.*s", SLICE_ARG(namespace),
                                             clear ? '-' : '/', SLICE_ARG(gateway)));
 }

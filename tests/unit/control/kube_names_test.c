@@ -52,6 +52,13 @@ static void a_name_that_fits_stays_and_others_keep_a_hash(void **state)
         assert_true(slice_starts_with(dotted, SLICE("edge-example-")));
         assert_false(slice_equal(dotted, name_fit(&arena, SLICE("edge-example"))));
         assert_true(name_fit(&arena, SLICE("...")).len > 0);
+        assert_true(name_looks_fitted(one));
+        assert_true(name_looks_fitted(dotted));
+        assert_false(name_looks_fitted(SLICE("edge-example")));
+        assert_false(name_looks_fitted(SLICE("-0123456789abcde")));
+        assert_true(name_looks_fitted(SLICE("-0123456789abcdef")));
+        assert_false(name_looks_fitted(SLICE("-0123456789abcdeg")));
+        assert_false(name_looks_fitted(SLICE("")));
         arena_done(&arena);
 }
 
