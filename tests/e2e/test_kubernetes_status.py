@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from support.api_store import KINDS
+from support.cluster import ROUTE_CRD, retry_schema
 from support.kube import ENFORCED_S, Probes
 from support.net import eventually
 from support.policy import pin, policy, target
@@ -253,3 +254,33 @@ def test_events_name_what_an_operator_should_see(world, served):
         return [e for plural in ("events", "events.events.k8s.io") for e in world.cluster.server.store.list(KINDS[plural])]
     found = eventually(lambda: [e.value for e in events() if "bad" in json.dumps(e.value)], "an Event", ENFORCED_S)
     assert "spkiHash" in json.dumps(found[0])
+
+
+# --- what is claimed ---
+
+def claimed(world):
+    return {f["name"] for f in status_of(world, "gatewayclasses", "pingate").get("supportedFeatures", [])}
+
+
+def retries_kept(world):
+    crd = world.api.get("customresourcedefinitions", ROUTE_CRD)
+    (schema,) = [v["schema"]["openAPIV3Schema"] for v in crd["spec"]["versions"] if v["name"] == "v1"]
+    return "retry" in schema["properties"]["spec"]["properties"]["rules"]["items"]["properties"]
+
+
+RETRIES = {"HTTPRouteRetry", "HTTPRouteRetryBackendTimeout", "HTTPRouteRetryConnectionError"}
+
+
+@pytest.mark.parametrize("channel", ("standard", "experimental"))
+def test_retries_are_claimed_where_the_crd_of_routes_keeps_them(world, channel):
+    if not world.cluster.is_real:
+        world.api.patch("customresourcedefinitions", ROUTE_CRD, {"spec": retry_schema(*["matches"] * (channel == "standard"))})
+    elif retries_kept(world) != (channel == "experimental"):
+        pytest.skip("its CRDs are of the other channel")
+    world.apply()
+    world.run()
+    door = world.cluster.door
+    eventually(lambda: any(ROUTE_CRD in r.target for r in door.seen("get", "customresourcedefinitions")), "it is looked at")
+    settled(world)
+    assert claimed(world) & RETRIES == (RETRIES if channel == "experimental" else set())
+    assert {"HTTPRoute", "HTTPRouteRequestTimeout"} <= claimed(world)

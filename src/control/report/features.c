@@ -63,11 +63,19 @@ static bool wants_pool(const char *feature)
                strcmp(feature, "GatewayStaticAddresses") == 0;
 }
 
-size_t features_list(bool pooled, const char *out[static FEATURES_MAX])
+/* HTTPRouteRetry and its kind. */
+static bool wants_retry(const char *feature)
+{
+        static const char prefix[] = "HTTPRouteRetry";
+        return strncmp(feature, prefix, sizeof(prefix) - 1) == 0;
+}
+
+size_t features_list(struct features_ground ground, const char *out[static FEATURES_MAX])
 {
         size_t count = 0;
         for (size_t i = 0; i < COUNT_OF(features); i++)
-                if (pooled || !wants_pool(features[i]))
+                if ((ground.pooled || !wants_pool(features[i])) &&
+                    (ground.retry || !wants_retry(features[i])))
                         out[count++] = features[i];
         return count;
 }

@@ -9,6 +9,12 @@ enum {
         FEATURES_MAX = 64 /* upstream's maximum */
 };
 
-/* Sorted by bytes, as the API wants it. Without a pool a Gateway's address and Service are not
- * where upstream's tests look for them: two features less. The count of what is in `out`. */
-size_t features_list(bool pooled, const char *out[static FEATURES_MAX]);
+struct features_ground {
+        bool pooled; /* Gateways get addresses of a pool: else their addresses and Services are not
+                        where upstream's tests look for them */
+        bool retry;  /* the cluster's HTTPRoute CRD keeps `retry`, as that of the experimental
+                        channel does */
+};
+
+/* Sorted by bytes, as the API wants it. The count of what is in `out`. */
+size_t features_list(struct features_ground ground, const char *out[static FEATURES_MAX]);

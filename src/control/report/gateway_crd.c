@@ -15,6 +15,8 @@ enum {
         CRD_BYTES_MAX = 4 << 20,
 };
 
+#define CRD_PATH "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+
 /* ---- what it says ---- */
 
 static const struct node *path_find(const struct node *node, const char *const *path, size_t count)
@@ -43,16 +45,20 @@ static bool schema_keeps(const struct node *schema, const char *const *path, siz
         return schema;
 }
 
-static bool version_keeps_pins(const struct node *version)
+static bool version_keeps(const struct node *version, const char *const *path, size_t count)
 {
         static const char *const root[] = {"schema", "openAPIV3Schema"};
+        return schema_keeps(path_find(version, root, COUNT_OF(root)), path, count);
+}
+
+static bool version_keeps_pins(const struct node *version)
+{
         static const char *const by_default[] = {"spec",    "tls",        "frontend",
                                                  "default", "validation", "certificatePinning"};
         static const char *const per_port[] = {"spec", "tls", "frontend",   "perPort",
                                                "[]",   "tls", "validation", "certificatePinning"};
-        const struct node *schema = path_find(version, root, COUNT_OF(root));
-        return schema_keeps(schema, by_default, COUNT_OF(by_default)) &&
-               schema_keeps(schema, per_port, COUNT_OF(per_port));
+        return version_keeps(version, by_default, COUNT_OF(by_default)) &&
+               version_keeps(version, per_port, COUNT_OF(per_port));
 }
 
 /* Of the version that pingate reads by; any that is stored loses what this one has not. */
@@ -65,61 +71,103 @@ static const struct node *served_version(const struct node *crd)
         return NULL;
 }
 
-bool gateway_crd_read(struct slice json, struct gateway_crd_facts *out, struct error *err)
+/* The schema of the version that is served, and the CRD around it. NULL: an error. */
+static const struct node *crd_open(struct arena *arena, struct slice json, const char *kind,
+                                   struct node **crd, struct error *err)
+{
+        char what[32];
+        snprintf(what, sizeof(what), "the %s CRD", kind);
+        if (!json_parse(arena, json, what, crd, err))
+                return NULL;
+        const struct node *version = served_version(*crd);
+        if (!version)
+                error_set(err, ERROR_INPUT, "%s has no version v1", what);
+        return version;
+}
+
+bool gateway_crd_read(struct slice json, struct gateway_crd_facts *facts, struct error *err)
 {
         static const char *const annotation[] = {"metadata", "annotations",
                                                  "gateway.networking.k8s.io/bundle-version"};
         struct arena arena;
         struct node *root;
         arena_init(&arena, 256 * 1024);
-        bool ok = json_parse(&arena, json, "the Gateway CRD", &root, err);
-        const struct node *version = ok ? served_version(root) : NULL;
-        if (ok && !version)
-                ok = error_set(err, ERROR_INPUT, "the Gateway CRD has no version v1");
-        if (ok) {
+        const struct node *version = crd_open(&arena, json, "Gateway", &root, err);
+        if (version) {
                 const struct node *bundle = path_find(root, annotation, COUNT_OF(annotation));
                 struct slice text = bundle ? bundle->text : SLICE_NONE;
-                *out = (struct gateway_crd_facts){
-                        .known = true,
-                        .supported = slice_starts_with(text, SLICE(GATEWAY_API_SUPPORTED)),
-                        .prunes_pins = !version_keeps_pins(version)};
-                snprintf(out->version, sizeof(out->version), "%.*s", SLICE_ARG(text));
+                facts->known = true;
+                facts->supported = slice_starts_with(text, SLICE(GATEWAY_API_SUPPORTED));
+                facts->prunes_pins = !version_keeps_pins(version);
+                snprintf(facts->version, sizeof(facts->version), "%.*s", SLICE_ARG(text));
         }
         arena_done(&arena);
-        return ok;
+        return version;
+}
+
+bool route_crd_read(struct slice json, struct gateway_crd_facts *facts, struct error *err)
+{
+        static const char *const retry[] = {"spec", "rules", "[]", "retry"};
+        struct arena arena;
+        struct node *root;
+        arena_init(&arena, 256 * 1024);
+        const struct node *version = crd_open(&arena, json, "HTTPRoute", &root, err);
+        if (version)
+                facts->keeps_retry = version_keeps(version, retry, COUNT_OF(retry));
+        arena_done(&arena);
+        return version;
 }
 
 /* ---- asking for it ---- */
 
+/* One of the CRDs. */
+struct asked_crd {
+        struct gateway_crd *crd;
+        const struct crd_kind *kind;
+        struct kube_call *call;
+        uint64_t content; /* of the last answer: a schema is long, and mostly the same */
+        bool faulty;      /* and said so */
+};
+
+static const struct crd_kind {
+        const char *name, *path, *what;
+        bool (*read)(struct slice json, struct gateway_crd_facts *facts, struct error *err);
+} kinds[] = {
+        {"gateways.gateway.networking.k8s.io", CRD_PATH "gateways.gateway.networking.k8s.io",
+         "the Gateway CRD has certificatePinning", gateway_crd_read},
+        {"httproutes.gateway.networking.k8s.io", CRD_PATH "httproutes.gateway.networking.k8s.io",
+         "the HTTPRoute CRD has retry, which is not claimed until then", route_crd_read},
+};
+
 struct gateway_crd {
         struct gateway_crd_options options;
         struct gateway_crd_facts facts;
-        uint64_t content; /* of the last answer: a schema is long, and mostly the same */
-        bool faulty;      /* and said so */
-        struct kube_call *call;
+        struct asked_crd asked[COUNT_OF(kinds)];
         uv_timer_t again;
 };
 
 static bool facts_equal(const struct gateway_crd_facts *a, const struct gateway_crd_facts *b)
 {
         return a->known == b->known && a->supported == b->supported &&
-               a->prunes_pins == b->prunes_pins && strcmp(a->version, b->version) == 0;
+               a->prunes_pins == b->prunes_pins && a->keeps_retry == b->keeps_retry &&
+               strcmp(a->version, b->version) == 0;
 }
 
-static void tell_fault(struct gateway_crd *crd, int status, struct slice fault)
+static void tell_fault(struct asked_crd *asked, int status, struct slice fault)
 {
-        if (crd->faulty)
+        if (asked->faulty)
                 return;
-        crd->faulty = true;
-        event_warningf(crd->options.sink, "gateway-crd",
-                       "can't look whether the Gateway CRD has certificatePinning: %.*s%s",
-                       SLICE_ARG(fault),
+        asked->faulty = true;
+        event_warningf(asked->crd->options.sink, "gateway-crd", "can't look whether %s: %.*s%s%s%s",
+                       asked->kind->what, SLICE_ARG(fault),
                        status == 403 ? "; wants a rule with apiGroups [apiextensions.k8s.io], "
-                                       "resources [customresourcedefinitions], resourceNames "
-                                       "[gateways.gateway.networking.k8s.io], verbs [get]"
-                                     : "");
+                                       "resources [customresourcedefinitions], resourceNames ["
+                                     : "",
+                       status == 403 ? asked->kind->name : "",
+                       status == 403 ? "], verbs [get]" : "");
 }
 
+/* A route's field that is missing stops nobody, so nothing is told of it. */
 static void tell_facts(const struct gateway_crd *crd)
 {
         const struct gateway_crd_facts *facts = &crd->facts;
@@ -137,55 +185,63 @@ static void tell_facts(const struct gateway_crd *crd)
                         *facts->version ? facts->version : "unknown");
 }
 
-static void take(struct gateway_crd *crd, struct slice json)
+static void take(struct asked_crd *asked, struct slice json)
 {
-        struct gateway_crd_facts facts;
+        struct gateway_crd *crd = asked->crd;
+        struct gateway_crd_facts facts = crd->facts;
         struct error err;
         uint64_t content = json.len ? hash_bytes(json.data, json.len) : 0;
-        if (content == crd->content)
+        if (content == asked->content)
                 return;
-        if (!gateway_crd_read(json, &facts, &err)) {
-                tell_fault(crd, 200, slice_of(err.text));
+        if (!asked->kind->read(json, &facts, &err)) {
+                tell_fault(asked, 200, slice_of(err.text));
                 return;
         }
-        crd->content = content;
-        crd->faulty = false;
+        asked->content = content;
+        asked->faulty = false;
         if (facts_equal(&facts, &crd->facts))
                 return;
         crd->facts = facts;
-        tell_facts(crd);
+        if (asked->kind->read == gateway_crd_read)
+                tell_facts(crd);
         crd->options.on_change(crd->options.self);
 }
 
 static void on_answer(const struct kube_answer *answer, void *self)
 {
-        struct gateway_crd *crd = self;
-        crd->call = NULL;
+        struct asked_crd *asked = self;
+        asked->call = NULL;
         if (answer->status == 200)
-                take(crd, answer->body);
+                take(asked, answer->body);
         else if (answer->status >= 400 && answer->status < 500 && answer->status != 429)
-                tell_fault(crd, answer->status, answer->fault);
+                tell_fault(asked, answer->status, answer->fault);
+}
+
+static void ask(struct asked_crd *asked)
+{
+        struct kube_request request = {.method = "GET",
+                                       .path = slice_of(asked->kind->path),
+                                       .timeout_ms = ASK_MS_MAX,
+                                       .body_max = CRD_BYTES_MAX,
+                                       .self = asked,
+                                       .on_done = on_answer};
+        if (!asked->call)
+                asked->call = kube_call_start(asked->crd->options.client, &request);
 }
 
 static void on_again(uv_timer_t *timer)
 {
         struct gateway_crd *crd = timer->data;
-        struct kube_request request = {
-                .method = "GET",
-                .path = SLICE("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
-                              "gateways.gateway.networking.k8s.io"),
-                .timeout_ms = ASK_MS_MAX,
-                .body_max = CRD_BYTES_MAX,
-                .self = crd,
-                .on_done = on_answer};
-        if (!crd->call)
-                crd->call = kube_call_start(crd->options.client, &request);
+        for (size_t i = 0; i < COUNT_OF(crd->asked); i++)
+                ask(&crd->asked[i]);
 }
 
 struct gateway_crd *gateway_crd_open(const struct gateway_crd_options *options)
 {
         struct gateway_crd *crd = NEW(struct gateway_crd);
         crd->options = *options;
+        for (size_t i = 0; i < COUNT_OF(kinds); i++)
+                crd->asked[i] = (struct asked_crd){.crd = crd, .kind = &kinds[i]};
         must(uv_timer_init(options->loop, &crd->again) == 0);
         crd->again.data = crd;
         must(uv_timer_start(&crd->again, on_again, 0, AGAIN_MS) == 0);
@@ -206,6 +262,7 @@ void gateway_crd_close(struct gateway_crd *crd)
 {
         if (!crd)
                 return;
-        kube_call_cancel(crd->call);
+        for (size_t i = 0; i < COUNT_OF(crd->asked); i++)
+                kube_call_cancel(crd->asked[i].call);
         uv_close((uv_handle_t *)&crd->again, on_closed);
 }

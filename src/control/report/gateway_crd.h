@@ -1,6 +1,7 @@
-/* What the cluster's Gateway CRD can carry: which release of Gateway API it is of, and whether it
- * has certificatePinning or drops it unseen. Asked for at the start and each minute, on the control
- * thread's loop; nothing waits for the answer. Not known: nothing is said of it. */
+/* What the cluster's CRDs can carry: which release of Gateway API the Gateway CRD is of, whether it
+ * has certificatePinning or drops it unseen, and whether the HTTPRoute CRD has `retry`. Asked for
+ * at the start and each minute, on the control thread's loop; nothing waits for the answer. Not
+ * known: nothing is said of it. */
 #pragma once
 
 #include <uv.h>
@@ -11,14 +12,17 @@
 #define GATEWAY_API_SUPPORTED "v1.6." /* what a bundle's version begins with */
 
 struct gateway_crd_facts {
-        bool known;
+        bool known;       /* the Gateway CRD: */
         char version[32]; /* "v1.6.1"; empty: its annotation is missing */
         bool supported;
         bool prunes_pins;
+        bool keeps_retry; /* the HTTPRoute CRD, once that is known */
 };
 
-/* Of the CustomResourceDefinition as JSON. */
-bool gateway_crd_read(struct slice json, struct gateway_crd_facts *out, struct error *err);
+/* Of the CustomResourceDefinition as JSON; what another says stays in `facts`, and all of it where
+ * this one can't be read. */
+bool gateway_crd_read(struct slice json, struct gateway_crd_facts *facts, struct error *err);
+bool route_crd_read(struct slice json, struct gateway_crd_facts *facts, struct error *err);
 
 struct gateway_crd;
 

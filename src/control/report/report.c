@@ -322,9 +322,14 @@ void report_fault(struct report *report, struct slice text)
 static void on_crd(void *self)
 {
         struct report *report = self;
+        struct features_ground ground = {.pooled = report->options.pooled,
+                                         .retry = gateway_crd_facts(report->crd).keeps_retry};
+        status_writer_claim(report->writer, ground);
         report->ends_told_ms = 0;
-        if (report->state == REPORT_TOLD)
+        if (report->state == REPORT_GIVING || report->state == REPORT_TOLD) {
+                uv_idle_stop(&report->giving);
                 settle(report);
+        }
         look_in(report, LOOK_MS_MIN);
 }
 
@@ -338,7 +343,7 @@ struct report *report_open(const struct report_options *options)
                                                .store = options->store,
                                                .lease = options->lease,
                                                .sink = options->sink,
-                                               .pooled = options->pooled};
+                                               .ground = {.pooled = options->pooled}};
         report->options = *options;
         struct kube_events_options events = {.loop = options->loop,
                                              .client = options->client,

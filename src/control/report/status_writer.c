@@ -325,7 +325,7 @@ static void look_at(struct told *told)
                 .current = entry->status,
                 .now = (int64_t)time(NULL),
                 .features = features,
-                .feature_count = is_class ? features_list(writer->options.pooled, features) : 0};
+                .feature_count = is_class ? features_list(writer->options.ground, features) : 0};
         arena_reset(&writer->scratch);
         if (!status_merge(&wish, &writer->scratch, &patch, &err)) {
                 struct kube_answer answer = {.fault = slice_of(err.text)};
@@ -457,6 +457,15 @@ void status_writer_end(struct status_writer *writer)
                 forget_others(writer);
         writer->open = false;
         pump_soon(writer);
+}
+
+void status_writer_claim(struct status_writer *writer, struct features_ground ground)
+{
+        struct map_slot *slot;
+        writer->options.ground = ground;
+        for (size_t at = 0; map_next(&writer->by_id, &at, &slot);)
+                if (((struct told *)slot->value)->kind == KIND_GATEWAY_CLASS)
+                        stir(slot->value);
 }
 
 void status_writer_look_again(struct status_writer *writer)

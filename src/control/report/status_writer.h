@@ -9,6 +9,7 @@
 
 #include "control/kube/client.h"
 #include "control/kube/store.h"
+#include "control/report/features.h"
 #include "control/translate/status.h"
 #include "event/emit.h"
 
@@ -29,10 +30,10 @@ struct status_writer_options { /* what it points to outlives the writer */
         uv_loop_t *loop;
         struct kube_client *client;
         const struct kube_store *store;
-        const struct lease *lease; /* NULL: this one leads */
-        struct event_sink *sink;   /* NULL: says nothing */
-        bool pooled;               /* Gateways get addresses of a pool: see features.h */
-        uint64_t heard_ms;         /* 0: STATUS_HEARD_MS */
+        const struct lease *lease;     /* NULL: this one leads */
+        struct event_sink *sink;       /* NULL: says nothing */
+        struct features_ground ground; /* what is claimed at first: features.h */
+        uint64_t heard_ms;             /* 0: STATUS_HEARD_MS */
 };
 
 struct status_writer *status_writer_open(const struct status_writer_options *options);
@@ -42,6 +43,8 @@ void status_writer_begin(struct status_writer *writer);
 /* True: it is new, or says something else than before. */
 bool status_writer_give(struct status_writer *writer, const struct object_status *status);
 void status_writer_end(struct status_writer *writer);
+/* What the GatewayClasses of ours say is claimed. */
+void status_writer_claim(struct status_writer *writer, struct features_ground ground);
 /* All is looked at again: leadership was won. */
 void status_writer_look_again(struct status_writer *writer);
 void status_writer_heard(struct status_writer *writer, enum object_kind kind,

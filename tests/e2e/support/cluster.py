@@ -29,7 +29,7 @@ from .web_server import Loop
 
 NAMESPACE = "pingate-system"
 CLUSTER, GATEWAY_CRDS = os.environ.get("PINGATE_CLUSTER"), os.environ.get("PINGATE_GATEWAY_CRDS")
-GATEWAY_CRD = "gateways.gateway.networking.k8s.io"
+GATEWAY_CRD, ROUTE_CRD = "gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io"
 PINNING_PATCH = os.path.join(ROOT, "deploy", "gateway-api-crd", "patch", "certificate-pinning.yaml")
 
 
@@ -208,9 +208,9 @@ class StandIn(Cluster):
         self.api = Api("127.0.0.1", self.server.back.port, self.ca.cert_pem, self.server.admin_token)
         self.open_door(self.server.answer)
         self.api.apply([{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {
-            "name": GATEWAY_CRD, "annotations": {"gateway.networking.k8s.io/bundle-version": "v1.6.1",
-                                                 "gateway.networking.k8s.io/channel": "standard"}},
-            "spec": pinning_schema()}])
+            "name": name, "annotations": {"gateway.networking.k8s.io/bundle-version": "v1.6.1",
+                                          "gateway.networking.k8s.io/channel": "experimental"}},
+            "spec": spec} for name, spec in ((GATEWAY_CRD, pinning_schema()), (ROUTE_CRD, retry_schema()))])
 
     def end(self):
         self.server.back.stop()
@@ -263,17 +263,28 @@ class StandIn(Cluster):
         self.loop.do(create)
 
 
-def pinning_schema():
-    """As much of the Gateway CRD as says that certificatePinning is in it."""
-    def within(names, schema):
-        for name in reversed(names):
-            schema = {"type": "object", "properties": {name: schema}}
-        return schema
-    pins = within(("validation", "certificatePinning"), {"type": "object"})
-    frontend = {"type": "object", "properties": {"default": pins, "perPort": {"type": "array", "items": within(("tls",), pins)}}}
-    schema = within(("spec", "tls", "frontend"), frontend)
+def within(names, schema):
+    for name in reversed(names):
+        schema = {"type": "object", "properties": {name: schema}}
+    return schema
+
+
+def crd_spec(schema):
     return {"group": "gateway.networking.k8s.io", "versions": [
         {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}
+
+
+def retry_schema(*fields):
+    """As much of the HTTPRoute CRD as says which fields a rule has: `retry` unless said."""
+    rule = {"type": "object", "properties": {field: {"type": "object"} for field in fields or ("matches", "retry")}}
+    return crd_spec(within(("spec", "rules"), {"type": "array", "items": rule}))
+
+
+def pinning_schema():
+    """As much of the Gateway CRD as says that certificatePinning is in it."""
+    pins = within(("validation", "certificatePinning"), {"type": "object"})
+    frontend = {"type": "object", "properties": {"default": pins, "perPort": {"type": "array", "items": within(("tls",), pins)}}}
+    return crd_spec(within(("spec", "tls", "frontend"), frontend))
 
 
 def control(*arguments):

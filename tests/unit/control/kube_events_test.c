@@ -290,7 +290,7 @@ static void the_crd_says_whether_it_keeps_pins(void **state)
                 {CRD("v1", "v1.6.1", "{\"x-kubernetes-preserve-unknown-fields\":true}"), false},
         };
         for (size_t i = 0; i < COUNT_OF(cases); i++) {
-                struct gateway_crd_facts facts;
+                struct gateway_crd_facts facts = {0};
                 struct error err;
                 if (!gateway_crd_read(slice_of(cases[i].json), &facts, &err))
                         fail_msg("%s", err.text);
@@ -303,7 +303,7 @@ static void the_crd_says_whether_it_keeps_pins(void **state)
 static void another_release_of_gateway_api_is_not_supported(void **state)
 {
         (void)state;
-        struct gateway_crd_facts facts;
+        struct gateway_crd_facts facts = {0};
         struct error err;
         assert_true(
                 gateway_crd_read(SLICE(CRD("v1", "v1.60.0", FRONTEND(PINS, PINS))), &facts, &err));
@@ -313,6 +313,32 @@ static void another_release_of_gateway_api_is_not_supported(void **state)
         assert_false(facts.supported);
         assert_false(gateway_crd_read(SLICE(CRD("v9", "v1.6.1", "{}")), &facts, &err));
         assert_false(gateway_crd_read(SLICE("{"), &facts, &err));
+}
+
+#define ROUTE_CRD(version, rules)                                                                  \
+        "{\"spec\":{\"versions\":[{\"name\":\"" version                                            \
+        "\",\"schema\":{\"openAPIV3Schema\":{\"properties\":{\"spec\":{\"properties\":{\"rules\":" \
+        "{\"items\":{\"properties\":{" rules "}}}}}}}}}]}}"
+
+/* Each CRD says its own part, and takes nothing back of the other's. */
+static void the_crd_of_routes_says_whether_it_keeps_retry(void **state)
+{
+        (void)state;
+        struct gateway_crd_facts facts = {0};
+        struct error err;
+        assert_true(
+                gateway_crd_read(SLICE(CRD("v1", "v1.6.1", FRONTEND(PINS, PINS))), &facts, &err));
+        assert_false(facts.keeps_retry);
+        assert_true(route_crd_read(SLICE(ROUTE_CRD("v1", "\"retry\":{}")), &facts, &err));
+        assert_true(facts.keeps_retry);
+        assert_false(route_crd_read(SLICE(ROUTE_CRD("v9", "\"matches\":{}")), &facts, &err));
+        assert_non_null(strstr(err.text, "the HTTPRoute CRD has no version v1"));
+        assert_true(
+                gateway_crd_read(SLICE(CRD("v1", "v1.6.1", FRONTEND(PINS, PINS))), &facts, &err));
+        assert_true(facts.keeps_retry);
+        assert_true(route_crd_read(SLICE(ROUTE_CRD("v1", "\"matches\":{}")), &facts, &err));
+        assert_false(facts.keeps_retry);
+        assert_true(facts.known && facts.supported && !facts.prunes_pins);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -332,6 +358,7 @@ int main(void)
                 TEST(what_an_operator_should_see_becomes_an_event),
                 TEST(the_crd_says_whether_it_keeps_pins),
                 TEST(another_release_of_gateway_api_is_not_supported),
+                TEST(the_crd_of_routes_says_whether_it_keeps_retry),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

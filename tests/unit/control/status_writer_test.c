@@ -282,6 +282,33 @@ static void what_the_server_drops_is_not_written_for_ever(void **state)
         assert_int_equal(call_count, 1);
 }
 
+static void a_class_claims_what_the_cluster_can_hold(void **state)
+{
+        (void)state;
+        status_set(0, KIND_GATEWAY_CLASS, true);
+        status_set(1, KIND_GATEWAY, true);
+        store_set(0, "7", "");
+        store_set(1, "7", "");
+        give_all(2);
+        turns();
+        assert_int_equal(call_count, 2);
+        assert_non_null(strstr(calls[0].body, "\"HTTPRouteSchemeRedirect\""));
+        assert_null(strstr(calls[0].body, "\"GatewayStaticAddresses\""));
+        assert_null(strstr(calls[0].body, "\"HTTPRouteRetry"));
+        for (size_t i = 0; i < 2; i++) {
+                applied(i, i, "8");
+                answer(i, 200, "");
+                heard(i);
+        }
+        turns();
+        status_writer_claim(writer, (struct features_ground){.pooled = true, .retry = true});
+        turns();
+        assert_int_equal(call_count, 3);
+        assert_non_null(strstr(calls[2].body, "\"GatewayStaticAddresses\""));
+        assert_non_null(strstr(calls[2].body, "\"HTTPRouteRetry\""));
+        assert_non_null(strstr(calls[2].body, "\"HTTPRouteRetryBackendTimeout\""));
+}
+
 /* A watch that is being made anew. */
 static void what_was_not_heard_of_in_time_is_looked_at_where_it_has_to_be(void **state)
 {
@@ -511,6 +538,7 @@ int main(void)
                 TEST(a_conflict_waits_for_the_newer_version),
                 TEST(a_conflict_with_what_is_heard_already_is_merged_anew_at_once),
                 TEST(what_the_server_drops_is_not_written_for_ever),
+                TEST(a_class_claims_what_the_cluster_can_hold),
                 TEST(what_was_not_heard_of_in_time_is_looked_at_where_it_has_to_be),
                 TEST(an_object_that_is_gone_is_left_alone),
                 TEST(another_generation_than_was_translated_is_not_told),
