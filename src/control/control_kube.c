@@ -1,13 +1,12 @@
 /* An API server as the source: what its reflectors hold is translated at each change and published.
  * Nothing is published before every kind is known, nor while it is not known whether a Secret or
  * ConfigMap is there that somebody refers to (I42). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "control/control_kube_log.h"
 #include "control/control_parts.h"
 #include "control/kube/client.h"
 #include "control/kube/fetch.h"
@@ -24,16 +23,7 @@ enum {
         AGAIN_MS = 5000, /* what could not be published is tried again without a change */
         HELD_MS_MAX = 1000,
         CAUGHT_UP_MS = 250, /* of a watch that is accepted again: what it missed comes at once */
-        FAULT_MS = 250,     /* faults that come together are told as one */
         BEAT_MS = 1000,
-        FAULTS_BYTES_MAX = 900, /* of a record's text */
-        TROUBLES_MAX = 32,      /* that are told of one generation */
-};
-
-enum { /* places of faults, behind the kinds */
-        PLACE_CHANGE = KIND_COUNT,
-        PLACE_FETCH,
-        PLACE_COUNT
 };
 
 enum kube_state {
@@ -59,9 +49,8 @@ struct control_kube {
         struct services *services; /* the same */
         bool leaving, left;
         struct reflector *reflectors[KIND_COUNT];
-        char *faults[PLACE_COUNT]; /* of each kind, and of what follows. Owned */
-        struct buffer told;        /* of the faults */
-        uv_timer_t turn, tell, beat;
+        struct kube_log *log;
+        uv_timer_t turn, beat;
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
         bool changed;             /* since the last turn */
@@ -79,70 +68,14 @@ static void become(struct control_kube *kube, enum kube_state state)
         kube->state = state;
 }
 
-/* --- faults --- */
-
-static const char *place_name(size_t place)
-{
-        if (place < KIND_COUNT)
-                return object_resource((enum object_kind)place);
-        return place == PLACE_CHANGE ? "change" : "objects referred to";
-}
-
-static bool told_before(const struct control_kube *kube, size_t place)
-{
-        for (size_t i = 0; i < place; i++)
-                if (kube->faults[i] && strcmp(kube->faults[i], kube->faults[place]) == 0)
-                        return true;
-        return false;
-}
-
-/* Where a server is away all kinds say the same, and say it once. */
-static void faults_print(const struct control_kube *kube, struct buffer *out)
-{
-        for (size_t i = 0; i < PLACE_COUNT; i++) {
-                size_t others = 0;
-                if (!kube->faults[i] || told_before(kube, i))
-                        continue;
-                for (size_t k = i + 1; k < PLACE_COUNT; k++)
-                        others += kube->faults[k] && strcmp(kube->faults[k], kube->faults[i]) == 0;
-                buffer_printf(out, "%s%s", out->len ? "; " : "Kubernetes: ", place_name(i));
-                if (others > 0)
-                        buffer_printf(out, " and %zu other%s", others, others > 1 ? "s" : "");
-                buffer_printf(out, ": %s", kube->faults[i]);
-        }
-}
-
-static void on_tell(uv_timer_t *timer)
-{
-        struct control_kube *kube = timer->data;
-        CLEANUP(buffer_done) struct buffer text;
-        buffer_init(&text, FAULTS_BYTES_MAX);
-        faults_print(kube, &text);
-        if (slice_equal(buffer_slice(&text), buffer_slice(&kube->told)))
-                return;
-        buffer_clear(&kube->told);
-        buffer_append(&kube->told, buffer_slice(&text));
-        control_tell_source(kube->control, buffer_slice(&kube->told));
-        if (kube->report)
-                report_fault(kube->report, buffer_slice(&kube->told));
-        event_sink_turn(kube->control->options.sink);
-}
-
 /* Who does not hear of a new policy may let somebody in: what other kinds say meanwhile waits, so
  * that no Gateway opens before its policy is heard of. No other kind is waited for, as a pin that
  * was heard to be removed would wait with it. That policies are listed anew, or their watch asked
  * for, is no fault, and may take as long. */
 static bool policies_unheard(const struct control_kube *kube)
 {
-        return kube->faults[KIND_POLICY] || !reflector_hears(kube->reflectors[KIND_POLICY]);
-}
-
-static void fault_set(struct control_kube *kube, size_t place, struct slice text)
-{
-        free(kube->faults[place]);
-        kube->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
-        if (!uv_is_active((uv_handle_t *)&kube->tell))
-                must(uv_timer_start(&kube->tell, on_tell, FAULT_MS, 0) == 0);
+        return kube_log_has_fault(kube->log, KIND_POLICY) ||
+               !reflector_hears(kube->reflectors[KIND_POLICY]);
 }
 
 /* --- from the store to a generation --- */
@@ -261,8 +194,8 @@ static void on_turn(uv_timer_t *timer)
         struct error err = {.text = ""};
         uint64_t began_us = control_now_us();
         bool ok = change_take(kube, &err);
-        if (!ok || kube->faults[PLACE_CHANGE])
-                fault_set(kube, PLACE_CHANGE, ok ? SLICE_NONE : slice_of(err.text));
+        if (!ok || kube_log_has_fault(kube->log, KUBE_PLACE_CHANGE))
+                kube_log_fault(kube->log, KUBE_PLACE_CHANGE, ok ? SLICE_NONE : slice_of(err.text));
         uv_update_time(kube->control->options.loop);
         kube->turn_ended_ms = uv_now(kube->control->options.loop);
         kube->turn_took_ms = (control_now_us() - began_us) / 1000;
@@ -322,21 +255,30 @@ static void on_hearing(enum object_kind kind, void *self)
 
 static void on_fault(enum object_kind kind, struct slice text, void *self)
 {
-        fault_set(self, kind, text);
+        struct control_kube *kube = self;
+        kube_log_fault(kube->log, kind, text);
 }
 
 static void on_warning(enum object_kind kind, struct slice text, void *self)
 {
         struct control_kube *kube = self;
-        event_warningf(kube->control->options.sink, object_resource(kind), "%.*s", SLICE_ARG(text));
+        kube_log_warn(kube->log, kind, text);
 }
 
 static const struct reflector_hooks reflector_hooks = {on_change, on_synced, on_hearing, on_fault,
                                                        on_warning};
 
+static void on_told(struct slice text, void *self)
+{
+        struct control_kube *kube = self;
+        if (kube->report)
+                report_fault(kube->report, text);
+}
+
 static void on_fetch_fault(struct slice text, void *self)
 {
-        fault_set(self, PLACE_FETCH, text);
+        struct control_kube *kube = self;
+        kube_log_fault(kube->log, KUBE_PLACE_FETCH, text);
 }
 
 static void on_fetched(void *self)
@@ -465,34 +407,9 @@ static void report_begin(struct control_kube *kube)
         services_begin(kube);
 }
 
-/* Whoever may write objects may write thousands that can't be used. */
-static void troubles_index(const struct translation *translation, struct map *out)
-{
-        for (size_t i = 0; translation && i < translation->troubles.count; i++)
-                map_set(out, translation->troubles.items[i], out); /* a set: any value does */
-}
-
-/* What no object's status says; once for as long as it is so. */
-static void troubles_tell(const struct control_kube *kube, const struct translation *translation)
-{
-        struct event_sink *sink = kube->control->options.sink;
-        size_t count = translation->troubles.count, told = 0;
-        struct map known = {0};
-        troubles_index(kube->control->current, &known);
-        for (size_t i = 0; i < count && told <= TROUBLES_MAX; i++) {
-                struct slice trouble = translation->troubles.items[i];
-                if (map_find(&known, trouble) || ++told > TROUBLES_MAX)
-                        continue;
-                event_warningf(sink, "cluster", "%.*s", SLICE_ARG(trouble));
-        }
-        if (told > TROUBLES_MAX)
-                event_warningf(sink, "cluster", "and others: there are %zu such", count);
-        map_done(&known);
-}
-
 void control_kube_published(struct control_kube *kube, const struct translation *translation)
 {
-        troubles_tell(kube, translation);
+        kube_log_troubles(kube->log, translation);
         if (kube->leaving)
                 return;
         if (!kube->report)
@@ -519,9 +436,8 @@ bool control_kube_start(struct control *control, struct error *err)
         if (options->kube->pool) /* which a Gateway was given: its status alone remembers */
                 kube_store_keep(kube->store, KIND_GATEWAY, "addresses");
         kube->fetch = kube_fetch_new(options->loop, client, kube->store, kube, &fetch_hooks);
-        buffer_init(&kube->told, FAULTS_BYTES_MAX);
+        kube->log = kube_log_open(control, kube, on_told);
         timer_open(kube, &kube->turn);
-        timer_open(kube, &kube->tell);
         timer_open(kube, &kube->beat);
         must(uv_timer_start(&kube->beat, on_beat, BEAT_MS, BEAT_MS) == 0);
         kube_store_observe(kube->store, kube, on_entry);
@@ -581,10 +497,7 @@ void control_kube_stop(struct control_kube *kube)
                 reflector_close(kube->reflectors[i]);
         kube_client_close(kube->client);
         kube_store_free(kube->store);
-        for (size_t i = 0; i < PLACE_COUNT; i++)
-                free(kube->faults[i]);
-        buffer_done(&kube->told);
+        kube_log_close(kube->log);
         uv_close((uv_handle_t *)&kube->turn, on_timer_closed);
-        uv_close((uv_handle_t *)&kube->tell, on_timer_closed);
         uv_close((uv_handle_t *)&kube->beat, on_timer_closed);
 }
