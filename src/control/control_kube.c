@@ -265,8 +265,14 @@ static void on_warning(enum object_kind kind, struct slice text, void *self)
         kube_log_warn(kube->log, kind, text);
 }
 
-static const struct reflector_hooks reflector_hooks = {on_change, on_synced, on_hearing, on_fault,
-                                                       on_warning};
+static void on_hidden(struct slice text, void *self)
+{
+        struct control_kube *kube = self;
+        kube_log_hidden(kube->log, text);
+}
+
+static const struct reflector_hooks reflector_hooks = {on_change, on_synced,  on_hearing,
+                                                       on_fault,  on_warning, on_hidden};
 
 static void on_told(struct slice text, void *self)
 {
@@ -313,6 +319,7 @@ static void on_beat(uv_timer_t *timer)
         struct control_kube *kube = timer->data;
         const struct control_options *options = &kube->control->options;
         struct source_kind kinds[KIND_COUNT];
+        kube_log_beat(kube->log);
         for (size_t i = 0; i < KIND_COUNT; i++) {
                 const struct reflector *reflector = kube->reflectors[i];
                 kinds[i] = (struct source_kind){.name = object_resource((enum object_kind)i)};

@@ -7,11 +7,18 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/control_parts.h"
+#include "event/fold.h"
 
 enum {
         FAULT_MS = 250,         /* faults that come together are told as one */
         FAULTS_BYTES_MAX = 900, /* of a record's text */
         TROUBLES_MAX = 32,      /* that are told of one generation */
+};
+
+enum { /* floods that are folded apart, behind the kinds */
+        FLOOD_HIDDEN = KIND_COUNT,
+        FLOOD_CLUSTER,
+        FLOOD_COUNT
 };
 
 struct kube_log {
@@ -20,6 +27,7 @@ struct kube_log {
         void *self;
         char *faults[KUBE_PLACE_COUNT]; /* of each kind, and of what follows. Owned */
         struct buffer told;             /* of the faults */
+        struct fold folds[FLOOD_COUNT];
         uv_timer_t tell;
 };
 
@@ -86,9 +94,47 @@ bool kube_log_has_fault(const struct kube_log *log, size_t place)
 
 /* --- warnings --- */
 
+static const char *flood_where(size_t flood)
+{
+        if (flood < KIND_COUNT)
+                return object_resource((enum object_kind)flood);
+        return flood == FLOOD_HIDDEN ? object_resource(KIND_GATEWAY) : "cluster";
+}
+
+static void counted_tell(struct kube_log *log, size_t flood, uint64_t count)
+{
+        if (count > 0)
+                event_warningf(log->control->options.sink, flood_where(flood),
+                               "and %llu more such warnings, which came too fast to be written",
+                               (unsigned long long)count);
+}
+
+static void warn(struct kube_log *log, size_t flood, struct slice text)
+{
+        uint64_t counted;
+        int64_t now_ms = (int64_t)uv_now(log->control->options.loop);
+        bool full = fold_take(&log->folds[flood], now_ms, &counted);
+        counted_tell(log, flood, counted);
+        if (full)
+                event_warningf(log->control->options.sink, flood_where(flood), "%.*s",
+                               SLICE_ARG(text));
+}
+
 void kube_log_warn(struct kube_log *log, enum object_kind kind, struct slice text)
 {
-        event_warningf(log->control->options.sink, object_resource(kind), "%.*s", SLICE_ARG(text));
+        warn(log, kind, text);
+}
+
+void kube_log_hidden(struct kube_log *log, struct slice text)
+{
+        warn(log, FLOOD_HIDDEN, text);
+}
+
+void kube_log_beat(struct kube_log *log)
+{
+        int64_t now_ms = (int64_t)uv_now(log->control->options.loop);
+        for (size_t i = 0; i < FLOOD_COUNT; i++)
+                counted_tell(log, i, fold_tell(&log->folds[i], now_ms));
 }
 
 /* Whoever may write objects may write thousands that can't be used. */
@@ -99,9 +145,8 @@ static void troubles_index(const struct translation *translation, struct map *ou
 }
 
 /* What no object's status says; once for as long as it is so. */
-void kube_log_troubles(const struct kube_log *log, const struct translation *translation)
+void kube_log_troubles(struct kube_log *log, const struct translation *translation)
 {
-        struct event_sink *sink = log->control->options.sink;
         size_t count = translation->troubles.count, told = 0;
         struct map known = {0};
         troubles_index(log->control->current, &known);
@@ -109,10 +154,11 @@ void kube_log_troubles(const struct kube_log *log, const struct translation *tra
                 struct slice trouble = translation->troubles.items[i];
                 if (map_find(&known, trouble) || ++told > TROUBLES_MAX)
                         continue;
-                event_warningf(sink, "cluster", "%.*s", SLICE_ARG(trouble));
+                warn(log, FLOOD_CLUSTER, trouble);
         }
         if (told > TROUBLES_MAX)
-                event_warningf(sink, "cluster", "and others: there are %zu such", count);
+                event_warningf(log->control->options.sink, "cluster",
+                               "and others: there are %zu such", count);
         map_done(&known);
 }
 

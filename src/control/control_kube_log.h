@@ -24,7 +24,12 @@ void kube_log_close(struct kube_log *log);
 /* One line without the place's name; empty: it is well again. */
 void kube_log_fault(struct kube_log *log, size_t place, struct slice text);
 bool kube_log_has_fault(const struct kube_log *log, size_t place);
-/* An object that can't be used, a kind that is not installed. */
+/* An object that can't be used, a kind that is not installed. Of a kind's flood most are counted,
+ * as of refusals (event/fold.h): whoever may write objects may edit a broken one all day. */
 void kube_log_warn(struct kube_log *log, enum object_kind kind, struct slice text);
+/* Pins that a CRD hides, apart: no flood of other warnings hides these. */
+void kube_log_hidden(struct kube_log *log, struct slice text);
 /* What no object's status says; once for as long as it is so. */
-void kube_log_troubles(const struct kube_log *log, const struct translation *translation);
+void kube_log_troubles(struct kube_log *log, const struct translation *translation);
+/* Once a second: how many were only counted. */
+void kube_log_beat(struct kube_log *log);

@@ -1,5 +1,5 @@
-/* Folding of refusals: which of a flood are written in full, and how many were only counted. Kept
- * by one sink, so by one thread; pure but for its own state. */
+/* Folding of refusals, and of warnings of what tenants write: which of a flood are written in full,
+ * and how many were only counted. Kept by one thread; pure but for its own state. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include "base/reason.h"
 
 struct fold {
-        int64_t second;   /* Unix time / 1000 of the last refusal */
+        int64_t second;   /* the clock / 1000 at the last one */
         uint32_t written; /* in full, in that second */
         uint32_t limit;   /* of those, for that second */
         uint64_t counted; /* and not yet told */

@@ -190,7 +190,9 @@ static void item_put(struct reflector *r, struct slice item)
 {
         struct error fault;
         enum kube_change change = kube_store_put(r->options.store, r->options.kind, item, &fault);
-        if (fault.text[0])
+        if (change == KUBE_HIDDEN)
+                r->options.hooks->on_hidden(slice_of(fault.text), r->options.self);
+        else if (fault.text[0])
                 warn(r, fault.text);
         changed(r, change);
 }

@@ -25,6 +25,8 @@ struct reflector_hooks {
         void (*on_fault)(enum object_kind kind, struct slice text, void *self);
         /* An object that does not decode, a kind that is not installed: no fault of the source. */
         void (*on_warning)(enum object_kind kind, struct slice text, void *self);
+        /* A Gateway whose pins a CRD hides (KUBE_HIDDEN). */
+        void (*on_hidden)(struct slice text, void *self);
 };
 
 struct reflector_options { /* what it points to outlives the reflector */

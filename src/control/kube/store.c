@@ -193,12 +193,13 @@ static enum kube_change item_put(struct kube_store *store, enum object_kind kind
         entry_note(entry, item);
         entry->list = of->list;
         entry->ahead = false;
+        enum kube_change change = KUBE_SAME;
         if (!same) {
                 entry->content = content;
-                store_entry_decode(entry, kind, rest, fault);
+                change = store_entry_decode(entry, kind, rest, fault);
         }
         tell(store, kind, entry, false);
-        return same ? KUBE_SAME : KUBE_CHANGED;
+        return change;
 }
 
 enum kube_change kube_store_put(struct kube_store *store, enum object_kind kind, struct slice item,

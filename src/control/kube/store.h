@@ -27,6 +27,7 @@ struct kube_entry {
 enum kube_change {
         KUBE_SAME,    /* nothing but status, resourceVersion or managedFields */
         KUBE_CHANGED, /* translation has to look again */
+        KUBE_HIDDEN,  /* a CRD hides pins: what was read before stays, and `fault` says so */
 };
 
 /* After each put and removal, a status alone included; entry NULL: it is gone. */

@@ -107,15 +107,15 @@ static bool pins_are_hidden(const struct object *former, const struct object *no
         return true;
 }
 
-void store_entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
-                        struct error *fault)
+enum kube_change store_entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
+                                    struct error *fault)
 {
         struct objects *part = part_make(kind, &entry->seen, text, fault);
         const struct object *object =
                 part->kinds[kind].count > 0 ? part->kinds[kind].items[0] : NULL;
         if (pins_are_hidden(entry->seen.object, object, fault)) {
                 objects_unref(part);
-                return;
+                return KUBE_HIDDEN;
         }
         objects_unref(entry->seen.objects);
         entry->seen.objects = part;
@@ -123,4 +123,5 @@ void store_entry_decode(struct entry *entry, enum object_kind kind, struct slice
         if (object && object->fault.len > 0)
                 error_set(fault, ERROR_INPUT, "%.*s: %.*s", SLICE_ARG(object->id),
                           SLICE_ARG(object->fault));
+        return KUBE_CHANGED;
 }

@@ -56,9 +56,10 @@ typedef bool (*entry_is_over_fn)(const struct kind_store *of, const struct entry
 enum kube_change store_remove_if(struct kube_store *store, enum object_kind kind,
                                  entry_is_over_fn is_over);
 
-/* store_decode.c: never fails; what does not decode is broken, and `fault` says why. */
-void store_entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
-                        struct error *fault);
+/* store_decode.c: never fails; what does not decode is broken, and `fault` says why. Never
+ * KUBE_SAME. */
+enum kube_change store_entry_decode(struct entry *entry, enum object_kind kind, struct slice text,
+                                    struct error *fault);
 
 /* store_wants.c */
 bool store_is_wanted_kind(enum object_kind kind);

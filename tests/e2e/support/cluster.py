@@ -262,6 +262,14 @@ class StandIn(Cluster):
                 self.server.store.create(kind, value["metadata"].get("namespace", ""), value)
         self.loop.do(create)
 
+    def replace_many(self, objects):
+        """The same of what is there."""
+        def replace():
+            for value in objects:
+                meta = value["metadata"]
+                self.server.store.replace(BY_NAME[value["kind"]], meta["namespace"], meta["name"], value)
+        self.loop.do(replace)
+
 
 def within(names, schema):
     for name in reversed(names):

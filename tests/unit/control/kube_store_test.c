@@ -465,7 +465,7 @@ static void pins_that_a_crd_hides_stay_until_somebody_edits(void **state)
         (void)state;
         put(store, KIND_GATEWAY, gateway("1", 1, PINS));
         assert_true(is_pinned(store));
-        put(store, KIND_GATEWAY, gateway("1", 1, ""));
+        assert_int_equal(put(store, KIND_GATEWAY, gateway("1", 1, "")), KUBE_HIDDEN);
         assert_non_null(strstr(fault.text, "hides its certificatePinning"));
         assert_true(is_pinned(store));
         put(store, KIND_GATEWAY, gateway("1", 1, PINS));
