@@ -318,6 +318,7 @@ static bool prepare(struct run *run, struct error *err)
         run->state = gateway_state_new(run->hub);
         if (!(run->observer = observer_open(&observe, run->hub, err)))
                 return false;
+        run->facts.clustered = options->kubernetes;
         if (options->kubernetes && !open_cluster(run, err))
                 return false;
         publisher_init(&run->publisher);

@@ -149,8 +149,9 @@ void run_state_tell(struct gateway_state *state, const struct run_facts *facts)
         arena_init(&telling.arena, 16384);
         faults_take(&facts->faults, &telling.facts, &telling.arena);
         /* What this process can say for itself; of the other replicas their Leases tell. */
-        telling.facts.proof = arena_printf(&telling.arena, "generation %llu, replicas 1, probed",
-                                           (unsigned long long)snapshot->generation);
+        telling.facts.proof = arena_printf(&telling.arena, "generation %llu, %s, probed",
+                                           (unsigned long long)snapshot->generation,
+                                           facts->clustered ? "this replica alone" : "replicas 1");
         struct state_generation generation = {
                 .number = snapshot->generation,
                 .digest = snapshot->digest,

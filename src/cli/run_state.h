@@ -11,6 +11,7 @@ struct run_facts {
         const struct translation *translation; /* the newest that was published */
         int64_t published_ms;                  /* Unix time */
         struct listener_faults faults;
+        bool clustered; /* there may be other replicas */
 };
 
 void run_state_tell(struct gateway_state *state, const struct run_facts *facts);

@@ -118,6 +118,21 @@ def test_both_serve_and_one_of_them_writes(world, pair):
         "pingate-leader", "pingate-replica-a", "pingate-replica-b"}
 
 
+def enforced_messages(conditions):
+    return [c["message"] for c in conditions if c["type"] == ENFORCED and c["status"] == "True"]
+
+
+def test_a_replica_claims_no_more_than_its_own_and_objects_tell_of_all(world, pair):
+    def listeners():
+        return (world.api.get("gateways", "edge").get("status") or {}).get("listeners", [])
+    eventually(lambda: any(m.endswith(", replicas 2, probed") for one in listeners() for m in enforced_messages(one["conditions"])),
+               "both are told of")
+    for replica in pair.both:
+        status = json.loads(replica.gateway.admin("/status")[1])
+        said = [m for listener in status["listeners"] for m in enforced_messages(listener["conditions"])]
+        assert len(said) == 1 and ", this replica alone, probed" in said[0] and "replicas" not in said[0], said
+
+
 @pytest.mark.slow
 def test_when_the_leader_is_killed_the_other_writes_and_its_clients_see_nothing(world, pair):
     goes = world.people.by_intermediate
