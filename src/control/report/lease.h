@@ -41,8 +41,6 @@ void lease_close(struct lease *lease, void (*on_closed)(void *self));
 
 /* By the clock, not only by what was told: false once it could not be renewed for 10 s. */
 bool lease_leads(const struct lease *lease);
-/* Who leads as far as we know, an identity; empty: nobody, or not known. */
-struct slice lease_leader(const struct lease *lease);
 
 /* What this replica serves from now on; written at once, at most five times a second. */
 void lease_serve(struct lease *lease, const struct digest *digest, uint64_t generation);

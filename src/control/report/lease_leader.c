@@ -283,15 +283,3 @@ bool lease_leads(const struct lease *lease)
         return leader->state == LEADER_LEADS &&
                lease_now_ms() - leader->renewed_ms < LEASE_RENEW_MS;
 }
-
-struct slice lease_leader(const struct lease *lease)
-{
-        const struct lease_sight *sight = &lease->leader.sight;
-        if (lease->state == LEASE_CLOSED || !lease_sight_is_alive(sight, lease_now_ms()))
-                return SLICE_NONE;
-        struct slice holder = sight->record.holder;
-        for (size_t i = holder.len; i > 0; i--)
-                if (holder.data[i - 1] == '_')
-                        return slice_sub(holder, 0, i - 1);
-        return holder;
-}
