@@ -28,16 +28,17 @@ enum listener_kind {
         LISTENER_TCP,
 };
 
-/* A server's own certificate and key, checked to belong together. */
+struct key_pair;
+
+/* A server's own certificate and key (trust/key_pair.h), and where they are from. */
 struct server_certificate {
-        struct slice source;       /* "Secret edge/tls" */
-        const struct slice *chain; /* DER, leaf first; at least one */
-        size_t chain_count;
-        struct secret key;    /* PKCS#8 DER; wiped with the snapshot */
-        struct digest digest; /* of chain and key */
-        struct digest inputs; /* of the texts that they were read from */
+        struct slice source;   /* "Secret edge/tls" */
+        struct key_pair *pair; /* a reference of the snapshot's */
+        struct digest digest;  /* of chain and key */
+        struct digest inputs;  /* of the texts that they were read from */
         int64_t not_after;
-        const struct slice *names; /* DNS names of the leaf, in lower case; for people */
+        const struct slice
+                *names; /* DNS names of the leaf, in lower case; for people; the pair's */
         size_t name_count;
 };
 

@@ -6,6 +6,7 @@
 #include "base/must.h"
 #include "snapshot/print.h"
 #include "trust/hash.h"
+#include "trust/key_pair.h"
 
 enum {
         SNAPSHOT_CHUNK_BYTES = 64 * 1024,
@@ -48,20 +49,12 @@ void snapshot_unref(struct snapshot *snapshot)
                 retire(snapshot);
 }
 
-/* Keys are frozen like all else, until this moment (I43). */
-static void wipe_keys(const struct snapshot *snapshot)
-{
-        for (size_t i = 0; i < snapshot->certificate_count; i++) {
-                const struct server_certificate *certificate = snapshot->certificates[i];
-                secret_done((struct secret *)(uintptr_t)&certificate->key);
-        }
-}
-
 static void snapshot_free(struct snapshot *snapshot)
 {
         if (snapshot->tls_free)
                 snapshot->tls_free(snapshot->tls);
-        wipe_keys(snapshot);
+        for (size_t i = 0; i < snapshot->certificate_count; i++)
+                key_pair_unref(snapshot->certificates[i]->pair);
         for (size_t i = 0; i < snapshot->port_count; i++)
                 if (snapshot->ports[i].client)
                         client_policy_unref(snapshot->ports[i].client);

@@ -33,7 +33,7 @@ struct snapshot {
         size_t backend_tls_count;
         const struct rule_policy *rule_policies; /* route_rule.policy is an index into these */
         size_t rule_policy_count;
-        const struct server_certificate *const *certificates; /* each once, to be wiped */
+        const struct server_certificate *const *certificates; /* each once */
         size_t certificate_count;
         size_t pin_count; /* pins in force, over all ports */
         size_t route_count;

@@ -49,9 +49,8 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
         return verified;
 }
 
-static bool context_build(const struct snapshot *snapshot, const struct backend_tls *tls,
-                          const struct tls_options *options, struct tls_backend *out,
-                          struct error *err)
+static bool context_build(const struct backend_tls *tls, const struct tls_options *options,
+                          struct tls_backend *out, struct error *err)
 {
         SSL_CTX *ctx = out->ssl =
                 SSL_CTX_new_ex(tls_library_context(options->library), NULL, TLS_client_method());
@@ -63,8 +62,7 @@ static bool context_build(const struct snapshot *snapshot, const struct backend_
         SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
         if (!tls->certificate)
                 return true;
-        return tls_certificate_load(tls_certificate_find(snapshot, tls->certificate), ctx, NULL,
-                                    err) ||
+        return tls_certificate_load(tls->certificate->pair, ctx, NULL, err) ||
                error_wrap(err, "%.*s", SLICE_ARG(tls->certificate->source));
 }
 
@@ -114,7 +112,7 @@ static bool backend_make(const struct snapshot *former, const struct snapshot *s
                 out->ssl = known->ssl;
                 return true;
         }
-        return context_build(snapshot, tls, options, out, err) ||
+        return context_build(tls, options, out, err) ||
                error_wrap(err, "%.*s", SLICE_ARG(tls->source));
 }
 

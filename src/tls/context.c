@@ -17,23 +17,9 @@ static void contexts_free(void *self)
                 SSL_CTX_free(all->contexts[i].ssl);
                 trust_store_unref(all->contexts[i].store);
         }
-        for (size_t i = 0; i < all->certificate_count; i++)
-                tls_certificate_done(&all->certificates[i]);
         tls_backends_free(all);
         free(all->contexts);
-        free(all->certificates);
         free(all);
-}
-
-const struct tls_certificate *tls_certificate_find(const struct snapshot *snapshot,
-                                                   const struct server_certificate *wanted)
-{
-        const struct tls_contexts *all = snapshot->tls;
-        for (size_t i = 0; i < all->certificate_count; i++) {
-                if (snapshot->certificates[i] == wanted)
-                        return &all->certificates[i];
-        }
-        return NULL;
 }
 
 static const struct listener *first_served(const struct port *port)
@@ -45,40 +31,37 @@ static const struct listener *first_served(const struct port *port)
         return NULL;
 }
 
-static int key_type(const struct snapshot *snapshot, const struct server_certificate *source)
+static int key_type(const struct server_certificate *source)
 {
-        return EVP_PKEY_get_base_id(tls_certificate_find(snapshot, source)->key);
+        return EVP_PKEY_get_base_id(source->pair->key);
 }
 
-static bool is_named(const struct snapshot *snapshot, const struct server_certificate *source,
-                     const char *server_name)
+static bool is_named(const struct server_certificate *source, const char *server_name)
 {
-        X509 *leaf = tls_certificate_find(snapshot, source)->leaf;
-        return server_name && X509_check_host(leaf, server_name, 0, 0, NULL) == 1;
+        return server_name && X509_check_host(source->pair->leaf, server_name, 0, 0, NULL) == 1;
 }
 
 /* libssl holds one certificate for each type of key: the first that bears the server name, or the
  * first. */
-static bool is_chosen(const struct snapshot *snapshot, const struct listener *listener,
-                      size_t index, const char *server_name)
+static bool is_chosen(const struct listener *listener, size_t index, const char *server_name)
 {
         const struct server_certificate *const *all = listener->certificates;
-        int type = key_type(snapshot, all[index]);
-        bool named = is_named(snapshot, all[index], server_name);
+        int type = key_type(all[index]);
+        bool named = is_named(all[index], server_name);
         for (size_t i = 0; i < listener->certificate_count; i++) {
-                if (i == index || key_type(snapshot, all[i]) != type)
+                if (i == index || key_type(all[i]) != type)
                         continue;
-                bool better = is_named(snapshot, all[i], server_name);
+                bool better = is_named(all[i], server_name);
                 if ((better && !named) || (better == named && i < index))
                         return false;
         }
         return true;
 }
 
-static bool has_choice(const struct snapshot *snapshot, const struct listener *listener)
+static bool has_choice(const struct listener *listener)
 {
         for (size_t i = 0; i < listener->certificate_count; i++) {
-                if (!is_chosen(snapshot, listener, i, NULL))
+                if (!is_chosen(listener, i, NULL))
                         return true;
         }
         return false;
@@ -126,9 +109,8 @@ static void set_client_auth(SSL_CTX *ctx, const struct port *port, const struct 
         SSL_CTX_set_cert_verify_callback(ctx, hooks->on_verify, NULL);
 }
 
-static bool context_build(const struct snapshot *snapshot, const struct port *port,
-                          const struct tls_options *options, struct tls_context *out,
-                          struct error *err)
+static bool context_build(const struct port *port, const struct tls_options *options,
+                          struct tls_context *out, struct error *err)
 {
         const struct tls_hooks *hooks = options->hooks;
         SSL_CTX *ctx = out->ssl =
@@ -149,9 +131,9 @@ static bool context_build(const struct snapshot *snapshot, const struct port *po
         const struct listener *first = first_served(port);
         for (size_t i = 0; first && i < first->certificate_count; i++) {
                 const struct server_certificate *wanted = first->certificates[i];
-                if (!is_chosen(snapshot, first, i, NULL))
+                if (!is_chosen(first, i, NULL))
                         continue;
-                if (!tls_certificate_load(tls_certificate_find(snapshot, wanted), ctx, NULL, err))
+                if (!tls_certificate_load(wanted->pair, ctx, NULL, err))
                         return error_wrap(err, "%.*s", SLICE_ARG(wanted->source));
         }
         return true;
@@ -213,21 +195,8 @@ static bool context_make(const struct snapshot *snapshot, const struct snapshot 
                 context->ssl = known->ssl;
                 return true;
         }
-        return context_build(snapshot, port, options, context, err) ||
+        return context_build(port, options, context, err) ||
                error_wrap(err, "port %.*s", SLICE_ARG(port->text));
-}
-
-static bool certificate_make(struct tls_certificate *certificate,
-                             const struct server_certificate *source, const struct snapshot *former,
-                             struct error *err)
-{
-        for (size_t i = 0; former && former->tls && i < former->certificate_count; i++) {
-                const struct tls_contexts *had = former->tls;
-                if (digest_equal(&former->certificates[i]->digest, &source->digest))
-                        return tls_certificate_share(certificate, &had->certificates[i]) ||
-                               error_set(err, ERROR_SYSTEM, "OpenSSL does not share it");
-        }
-        return tls_certificate_init(certificate, source, err);
 }
 
 bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *snapshot,
@@ -237,15 +206,8 @@ bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *sn
         all->workers = options->workers;
         all->ports = snapshot->port_count;
         all->contexts = memory_new(all->workers * all->ports * sizeof(*all->contexts));
-        all->certificates = memory_new(snapshot->certificate_count * sizeof(*all->certificates));
         snapshot->tls = all;
         snapshot->tls_free = contexts_free;
-        for (size_t i = 0; i < snapshot->certificate_count; i++) {
-                const struct server_certificate *source = snapshot->certificates[i];
-                all->certificate_count = i + 1;
-                if (!certificate_make(&all->certificates[i], source, former, err))
-                        return error_wrap(err, "%.*s", SLICE_ARG(source->source));
-        }
         for (size_t i = 0; i < all->workers * all->ports; i++) {
                 if (!context_make(snapshot, former, options, i, err))
                         return false;
@@ -277,20 +239,17 @@ struct trust_store *tls_trust_store_find(const struct snapshot *snapshot, size_t
         return context_at(snapshot, worker, port)->store;
 }
 
-bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct port *port,
-                      const struct listener *listener)
+bool tls_use_listener(SSL *ssl, const struct port *port, const struct listener *listener)
 {
         const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
         must(listener); /* else the ClientHello was refused */
-        if (listener == first_served(port) && (!server_name || !has_choice(snapshot, listener)))
+        if (listener == first_served(port) && (!server_name || !has_choice(listener)))
                 return true;
         SSL_certs_clear(ssl);
         for (size_t i = 0; i < listener->certificate_count; i++) {
-                if (!is_chosen(snapshot, listener, i, server_name))
+                if (!is_chosen(listener, i, server_name))
                         continue;
-                const struct tls_certificate *certificate =
-                        tls_certificate_find(snapshot, listener->certificates[i]);
-                if (!tls_certificate_load(certificate, NULL, ssl, NULL)) {
+                if (!tls_certificate_load(listener->certificates[i]->pair, NULL, ssl, NULL)) {
                         ERR_clear_error();
                         return false;
                 }

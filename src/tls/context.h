@@ -33,7 +33,7 @@ struct tls_options {
 
 bool tls_contexts_build(struct snapshot *snapshot, const struct tls_options *options,
                         struct error *err);
-/* The same, but contexts, stores and certificates whose inputs are those of `former` are shared
+/* The same, but contexts and stores whose inputs are those of `former` are shared
  * with it. NULL: there is none. */
 bool tls_contexts_build_after(const struct snapshot *former, struct snapshot *snapshot,
                               const struct tls_options *options, struct error *err);
@@ -44,5 +44,4 @@ struct trust_store *tls_trust_store_find(const struct snapshot *snapshot, size_t
                                          size_t port);
 
 /* Gives ssl the certificates of a listener that is not the port's first. */
-bool tls_use_listener(const struct snapshot *snapshot, SSL *ssl, const struct port *port,
-                      const struct listener *listener);
+bool tls_use_listener(SSL *ssl, const struct port *port, const struct listener *listener);

@@ -18,17 +18,13 @@ struct tls_backend {               /* of one worker and snapshot->backend_tls */
 
 struct tls_contexts {
         size_t workers, ports, backend_count;
-        struct tls_context *contexts;         /* [worker * ports + port] */
-        struct tls_backend *backends;         /* [worker * backend_count + index] */
-        struct tls_certificate *certificates; /* as snapshot->certificates */
-        size_t certificate_count;
+        struct tls_context *contexts; /* [worker * ports + port] */
+        struct tls_backend *backends; /* [worker * backend_count + index] */
 };
 
 /* Everything that I14, I15 and I18 forbid, off; buffers only while bytes wait. */
 void tls_context_restrict(SSL_CTX *ctx);
 bool tls_context_set_algorithms(SSL_CTX *ctx);
-const struct tls_certificate *tls_certificate_find(const struct snapshot *snapshot,
-                                                   const struct server_certificate *wanted);
 
 /* backend.c. `former` may be NULL. */
 bool tls_backends_build(const struct snapshot *former, const struct snapshot *snapshot,

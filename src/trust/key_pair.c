@@ -1,23 +1,22 @@
 #include "trust/key_pair.h"
 
+#include <stdlib.h>
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "base/memory.h"
+#include "base/must.h"
 #include "text/pem.h"
+#include "trust/certificate.h"
 #include "trust/hash.h"
 #include "trust/private_key.h"
 
 static void x509_cleanup(X509 **certificate)
 {
         X509_free(*certificate);
-}
-
-static void pkey_cleanup(EVP_PKEY **key)
-{
-        EVP_PKEY_free(*key);
 }
 
 static bool der_parse(struct slice der, X509 **out)
@@ -39,40 +38,78 @@ bool certificate_der_check(struct slice der)
         return der_parse(der, &certificate);
 }
 
-/* *leaf is the caller's. To parse a certificate is dear: its key goes through all decoders. */
-static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *out, X509 **leaf,
-                       struct error *err)
+static struct key_pair *pair_new(void)
+{
+        struct key_pair *pair = NEW(struct key_pair);
+        atomic_init(&pair->references, 1);
+        arena_init(&pair->arena, 256);
+        pair->above = sk_X509_new_null();
+        must(pair->above != NULL);
+        return pair;
+}
+
+struct key_pair *key_pair_ref(struct key_pair *pair)
+{
+        atomic_fetch_add_explicit(&pair->references, 1, memory_order_relaxed);
+        return pair;
+}
+
+void key_pair_unref(struct key_pair *pair)
+{
+        if (!pair || atomic_fetch_sub_explicit(&pair->references, 1, memory_order_acq_rel) > 1)
+                return;
+        X509_free(pair->leaf);
+        sk_X509_pop_free(pair->above, X509_free);
+        EVP_PKEY_free(pair->key);
+        arena_done(&pair->arena);
+        free(pair);
+}
+
+/* Behind the `count` that are there. */
+static bool certificate_add(struct key_pair *pair, const struct pem_block *block, size_t count,
+                            struct error *err)
+{
+        X509 *certificate = NULL;
+        if (!der_parse(block->der, &certificate))
+                return error_set(err, ERROR_INPUT, "block %zu is no X.509 certificate",
+                                 block->ordinal);
+        if (count == KEY_PAIR_CHAIN_MAX) {
+                X509_free(certificate);
+                return error_set(err, ERROR_LIMIT, "has more than %d certificates",
+                                 KEY_PAIR_CHAIN_MAX);
+        }
+        if (pair->leaf)
+                must(sk_X509_push(pair->above, certificate) > 0);
+        else
+                pair->leaf = certificate;
+        return true;
+}
+
+static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *pair,
+                       struct hasher *hasher, struct error *err)
 {
         struct pem_reader reader;
         struct pem_block block;
         enum pem_step step;
-        out->chain = ARENA_ARRAY(arena, struct slice, KEY_PAIR_CHAIN_MAX);
-        out->chain_count = 0;
+        struct slice ders[KEY_PAIR_CHAIN_MAX];
+        size_t count = 0;
         pem_reader_init(&reader, pem, PEM_SKIP_KEYS);
         while ((step = pem_next(&reader, arena, &block, err)) == PEM_BLOCK) {
-                X509 *certificate CLEANUP(x509_cleanup) = NULL;
                 if (!slice_is(block.label, "CERTIFICATE"))
                         continue;
-                if (!der_parse(block.der, &certificate))
-                        return error_set(err, ERROR_INPUT, "block %zu is no X.509 certificate",
-                                         block.ordinal);
-                if (out->chain_count == KEY_PAIR_CHAIN_MAX)
-                        return error_set(err, ERROR_LIMIT, "has more than %d certificates",
-                                         KEY_PAIR_CHAIN_MAX);
-                out->chain[out->chain_count++] = block.der;
-                if (!*leaf) {
-                        *leaf = certificate;
-                        certificate = NULL;
-                }
+                if (!certificate_add(pair, &block, count, err))
+                        return false;
+                ders[count++] = block.der;
         }
         if (step == PEM_BROKEN)
                 return false;
-        if (out->chain_count == 0)
-                return error_set(err, ERROR_INPUT, "has no PEM block CERTIFICATE");
-        return true;
+        hasher_number(hasher, (int64_t)count);
+        for (size_t i = 0; i < count; i++)
+                hasher_bytes(hasher, ders[i]);
+        return count > 0 || error_set(err, ERROR_INPUT, "has no PEM block CERTIFICATE");
 }
 
-static EVP_PKEY *key_read(struct slice pem, struct error *err)
+static EVP_PKEY *key_read(struct slice pem, struct hasher *hasher, struct error *err)
 {
         struct arena arena;
         struct pem_reader reader;
@@ -84,11 +121,12 @@ static EVP_PKEY *key_read(struct slice pem, struct error *err)
         pem_reader_init(&reader, pem, 0);
         while ((step = pem_next(&reader, &arena, &block, err)) == PEM_BLOCK) {
                 if (block.private_key && keys++ == 0 &&
-                    !slice_is(block.label, "ENCRYPTED PRIVATE KEY"))
+                    !slice_is(block.label, "ENCRYPTED PRIVATE KEY")) {
                         key = private_key_decode(block.der);
-                secret_wipe((void *)(uintptr_t)block.der.data, block.der.len);
+                        hasher_bytes(hasher, block.der);
+                }
         }
-        arena_done(&arena);
+        arena_wipe(&arena);
         if (step == PEM_END && key && keys == 1)
                 return key;
         EVP_PKEY_free(key);
@@ -98,20 +136,6 @@ static EVP_PKEY *key_read(struct slice pem, struct error *err)
                           : keys > 1 ? "has more than one private key"
                                      : "the private key can't be read (encrypted keys can't)");
         return NULL;
-}
-
-static bool key_to_pkcs8(EVP_PKEY *key, struct secret *out)
-{
-        PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
-        unsigned char *der = NULL;
-        int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
-        PKCS8_PRIV_KEY_INFO_free(info);
-        ERR_clear_error();
-        if (len <= 0)
-                return false;
-        *out = secret_of(slice_from(der, (size_t)len));
-        OPENSSL_clear_free(der, (size_t)len);
-        return true;
 }
 
 static int64_t unix_of(const ASN1_TIME *time)
@@ -125,9 +149,10 @@ static int64_t unix_of(const ASN1_TIME *time)
 }
 
 /* subjectAltName alone: no client looks into the subject any more (RFC 9525, 6.3). */
-static void names_read(X509 *leaf, struct arena *arena, struct key_pair *out)
+static void names_read(struct key_pair *out)
 {
-        GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+        struct arena *arena = &out->arena;
+        GENERAL_NAMES *names = X509_get_ext_d2i(out->leaf, NID_subject_alt_name, NULL, NULL);
         int count = names ? sk_GENERAL_NAME_num(names) : 0;
         out->names = ARENA_ARRAY(arena, struct slice, (size_t)count);
         for (int i = 0; i < count; i++) {
@@ -146,37 +171,47 @@ static void names_read(X509 *leaf, struct arena *arena, struct key_pair *out)
         ERR_clear_error();
 }
 
-static struct digest pair_digest(const struct key_pair *pair)
+static bool pair_read(struct key_pair *pair, struct slice certificate_pem, struct slice key_pem,
+                      struct hasher *hasher, struct error *err)
 {
-        struct hasher hasher;
-        hasher_init(&hasher, "key_pair 1");
-        hasher_number(&hasher, (int64_t)pair->chain_count);
-        for (size_t i = 0; i < pair->chain_count; i++)
-                hasher_bytes(&hasher, pair->chain[i]);
-        hasher_bytes(&hasher, slice_from(pair->key.bytes, pair->key.len));
-        return hasher_done(&hasher);
+        struct arena ders;
+        arena_init(&ders, 4096);
+        bool ok = chain_read(certificate_pem, &ders, pair, hasher, err);
+        arena_done(&ders);
+        if (!ok)
+                return error_wrap(err, "tls.crt");
+        if (!(pair->key = key_read(key_pem, hasher, err)))
+                return error_wrap(err, "tls.key");
+        ok = X509_check_private_key(pair->leaf, pair->key) == 1;
+        ERR_clear_error();
+        return ok || error_set(err, ERROR_INPUT,
+                               "tls.key is not the key of the first certificate in tls.crt");
 }
 
-bool key_pair_parse(struct slice certificate_pem, struct slice key_pem, struct arena *arena,
-                    struct key_pair *out, struct error *err)
+struct key_pair *key_pair_parse(struct slice certificate_pem, struct slice key_pem,
+                                struct error *err)
 {
-        struct key_pair pair = {0};
-        X509 *leaf CLEANUP(x509_cleanup) = NULL;
-        EVP_PKEY *key CLEANUP(pkey_cleanup) = NULL;
-        if (!chain_read(certificate_pem, arena, &pair, &leaf, err))
-                return error_wrap(err, "tls.crt");
-        if (!(key = key_read(key_pem, err)))
-                return error_wrap(err, "tls.key");
-        if (X509_check_private_key(leaf, key) != 1) {
-                ERR_clear_error();
-                return error_set(err, ERROR_INPUT,
-                                 "tls.key is not the key of the first certificate in tls.crt");
+        struct key_pair *pair = pair_new();
+        struct hasher hasher;
+        hasher_init(&hasher, "key_pair 1");
+        bool ok = pair_read(pair, certificate_pem, key_pem, &hasher, err);
+        pair->digest = hasher_done(&hasher);
+        if (!ok) {
+                key_pair_unref(pair);
+                return NULL;
         }
-        if (!key_to_pkcs8(key, &pair.key))
-                return error_set(err, ERROR_INPUT, "tls.key is of a kind that can't be used");
-        pair.not_after = unix_of(X509_get0_notAfter(leaf));
-        pair.digest = pair_digest(&pair);
-        names_read(leaf, arena, &pair);
-        *out = pair;
-        return true;
+        pair->not_after = unix_of(X509_get0_notAfter(pair->leaf));
+        names_read(pair);
+        return pair;
+}
+
+struct key_pair *key_pair_new(X509 *leaf, EVP_PKEY *key)
+{
+        struct key_pair *pair = pair_new();
+        must(X509_up_ref(leaf) == 1 && EVP_PKEY_up_ref(key) == 1);
+        pair->leaf = leaf;
+        pair->key = key;
+        pair->digest = certificate_digest(leaf);
+        pair->not_after = unix_of(X509_get0_notAfter(leaf));
+        return pair;
 }

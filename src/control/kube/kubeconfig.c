@@ -153,10 +153,9 @@ static bool read_certificate(const struct reading *reading, const struct node *u
         if (certificate.len == 0 || key.len == 0)
                 return node_error(user, reading->err, "wants client-%s too",
                                   key.len ? "certificate" : "key");
-        struct key_pair pair = {0};
-        bool ok = key_pair_parse(certificate, key, &access->arena, &pair, &reason);
-        secret_done(&pair.key);
-        if (!ok)
+        struct key_pair *pair = key_pair_parse(certificate, key, &reason);
+        key_pair_unref(pair);
+        if (!pair)
                 return node_error(user, reading->err,
                                   "client-certificate and client-key (as tls.crt, tls.key): %s",
                                   reason.text);

@@ -14,7 +14,7 @@ static struct digest texts_digest(struct slice chain, struct slice key)
         return hasher_done(&hasher);
 }
 
-/* Reading a key takes OpenSSL a millisecond, and a change of one route changes no key. */
+/* A change of one route changes no key, and to read one is dear. */
 static const struct server_certificate *former_find(struct work *w, struct slice source,
                                                     const struct digest *inputs)
 {
@@ -30,47 +30,24 @@ static const struct server_certificate *former_find(struct work *w, struct slice
         return former && memcmp(&former->inputs, inputs, sizeof(*inputs)) == 0 ? former : NULL;
 }
 
-static const struct slice *slices_copy(struct work *w, const struct slice *from, size_t count)
-{
-        struct slice *to = ARENA_ARRAY(w->frozen, struct slice, count + 1);
-        for (size_t i = 0; i < count; i++)
-                to[i] = arena_slice(w->frozen, from[i]);
-        return to;
-}
-
-static struct server_certificate *certificate_copy(struct work *w,
-                                                   const struct server_certificate *former)
-{
-        struct server_certificate *copy = ARENA_NEW(w->frozen, struct server_certificate);
-        *copy = *former;
-        copy->source = freeze(w, former->source);
-        copy->chain = slices_copy(w, former->chain, former->chain_count);
-        copy->names = slices_copy(w, former->names, former->name_count);
-        copy->key = secret_of(slice_from(former->key.bytes, former->key.len));
-        return copy;
-}
-
 static struct server_certificate *certificate_read(struct work *w, struct slice source,
                                                    struct slice chain, struct slice key,
                                                    struct error *err)
 {
-        struct key_pair pair;
         struct digest inputs = texts_digest(chain, key);
         const struct server_certificate *former = former_find(w, source, &inputs);
-        if (former)
-                return certificate_copy(w, former);
-        if (!key_pair_parse(chain, key, w->frozen, &pair, err))
+        struct key_pair *pair =
+                former ? key_pair_ref(former->pair) : key_pair_parse(chain, key, err);
+        if (!pair)
                 return NULL;
         struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);
         *certificate = (struct server_certificate){.source = freeze(w, source),
-                                                   .chain = pair.chain,
-                                                   .chain_count = pair.chain_count,
-                                                   .key = pair.key,
-                                                   .digest = pair.digest,
+                                                   .pair = pair,
+                                                   .digest = pair->digest,
                                                    .inputs = inputs,
-                                                   .not_after = pair.not_after,
-                                                   .names = pair.names,
-                                                   .name_count = pair.name_count};
+                                                   .not_after = pair->not_after,
+                                                   .names = pair->names,
+                                                   .name_count = pair->name_count};
         return certificate;
 }
 

@@ -87,7 +87,7 @@ static int on_certificate(SSL *ssl, void *arg)
 {
         struct handshake *handshake = handshake_of(ssl);
         (void)arg;
-        return tls_use_listener(handshake->snapshot, ssl, handshake->port, handshake->listener);
+        return tls_use_listener(ssl, handshake->port, handshake->listener);
 }
 
 /* OpenSSL does not verify: it asks here, and is told nothing but an error code. Admitting is not

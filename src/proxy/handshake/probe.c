@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "proxy/handshake/probe_client.h"
 #include "trust/hash.h"
+#include "trust/key_pair.h"
 
 struct probe {
         struct tls_options tls; /* one worker */
@@ -15,9 +16,8 @@ struct probe {
         struct throwaway ca, server, pinned, unpinned;
         SSL_CTX *pinned_client, *unpinned_client;
         struct ca_set *cas;
-        struct pin_set *pins;      /* of the pinned leaf alone */
-        struct slice server_chain; /* DER, in the arena */
-        struct arena arena;
+        struct pin_set *pins; /* of the pinned leaf alone */
+        struct key_pair *server_pair;
         VEC(struct digest) passed; /* of the newest snapshot that passed */
 };
 
@@ -60,15 +60,6 @@ static struct ca_set *cas_make(const struct throwaway *ca, struct error *err)
         return ca_set_build(builder);
 }
 
-static struct slice der_of(struct arena *arena, const X509 *certificate)
-{
-        unsigned char *der = NULL;
-        int len = i2d_X509(certificate, &der);
-        struct slice copy = arena_slice(arena, slice_from(der, len > 0 ? (size_t)len : 0));
-        OPENSSL_free(der);
-        return copy;
-}
-
 static struct pin_set *pins_make(const struct throwaway *leaf)
 {
         unsigned char *der = NULL;
@@ -90,7 +81,6 @@ struct probe *probe_new(const struct tls_options *options, build_contexts_fn bui
         probe->tls = *options;
         probe->tls.workers = 1;
         probe->build = build;
-        arena_init(&probe->arena, 2048);
         if (!identities_make(probe, err) || !(probe->cas = cas_make(&probe->ca, err)) ||
             !(probe->pinned_client = probe_client_new(&probe->pinned)) ||
             !(probe->unpinned_client = probe_client_new(&probe->unpinned))) {
@@ -100,7 +90,7 @@ struct probe *probe_new(const struct tls_options *options, build_contexts_fn bui
                 return NULL;
         }
         probe->pins = pins_make(&probe->pinned);
-        probe->server_chain = der_of(&probe->arena, probe->server.certificate);
+        probe->server_pair = key_pair_new(probe->server.certificate, probe->server.key);
         return probe;
 }
 
@@ -116,7 +106,7 @@ void probe_free(struct probe *probe)
         throwaway_done(&probe->unpinned);
         ca_set_unref(probe->cas);
         pin_set_unref(probe->pins);
-        arena_done(&probe->arena);
+        key_pair_unref(probe->server_pair);
         vec_done(&probe->passed);
         free(probe);
 }
@@ -149,16 +139,11 @@ static const struct client_policy *policy_copy(const struct probe *probe, struct
 static struct server_certificate *server_copy(const struct probe *probe, struct arena *arena)
 {
         struct server_certificate *server = ARENA_NEW(arena, struct server_certificate);
-        unsigned char *key = NULL;
-        int len = i2d_PrivateKey(probe->server.key, &key);
         *server = (struct server_certificate){
                 .source = SLICE("the probe"),
-                .chain = &probe->server_chain,
-                .chain_count = 1,
-                .key = secret_of(slice_from(key, len > 0 ? (size_t)len : 0)),
-                .digest = sha256(probe->server_chain),
+                .pair = key_pair_ref(probe->server_pair),
+                .digest = probe->server_pair->digest,
         };
-        OPENSSL_clear_free(key, len > 0 ? (size_t)len : 0);
         return server;
 }
 

@@ -18,7 +18,8 @@
 #include "proxy/handshake/handshake.h"
 #include "proxy/proxy.h"
 #include "tls/context.h"
-#include "trust/hash.h"
+#include "trust/key_pair.h"
+#include "trust/certificate.h"
 
 struct backend_server {
         int fd;
@@ -110,29 +111,13 @@ static void *backend_run(void *self)
 
 /* ---- a generation ---- */
 
-static struct slice der_of(struct arena *arena, X509 *x509)
-{
-        unsigned char *der = NULL;
-        int len = i2d_X509(x509, &der);
-        struct slice copy = arena_slice(arena, slice_from(der, (size_t)len));
-        OPENSSL_free(der);
-        return copy;
-}
-
 static const struct server_certificate *certificate_of(struct arena *arena,
                                                        const struct pki_cert *cert)
 {
         struct server_certificate *made = ARENA_NEW(arena, struct server_certificate);
-        struct slice *chain = ARENA_NEW(arena, struct slice);
-        unsigned char *key = NULL;
-        int len = i2d_PrivateKey(cert->key, &key);
-        *chain = der_of(arena, cert->x509);
         made->source = SLICE("Secret test/server");
-        made->chain = chain;
-        made->chain_count = 1;
-        made->key = secret_of(slice_from(key, (size_t)len));
-        made->digest = sha256(*chain);
-        OPENSSL_free(key);
+        made->pair = key_pair_new(cert->x509, cert->key);
+        made->digest = made->pair->digest;
         return made;
 }
 
@@ -149,16 +134,13 @@ static const struct pin_scope *scope_of(struct arena *arena, const struct world_
 {
         struct pin_set_builder *builder = pin_set_builder_new();
         for (size_t i = 0; i < WORLD_PINS_MAX && config->pinned[i].x509; i++) {
-                struct arena scratch;
-                arena_init(&scratch, 4096);
                 struct pin pin = {.kind = PIN_CERTIFICATE,
-                                  .digest = sha256(der_of(&scratch, config->pinned[i].x509)),
+                                  .digest = certificate_digest(config->pinned[i].x509),
                                   .name = slice_of(config->pin_name ? config->pin_name : "robot"),
                                   .not_before = PIN_ALWAYS_FROM,
                                   .not_after = config->pin_not_after ? config->pin_not_after
                                                                      : PIN_ALWAYS_UNTIL};
                 pin_set_builder_add(builder, &pin, i + 1);
-                arena_done(&scratch);
         }
         struct pin_scope *scope = ARENA_NEW(arena, struct pin_scope);
         struct pin_set **sets = ARENA_NEW(arena, struct pin_set *);

@@ -40,7 +40,6 @@ static inline struct snapshot *harness_snapshot(const char *path, const char *ke
         endpoint->text = SLICE("10.0.0.7:8080");
         *backend = (struct backend){SLICE("edge/web:80"), endpoint, 1};
         certificate->source = SLICE("Secret edge/tls");
-        certificate->key = secret_of(slice_of(key));
         memset(certificate->digest.bytes, key[0], DIGEST_BYTES);
         list[0] = certificate;
         *listener = (struct listener){.kind = LISTENER_HTTPS,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tls/backend.h"
+#include "trust/key_pair.h"
 #include "tls/context.h"
 #include "trust/hash.h"
 #include "trust/test_pki.h"
@@ -48,28 +49,13 @@ static struct ca_set *cas_of(const struct pki_cert *anchor)
         return ca_set_build(builder);
 }
 
-static struct slice der_of(struct arena *arena, unsigned char *der, int len)
-{
-        assert_true(len > 0);
-        struct slice copy = arena_slice(arena, slice_from(der, (size_t)len));
-        OPENSSL_free(der);
-        return copy;
-}
-
 static const struct server_certificate *certificate_of(struct snapshot *s,
                                                        const struct pki_cert *from)
 {
-        unsigned char *chain = NULL, *key = NULL;
-        int chain_len = i2d_X509(from->x509, &chain), key_len = i2d_PrivateKey(from->key, &key);
         struct server_certificate *certificate = ARENA_NEW(&s->arena, struct server_certificate);
-        struct slice *der = ARENA_NEW(&s->arena, struct slice);
-        *der = der_of(&s->arena, chain, chain_len);
-        *certificate =
-                (struct server_certificate){.source = SLICE("Secret edge/client"),
-                                            .chain = der,
-                                            .chain_count = 1,
-                                            .key = secret_of(der_of(&s->arena, key, key_len)),
-                                            .digest = sha256(*der)};
+        certificate->source = SLICE("Secret edge/client");
+        certificate->pair = key_pair_new(from->x509, from->key);
+        certificate->digest = certificate->pair->digest;
         return certificate;
 }
 

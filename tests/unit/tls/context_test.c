@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tls/context.h"
+#include "trust/key_pair.h"
 #include "trust/hash.h"
 #include "trust/test_pki.h"
 
@@ -55,27 +56,13 @@ static struct ca_set *cas_of(const struct pki_cert *anchor)
         return ca_set_build(builder);
 }
 
-static struct slice der_of(struct arena *arena, unsigned char *der, int len)
-{
-        assert_true(len > 0);
-        struct slice copy = arena_slice(arena, slice_from(der, (size_t)len));
-        OPENSSL_free(der);
-        return copy;
-}
-
 static const struct server_certificate *certificate_of(struct snapshot *s,
                                                        const struct pki_cert *from)
 {
-        unsigned char *chain = NULL, *key = NULL;
-        int chain_len = i2d_X509(from->x509, &chain), key_len = i2d_PrivateKey(from->key, &key);
         struct server_certificate *certificate = ARENA_NEW(&s->arena, struct server_certificate);
-        struct slice *ders = ARENA_NEW(&s->arena, struct slice);
-        *ders = der_of(&s->arena, chain, chain_len);
         certificate->source = SLICE("Secret edge/tls");
-        certificate->chain = ders;
-        certificate->chain_count = 1;
-        certificate->key = secret_of(der_of(&s->arena, key, key_len));
-        certificate->digest = sha256(*ders);
+        certificate->pair = key_pair_new(from->x509, from->key);
+        certificate->digest = certificate->pair->digest;
         return certificate;
 }
 

@@ -10,10 +10,11 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/decoder.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/provider.h>
 
-#include "tls/certificate.h"
 #include "tls/library.h"
+#include "trust/key_pair.h"
 #include "trust/judge.h"
 #include "trust/test_pki.h"
 
@@ -192,25 +193,23 @@ static void a_provider_of_the_operators_keeps_it_closed(void **state)
 static void hundreds_of_rsa_keys_are_held_at_once(void **state)
 {
         (void)state;
-        struct tls_certificate held[200];
+        struct key_pair *held[200];
         struct pki_cert server = pki_make(&root, &(struct pki_spec){.key = "RSA:2048"});
-        unsigned char *key = NULL, *certificate = NULL;
-        int key_len = i2d_PrivateKey(server.key, &key);
-        int len = i2d_X509(server.x509, &certificate);
-        struct slice chain = slice_from(certificate, (size_t)len);
-        struct server_certificate source = {.chain = &chain, .chain_count = 1};
+        BIO *bio = BIO_new(BIO_s_mem());
+        char *key;
         struct error err = {.text = ""};
-        source.key = secret_of(slice_from(key, (size_t)key_len));
+        assert_int_equal(PEM_write_bio_PrivateKey(bio, server.key, NULL, NULL, 0, NULL, NULL), 1);
+        long len = BIO_get_mem_data(bio, &key);
         assert_int_equal(CRYPTO_secure_malloc_initialized(), 0);
-        for (size_t i = 0; i < COUNT_OF(held); i++)
-                assert_true(tls_certificate_init(&held[i], &source, &err));
         for (size_t i = 0; i < COUNT_OF(held); i++) {
-                assert_int_equal(X509_check_private_key(held[i].leaf, held[i].key), 1);
-                tls_certificate_done(&held[i]);
+                held[i] = key_pair_parse(pki_pem(server.x509), slice_from(key, (size_t)len), &err);
+                assert_non_null(held[i]);
         }
-        secret_done(&source.key);
-        OPENSSL_free(key);
-        OPENSSL_free(certificate);
+        for (size_t i = 0; i < COUNT_OF(held); i++) {
+                assert_int_equal(X509_check_private_key(held[i]->leaf, held[i]->key), 1);
+                key_pair_unref(held[i]);
+        }
+        BIO_free(bio);
 }
 
 static int setup(void **state)
