@@ -85,11 +85,21 @@ static bool is_second_wave(size_t kind)
         return kind == KIND_SECRET || kind == KIND_CONFIG_MAP;
 }
 
+/* They have no field that refers to a Secret or ConfigMap, and there can be ten thousand of them.
+ */
+static bool wants_nothing(size_t kind)
+{
+        return kind == KIND_HTTP_ROUTE || kind == KIND_GRPC_ROUTE || kind == KIND_TLS_ROUTE ||
+               kind == KIND_TCP_ROUTE || kind == KIND_SERVICE || kind == KIND_ENDPOINT_SLICE;
+}
+
+/* All that the state waits for. */
 static bool all_synced(const struct control_kube *kube)
 {
+        bool first = kube->state == KUBE_FIRST_WAVE;
         for (size_t i = 0; i < KIND_COUNT; i++)
-                if (kube->reflectors[i] ? !reflector_synced(kube->reflectors[i])
-                                        : kube->state != KUBE_FIRST_WAVE || !is_second_wave(i))
+                if (!(first && (is_second_wave(i) || wants_nothing(i))) &&
+                    !reflector_synced(kube->reflectors[i]))
                         return false;
         return true;
 }
@@ -106,7 +116,8 @@ static void want(struct control_kube *kube, const struct translation *translatio
 
 static void reflect(struct control_kube *kube, enum object_kind kind);
 
-/* Translated only to learn what is wanted. */
+/* Translated only to learn what is wanted. What routes add to that after all is asked for as what
+ * comes to be wanted at any other time. */
 static void second_wave_begin(struct control_kube *kube, struct translation *translation)
 {
         want(kube, translation);

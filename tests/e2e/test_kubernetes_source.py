@@ -61,6 +61,21 @@ def test_nothing_is_served_before_every_kind_is_synced(world):
         probes.await_more(10)
 
 
+def test_secrets_are_listed_beside_routes_and_wait_for_them(world):
+    world.apply()
+    world.cluster.deny("list", "httproutes")
+    gateway = world.run(wait=False)
+    door = world.cluster.door
+    eventually(lambda: any(r.status == 200 for r in door.seen("list", "secrets")), "Secrets are listed")
+    eventually(lambda: {"gateways", "secrets", "configmaps"} <= set(door.open_watches()), "others are watched")
+    assert world.status(world.people.pinned) == REFUSED
+    assert gateway.admin("/readyz")[0] != 200
+    world.cluster.allow("list", "httproutes")
+    gateway.reload()
+    eventually(gateway.ready, "ready")
+    assert world.status(world.people.pinned) == 200 and gateway.generation() == 1
+
+
 def test_lists_come_by_pages_and_all_of_them_is_served(world):
     world.apply()
     world.cluster.apply_many([world.route(f"r{n}", f"h{n}.example.com") for n in range(1200)])
