@@ -100,20 +100,28 @@ void *arena_alloc(struct arena *arena, size_t size)
         return memset(claim(arena, size), 0, aligned(size));
 }
 
-struct slice arena_slice(struct arena *arena, struct slice s)
-{
-        char *copy = arena_alloc(arena, s.len + 1);
-        if (s.len > 0)
-                memcpy(copy, s.data, s.len);
-        return slice_from(copy, s.len);
-}
-
 char *arena_text(struct arena *arena, struct slice s)
 {
-        char *copy = arena_alloc(arena, s.len + 1);
+        char *copy = claim(arena, s.len + 1);
         if (s.len > 0)
                 memcpy(copy, s.data, s.len);
+        copy[s.len] = '\0';
         return copy;
+}
+
+struct slice arena_slice(struct arena *arena, struct slice s)
+{
+        return slice_from(arena_text(arena, s), s.len);
+}
+
+struct slice arena_join(struct arena *arena, struct slice a, char between, struct slice b)
+{
+        char *text = claim(arena, a.len + b.len + 2), *at = text;
+        slice_put(&at, a);
+        *at++ = between;
+        slice_put(&at, b);
+        *at = '\0';
+        return slice_from(text, a.len + 1 + b.len);
 }
 
 struct slice arena_decimal(struct arena *arena, uint64_t number)

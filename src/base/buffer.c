@@ -102,6 +102,17 @@ bool buffer_printf(struct buffer *buffer, const char *format, ...)
         return room != NULL;
 }
 
+bool buffer_append_decimal(struct buffer *buffer, uint64_t number)
+{
+        char digits[20];
+        size_t at = sizeof(digits);
+        do {
+                digits[--at] = (char)('0' + number % 10);
+                number /= 10;
+        } while (number > 0);
+        return buffer_append(buffer, slice_from(digits + at, sizeof(digits) - at));
+}
+
 void buffer_consume(struct buffer *buffer, size_t count)
 {
         must(count <= buffer->len);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/memory.h"
 #include "base/slice.h"
@@ -22,6 +23,7 @@ bool buffer_append(struct buffer *buffer, struct slice s);
 /* The same for what may hold secrets: where it grows no copy stays behind (I43). */
 bool buffer_append_secret(struct buffer *buffer, struct slice s);
 void buffer_wipe(struct buffer *buffer); /* empties it, wiped; keeps the memory */
+bool buffer_append_decimal(struct buffer *buffer, uint64_t number);
 bool buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 char *buffer_reserve(struct buffer *buffer, size_t count); /* room behind len, or NULL over max */
 void buffer_consume(struct buffer *buffer, size_t count);  /* drops bytes off the front */

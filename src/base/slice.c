@@ -21,11 +21,6 @@ struct slice slice_put(char **at, struct slice s)
         return copy;
 }
 
-bool slice_equal(struct slice a, struct slice b)
-{
-        return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 bool slice_equal_nocase(struct slice a, struct slice b)
 {
         if (a.len != b.len)
@@ -35,11 +30,6 @@ bool slice_equal_nocase(struct slice a, struct slice b)
                         return false;
         }
         return true;
-}
-
-bool slice_is(struct slice s, const char *text)
-{
-        return slice_equal(s, slice_of(text));
 }
 
 bool slice_starts_with(struct slice s, struct slice prefix)

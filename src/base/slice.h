@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct slice {
         const char *data;
@@ -21,9 +22,18 @@ struct slice slice_from(const void *data, size_t len);
 /* A copy at *at, which goes on behind it: for a block made large enough for several. */
 struct slice slice_put(char **at, struct slice s);
 
-bool slice_equal(struct slice a, struct slice b);
+/* In line: most that are compared differ in length, which is a call saved. */
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+        return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII letters only */
-bool slice_is(struct slice s, const char *text);
+static inline bool slice_is(struct slice s, const char *text)
+{
+        return slice_equal(s, (struct slice){text, text ? strlen(text) : 0});
+}
+
 bool slice_starts_with(struct slice s, struct slice prefix);
 bool slice_ends_with(struct slice s, struct slice suffix);
 int slice_compare(struct slice a, struct slice b); /* bytewise, shorter first */

@@ -12,6 +12,7 @@ from support import gateway as gw
 from support.net import free_port
 
 LOOKUP = os.environ.get("LOOKUP", str(os.path.join(gw.ROOT, "build", "tests", "bench", "lookup")))
+TRANSLATE = os.environ.get("TRANSLATE", str(os.path.join(gw.ROOT, "build", "tests", "bench", "translate")))
 ALL_CPUS = f"0-{(os.cpu_count() or 1) - 1}"
 HOSTS, BACKENDS = 1000, 100
 LAYOUTS = (1, 100, 10000)  # files of routes
@@ -98,7 +99,9 @@ def translation(folder, backend, count=10000, changes=7):
             for n in range(changes):
                 time.sleep(1.5)  # at rest, and files no longer fresh
                 took.append(server.change(count_here // 2, f"/changed-{n}") * 1000)
+            done = subprocess.run([TRANSLATE, "30", server.folder], capture_output=True, text=True, check=True)
         finally:
             server.stop()
         print(f"  in {files:5,} files: start to first reply {server.started_s * 1000:.0f}; one changed route, rename to "
-              f"first reply {statistics.median(took):.0f} [{min(took):.0f}..{max(took):.0f}]")
+              f"first reply {statistics.median(took):.0f} [{min(took):.0f}..{max(took):.0f}], of it one translation "
+              f"{json.loads(done.stdout)['translate_us'] / 1000:.0f} of CPU")

@@ -124,7 +124,9 @@ static enum attach_step listener_attach(struct work *w, struct listener_work *li
         if (rival)
                 return rival_stands(listener, route, rival);
         vec_push(&listener->routes, attachment);
-        vec_push(&route->listeners, listener);
+        struct listener_link *link = ARENA_NEW(&w->out->arena, struct listener_link);
+        *link = (struct listener_link){listener, route->listeners};
+        route->listeners = link;
         if (!route->all_unsupported)
                 listener->status->attached_routes++;
         return ATTACHED;

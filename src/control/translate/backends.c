@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/must.h"
 #include "control/translate/stages.h"
 #include "control/translate/refs.h"
 
@@ -223,24 +224,35 @@ static enum backend_protocol protocol_of(const struct route_object *route,
         return h2 || route->object.kind == KIND_GRPC_ROUTE ? BACKEND_HTTP2 : BACKEND_HTTP;
 }
 
-uint32_t backend_resolve(struct work *w, const struct route_object *route,
-                         const struct backend_ref *ref, const char **reason, struct slice *message)
+/* What a reference that is permitted comes to, by all that it goes by but for the objects: those of
+ * one kind of route to one Service's port are one backend. NULL: not asked yet, or it came to none.
+ */
+static void *resolved_find(struct work *w, const struct route_object *route,
+                           const struct backend_ref *ref, struct slice namespace)
 {
-        struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;
-        if (ref->group.len || !slice_is(ref->kind, "Service")) {
-                *reason = "InvalidKind";
-                *message = tell(w, "backendRefs: %.*s%s%.*s is not supported, wants a Service",
-                                SLICE_ARG(ref->group), ref->group.len ? "/" : "",
-                                SLICE_ARG(ref->kind));
-                return ROUTE_BACKEND_INVALID;
-        }
+        char kind = (char)('A' + route->object.kind);
+        buffer_clear(&w->ref_key);
+        bool fits =
+                buffer_append(&w->ref_key, slice_from(&kind, 1)) &&
+                buffer_append(&w->ref_key, namespace) && buffer_append(&w->ref_key, SLICE("/")) &&
+                buffer_append(&w->ref_key, ref->name) && buffer_append(&w->ref_key, SLICE(":")) &&
+                buffer_append_decimal(&w->ref_key, (uint64_t)ref->port);
+        must(fits);
+        return map_find(&w->resolved_index, buffer_slice(&w->ref_key));
+}
+
+static uint32_t resolved_keep(struct work *w, uint32_t index)
+{
+        map_set(&w->resolved_index, arena_slice(&w->out->arena, buffer_slice(&w->ref_key)),
+                (void *)((uintptr_t)index + 1));
+        return index;
+}
+
+static uint32_t backend_look_up(struct work *w, const struct route_object *route,
+                                const struct backend_ref *ref, struct slice namespace,
+                                const char **reason, struct slice *message)
+{
         struct slice id = tell(w, "Service %.*s/%.*s", SLICE_ARG(namespace), SLICE_ARG(ref->name));
-        if (!reference_permitted(w, &route->object, KIND_SERVICE, namespace, ref->name)) {
-                *reason = "RefNotPermitted";
-                *message = tell(w, "backendRefs: no ReferenceGrant permits %.*s", SLICE_ARG(id));
-                return ROUTE_BACKEND_INVALID;
-        }
-        service_use_note(w, route, namespace, ref->name);
         struct slice why;
         const struct service *service =
                 object_find_whole(w, KIND_SERVICE, namespace, ref->name, &why);
@@ -267,7 +279,30 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
         uintptr_t known = (uintptr_t)map_find(&w->backend_index, backend_key(w, protocol, name));
         struct backend backend = {.protocol = protocol};
         if (known)
-                return (uint32_t)(known - 1);
+                return resolved_keep(w, (uint32_t)(known - 1));
         backend.name = freeze(w, name);
-        return backend_add(w, &backend, service, port, ref->port);
+        return resolved_keep(w, backend_add(w, &backend, service, port, ref->port));
+}
+
+uint32_t backend_resolve(struct work *w, const struct route_object *route,
+                         const struct backend_ref *ref, const char **reason, struct slice *message)
+{
+        struct slice namespace = ref->namespace.len ? ref->namespace : route->object.namespace;
+        if (ref->group.len || !slice_is(ref->kind, "Service")) {
+                *reason = "InvalidKind";
+                *message = tell(w, "backendRefs: %.*s%s%.*s is not supported, wants a Service",
+                                SLICE_ARG(ref->group), ref->group.len ? "/" : "",
+                                SLICE_ARG(ref->kind));
+                return ROUTE_BACKEND_INVALID;
+        }
+        if (!reference_permitted(w, &route->object, KIND_SERVICE, namespace, ref->name)) {
+                *reason = "RefNotPermitted";
+                *message = tell(w, "backendRefs: no ReferenceGrant permits Service %.*s/%.*s",
+                                SLICE_ARG(namespace), SLICE_ARG(ref->name));
+                return ROUTE_BACKEND_INVALID;
+        }
+        service_use_note(w, route, namespace, ref->name);
+        uintptr_t known = (uintptr_t)resolved_find(w, route, ref, namespace);
+        return known ? (uint32_t)(known - 1)
+                     : backend_look_up(w, route, ref, namespace, reason, message);
 }

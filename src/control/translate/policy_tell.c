@@ -63,8 +63,8 @@ static void gateway_enforced_tell(struct work *w, const struct policy_target *ta
 
 static bool route_is_validated(const struct route_work *route)
 {
-        vec_each (listener, &route->listeners)
-                if ((*listener)->client && (*listener)->client->policy)
+        for (const struct listener_link *link = route->listeners; link; link = link->next)
+                if (link->listener->client && link->listener->client->policy)
                         return true;
         return false;
 }

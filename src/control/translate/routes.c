@@ -41,7 +41,6 @@ void routes_collect(struct work *w)
         w->routes = memory_new(sizeof(*w->routes) * (count + 1));
         for (size_t i = 0; i < count; i++) {
                 w->routes[i].api = sorted[i];
-                map_set(&w->works, sorted[i]->object.id, &w->routes[i]);
                 route_compile(w, &w->routes[i]);
         }
         free(sorted);
@@ -119,8 +118,8 @@ static void two_doors_warn(const struct gateway_work *gateway, const struct rout
                            struct parent_status *status)
 {
         bool open = false, guarded = false;
-        vec_each (at, &route->listeners) {
-                const struct listener_work *l = *at;
+        for (const struct listener_link *link = route->listeners; link; link = link->next) {
+                const struct listener_work *l = link->listener;
                 open |= l->gateway == gateway && l->kind == LISTENER_HTTP;
                 guarded |= l->gateway == gateway && l->client && l->client->policy;
         }
@@ -131,15 +130,21 @@ static void two_doors_warn(const struct gateway_work *gateway, const struct rout
                                     "client certificate"));
 }
 
+static struct slice copy_of(struct arena *arena, struct slice text)
+{
+        return text.len > 0 ? arena_slice(arena, text) : SLICE_NONE;
+}
+
 static void parent_tell(struct work *w, struct route_work *route, const struct parent_ref *parent,
                         struct parent_status *status, const struct parent_place *place)
 {
         struct arena *arena = &w->out->arena;
-        *status = (struct parent_status){.group = arena_slice(arena, parent->group),
-                                         .kind = arena_slice(arena, parent->kind),
-                                         .namespace = arena_slice(arena, parent->namespace),
-                                         .name = arena_slice(arena, parent->name),
-                                         .section_name = arena_slice(arena, parent->section_name),
+        bool set = slice_is(parent->kind, "ListenerSet"); /* a place of no other kind is found */
+        *status = (struct parent_status){.group = SLICE(GROUP_GATEWAY),
+                                         .kind = set ? SLICE("ListenerSet") : SLICE("Gateway"),
+                                         .namespace = copy_of(arena, parent->namespace),
+                                         .name = copy_of(arena, parent->name),
+                                         .section_name = copy_of(arena, parent->section_name),
                                          .port = parent->port};
         accepted_set(w, status, parent_attach(w, route, parent, place), route, place);
         condition_set(&status->conditions, "ResolvedRefs", !route->ref_reason,
@@ -172,15 +177,18 @@ void routes_attach(struct work *w)
                 const struct route_object *api = route->api;
                 struct parent_status *statuses =
                         ARENA_ARRAY(&w->out->arena, struct parent_status, api->parents.count);
+                struct parent_place *places =
+                        ARENA_ARRAY(&w->out->arena, struct parent_place, api->parents.count);
                 size_t count = 0;
                 for (size_t p = 0; p < api->parents.count; p++) {
                         const struct parent_ref *parent = &api->parents.items[p];
-                        struct parent_place place = parent_find(w, api, parent);
-                        if (place.gateway)
-                                parent_tell(w, route, parent, &statuses[count++], &place);
+                        places[p] = parent_find(w, api, parent);
+                        if (places[p].gateway)
+                                parent_tell(w, route, parent, &statuses[count++], &places[p]);
                         else
                                 parent_lost(w, api, parent, p);
                 }
+                route->places = places;
                 route->status->parents.items = statuses;
                 route->status->parents.count = count;
                 route->serves = count > 0;
@@ -213,12 +221,11 @@ void routes_warn(struct work *w)
                 struct route_work *route = &w->routes[i];
                 size_t at = 0;
                 for (size_t p = 0; p < route->api->parents.count; p++) {
-                        struct parent_place place =
-                                parent_find(w, route->api, &route->api->parents.items[p]);
-                        if (!place.gateway)
+                        const struct gateway_work *gateway = route->places[p].gateway;
+                        if (!gateway)
                                 continue;
                         struct parent_status *status = &route->status->parents.items[at++];
-                        two_doors_warn(place.gateway, route, status);
+                        two_doors_warn(gateway, route, status);
                         policies_of_route_tell(w, route, status);
                 }
         }

@@ -196,11 +196,11 @@ void rule_break(struct work *w, const struct rule_place *place, bool whole)
 void rules_begin(struct work *w, struct route_work *route, size_t count)
 {
         const struct object *object = &route->api->object;
-        struct slice name = arena_printf(w->frozen, "%.*s/%.*s", SLICE_ARG(object->namespace),
-                                         SLICE_ARG(object->name));
+        struct slice name = arena_join(w->frozen, object->namespace, '/', object->name);
         bool broken = object->fault.len > 0;
-        bool whole = count > 0 && salvage_is_whole(node_find(object->node, "spec"), "rules", count);
-        route->rule_count = count + (broken && !whole);
+        bool whole = !broken || (count > 0 &&
+                                 salvage_is_whole(node_find(object->node, "spec"), "rules", count));
+        route->rule_count = count + !whole;
         route->rules = ARENA_ARRAY(w->frozen, struct route_rule, route->rule_count);
         route->rule_names = ARENA_ARRAY(&w->out->arena, struct slice, route->rule_count);
         for (size_t i = 0; i < route->rule_count; i++)

@@ -51,8 +51,18 @@ void work_trouble(struct work *w, const char *format, ...)
         vec_push(&w->troubles, text);
 }
 
+static void routes_index(struct work *w)
+{
+        for (; w->routes_indexed < w->route_count; w->routes_indexed++) {
+                struct route_work *route = &w->routes[w->routes_indexed];
+                map_set(&w->works, route->api->object.id, route);
+        }
+}
+
 void *work_find(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
 {
+        if (kind >= KIND_HTTP_ROUTE && kind <= KIND_TCP_ROUTE)
+                routes_index(w);
         const struct object *object = objects_find(w->objects, kind, namespace, name);
         return object ? map_find(&w->works, object->id) : NULL;
 }
@@ -62,12 +72,17 @@ void *work_find(struct work *w, enum object_kind kind, struct slice namespace, s
 static struct object_status *status_new(struct work *w, const struct object *object)
 {
         struct translation *out = w->out;
+        struct slice id = arena_slice(&out->arena, object->id); /* "KIND NAMESPACE/NAME" */
+        size_t name_at = id.len - object->name.len;
         struct object_status *status = &out->statuses.items[out->statuses.count++];
-        *status = (struct object_status){.kind = object->kind,
-                                         .id = arena_slice(&out->arena, object->id),
-                                         .namespace = arena_slice(&out->arena, object->namespace),
-                                         .name = arena_slice(&out->arena, object->name),
-                                         .generation = object->generation};
+        *status = (struct object_status){
+                .kind = object->kind,
+                .id = id,
+                .namespace =
+                        slice_sub(id, name_at - object->namespace.len - (object->namespace.len > 0),
+                                  object->namespace.len),
+                .name = slice_skip(id, name_at),
+                .generation = object->generation};
         return status;
 }
 
@@ -257,8 +272,6 @@ static void work_done(struct work *w)
                         host_claims_done(&listener->http_claims);
                         host_claims_done(&listener->other_claims);
                 }
-        for (size_t i = 0; i < w->route_count; i++)
-                vec_done(&w->routes[i].listeners);
         vec_each (set, &w->pin_sets)
                 pin_set_unref(*set);
         vec_each (set, &w->ca_sets)
@@ -270,6 +283,8 @@ static void work_done(struct work *w)
         map_done(&w->works);
         map_done(&w->wanted_index);
         map_done(&w->backend_index);
+        map_done(&w->resolved_index);
+        buffer_done(&w->ref_key);
         map_done(&w->slice_index);
         map_done(&w->grant_index);
         map_done(&w->grants_asked);
@@ -292,6 +307,7 @@ bool translate(const struct translate_request *request, struct translation **out
                          .objects = request->objects,
                          .out = translation,
                          .frozen = &translation->snapshot->arena};
+        buffer_init(&w.ref_key, SIZE_MAX);
         bool ok = stages_run(&w, err);
         warnings_take(&w);
         wanted_take(&w);

@@ -2,6 +2,7 @@
  * decided and writes its own part. Nothing here outlives translate(). */
 #pragma once
 
+#include "base/buffer.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "control/api/core.h"
@@ -12,6 +13,16 @@
 #include "control/translate/policy_work.h"
 #include "control/translate/translate.h"
 
+struct listener_link {
+        struct listener_work *listener;
+        const struct listener_link *next;
+};
+
+struct parent_place { /* a Gateway's own listeners, or those of one ListenerSet of it */
+        struct gateway_work *gateway; /* NULL: none of ours */
+        size_t first, count;
+};
+
 struct route_work { /* of every kind: api->object.kind says which */
         const struct route_object *api;
         struct object_status *status;
@@ -19,7 +30,8 @@ struct route_work { /* of every kind: api->object.kind says which */
         struct slice *rule_names;    /* as the policies' sectionName gives them; may be empty */
         size_t rule_count;           /* 0 of what routes connections: see stream */
         struct stream_route *stream; /* of a TLSRoute or TCPRoute; else NULL */
-        VEC(struct listener_work *) listeners; /* that it is attached to */
+        const struct parent_place *places;     /* of each parentRef */
+        const struct listener_link *listeners; /* that it is attached to, the last first */
         const struct route_work *rival;        /* who holds a listener's place; NULL: nobody */
         const char *ref_reason;                /* of ResolvedRefs=False */
         struct slice ref_message;
@@ -31,13 +43,8 @@ struct route_work { /* of every kind: api->object.kind says which */
                 *rule_policies; /* by sectionName, one a rule; each may be NULL */
 };
 
-struct parent_place { /* a Gateway's own listeners, or those of one ListenerSet of it */
-        struct gateway_work *gateway; /* NULL: none of ours */
-        size_t first, count;
-};
-
-/* The parent asked for last. Routes that stand together mostly name the same one, and each asks
- * twice. Places do not move once the first route is attached, and none outlives the translation. */
+/* The parent asked for last. Routes that stand together mostly name the same one. Places do not
+ * move once the first route is attached, and none outlives the translation. */
 struct parent_memo {
         const struct parent_ref *ref; /* NULL: none yet */
         struct slice namespace;       /* that was looked in */
@@ -63,12 +70,17 @@ struct work {
         VEC(const struct backend_tls *) backend_tls; /* as the snapshot will have them */
         struct route_work *routes;
         size_t route_count;
+        size_t routes_indexed; /* so many are in `works` */
         VEC(struct port) ports;
         VEC(struct backend) backends;
         VEC(struct rule_policy) rule_policies;
         struct parent_memo last_parent;
-        struct map works; /* an object's id to its gateway_work, listener_set_work or route_work */
+        /* An object's id to its gateway_work or listener_set_work; to its route_work once a policy
+         * asks for one. */
+        struct map works;
         struct map backend_index;             /* protocol and name to index + 1 */
+        struct map resolved_index;            /* the same by what backendRefs say: backends.c */
+        struct buffer ref_key;                /* of the one that is asked for */
         struct map slice_index;               /* "namespace/service" to its EndpointSlices */
         struct map grant_index, grants_asked; /* refs.c */
         VEC(const struct server_certificate *) certificates;

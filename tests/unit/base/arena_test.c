@@ -36,6 +36,21 @@ static void a_block_may_be_larger_than_a_chunk(void **state)
         assert_int_equal(arena.total_bytes, 0);
 }
 
+static void joined_texts_end_in_nul_whatever_was_there(void **state)
+{
+        (void)state;
+        struct arena arena;
+        arena_init(&arena, 4096);
+        memset(arena_alloc(&arena, 1000), 'x', 1000);
+        arena_reset(&arena);
+        struct slice joined = arena_join(&arena, SLICE("shop"), '/', SLICE("web"));
+        assert_true(slice_equal(joined, SLICE("shop/web")));
+        assert_int_equal(joined.data[joined.len], 0);
+        assert_true(slice_equal(arena_join(&arena, SLICE_NONE, '/', SLICE_NONE), SLICE("/")));
+        assert_int_equal(arena_text(&arena, SLICE("abc"))[3], 0);
+        arena_done(&arena);
+}
+
 static void reset_gives_the_same_room_again_and_zeroes_it(void **state)
 {
         (void)state;
@@ -94,6 +109,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(blocks_are_zeroed_aligned_and_do_not_overlap),
                 cmocka_unit_test(a_block_may_be_larger_than_a_chunk),
+                cmocka_unit_test(joined_texts_end_in_nul_whatever_was_there),
                 cmocka_unit_test(reset_gives_the_same_room_again_and_zeroes_it),
                 cmocka_unit_test(a_block_with_a_chunk_of_its_own_is_given_back_and_no_other),
                 cmocka_unit_test(copies_end_in_nul_and_keep_inner_nul),

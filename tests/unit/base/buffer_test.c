@@ -83,12 +83,25 @@ static void what_holds_a_secret_grows_by_itself_and_is_wiped_where_it_is(void **
                 assert_int_equal(buffer.data[i], 0);
 }
 
+static void numbers_are_appended_whole_or_not_at_all(void **state)
+{
+        (void)state;
+        CLEANUP(buffer_done) struct buffer buffer;
+        buffer_init(&buffer, 22);
+        assert_true(buffer_append_decimal(&buffer, 0));
+        assert_true(buffer_append_decimal(&buffer, UINT64_MAX));
+        assert_true(slice_is(buffer_slice(&buffer), "018446744073709551615"));
+        assert_false(buffer_append_decimal(&buffer, 10));
+        assert_true(buffer_append_decimal(&buffer, 9));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_append_over_the_maximum_changes_nothing),
                 cmocka_unit_test(the_last_byte_of_the_maximum_can_be_filled),
                 cmocka_unit_test(consuming_drops_bytes_off_the_front),
+                cmocka_unit_test(numbers_are_appended_whole_or_not_at_all),
                 cmocka_unit_test(growing_keeps_what_was_there),
                 cmocka_unit_test(what_holds_a_secret_grows_by_itself_and_is_wiped_where_it_is),
                 cmocka_unit_test(released_memory_is_gone_but_the_maximum_stays),
