@@ -302,6 +302,7 @@ static bool open_cluster(struct run *run, struct error *err)
         run->kube.access = run->access;
         run->kube.services.namespace = run->access->namespace;
         run->kube.silence_ms = options->limits.source_silence_ms;
+        run->kube.pod_uid = slice_of(options->pod_uid);
         run->kube.identity = slice_of(options->identity ? options->identity : run->identity);
         return true;
 }

@@ -9,7 +9,7 @@ struct run_options {
         const char *const *paths;
         size_t path_count, workers;
         bool kubernetes; /* an API server instead of paths */
-        const char *kubeconfig, *context, *namespace, *identity;
+        const char *kubeconfig, *context, *namespace, *identity, *pod_uid;
         struct address_pool *pool;        /* NULL: none */
         struct service_plan services;     /* but for its namespace */
         struct service_selector selector; /* of our own pods */

@@ -32,15 +32,19 @@ static bool source_read(const struct run_words *words, const struct run_options 
                                  "--help`)");
         if (!options->kubernetes &&
             (options->kubeconfig || options->context || options->namespace || options->identity ||
-             words->address_pool || words->service_ports || words->service_selector))
-                return error_set(err, ERROR_USAGE,
-                                 "run: --kubeconfig, --context, --namespace, --identity, "
-                                 "--address-pool, --service-ports and --service-selector want "
-                                 "--kubernetes");
+             options->pod_uid || words->address_pool || words->service_ports ||
+             words->service_selector))
+                return error_set(
+                        err, ERROR_USAGE,
+                        "run: --kubeconfig, --context, --namespace, --identity, --pod-uid, "
+                        "--address-pool, --service-ports and --service-selector want "
+                        "--kubernetes");
         if (words->address_pool && (words->service_ports || words->service_selector))
                 return error_set(err, ERROR_USAGE,
                                  "run: with --address-pool no Service leads to pingate, so "
                                  "--service-ports and --service-selector have no meaning");
+        if (options->pod_uid && !options->identity)
+                return error_set(err, ERROR_USAGE, "run: --pod-uid wants --identity");
         if (options->context && !options->kubeconfig)
                 return error_set(err, ERROR_USAGE, "run: --context wants --kubeconfig");
         return true;
@@ -88,8 +92,8 @@ static bool words_read(const struct run_words *words, struct run_options *option
 }
 
 enum {
-        SOURCE_OPTIONS = 9,
-        RUN_OPTIONS = 21
+        SOURCE_OPTIONS = 10,
+        RUN_OPTIONS = 22
 };
 
 /* One row an option: the parser and its help. First where objects come from. */
@@ -121,6 +125,10 @@ static void source_fill(struct cli_option table[static SOURCE_OPTIONS], struct r
                  .value = "NAME",
                  .text = &options->identity,
                  .help = "of this replica among the others; the host's name by default"},
+                {.name = "pod-uid",
+                 .value = "UID",
+                 .text = &options->pod_uid,
+                 .help = "of the Pod that --identity names: Kubernetes removes our Lease with it"},
                 {.name = "address-pool",
                  .value = "LIST",
                  .text = &words->address_pool,

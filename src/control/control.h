@@ -39,6 +39,7 @@ struct control_hooks {
 struct control_kube_options {
         const struct kube_access *access;
         struct slice identity; /* this replica's name, as its lease has it */
+        struct slice pod_uid;  /* of the Pod of that name; empty: it is none */
         const struct address_pool
                 *pool;                /* of Gateways' addresses; NULL: load balancers have them */
         struct service_plan services; /* which bear Gateways; its namespace is access->namespace */

@@ -406,6 +406,7 @@ static void report_begin(struct control_kube *kube)
                                       .client = kube->client,
                                       .namespace = options->kube->access->namespace,
                                       .identity = options->kube->identity,
+                                      .pod_uid = options->kube->pod_uid,
                                       .sink = options->sink,
                                       .self = kube,
                                       .on_leading = on_leading,

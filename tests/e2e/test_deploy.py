@@ -146,7 +146,8 @@ def pod_holds(objects):
     assert not {"hostPID", "hostIPC", "shareProcessNamespace"} & set(pod) and "volumes" not in pod
     environment = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
     for option, variable, path in (("--namespace", "POD_NAMESPACE", "metadata.namespace"),
-                                   ("--identity", "POD_NAME", "metadata.name")):
+                                   ("--identity", "POD_NAME", "metadata.name"),
+                                   ("--pod-uid", "POD_UID", "metadata.uid")):
         assert options[option] == f"$({variable})" and environment[variable] == path
     return pod, container, options
 

@@ -93,6 +93,27 @@ def enforced(world):
     return found[0]["status"] if found else None
 
 
+def enforced_message(world):
+    status = world.api.get(POLICIES, "partners").get("status") or {}
+    return next((c["message"] for a in status.get("ancestors", []) for c in a["conditions"] if c["type"] == ENFORCED), "")
+
+
+def await_silent(world, replica):
+    """It may be dead, or cut off and serve what was before: which, nobody knows. Never is it claimed that all enforce it."""
+    said = f"pingate-{replica.name} has not been heard of"
+
+    def look():
+        message = enforced_message(world)
+        assert enforced(world) != "True" or said not in message
+        return enforced(world) == "False" and said in message
+    eventually(look, lambda: enforced_message(world), TAKEN_OVER_S + 15)
+
+
+def gone(world, replica):
+    """As Kubernetes does once the Pod is, which owns it."""
+    world.api.delete("leases", f"pingate-{replica.name}", NAMESPACE)
+
+
 def refuses(world, pair, identity):
     """Both do, with all of their workers: so often in a row, and by each of them."""
     def often():
@@ -156,7 +177,9 @@ def test_when_the_leader_is_killed_the_other_writes_and_its_clients_see_nothing(
     print(f"\nthe other wrote {took:.1f} s after the leader was killed")
     assert took < TAKEN_OVER_S + 2
     assert kept and pair.leader_name() == other.name
-    eventually(lambda: enforced(world) == "True", "who is dead keeps it from nothing", TAKEN_OVER_S + 15)
+    await_silent(world, leader)
+    gone(world, leader)
+    eventually(lambda: enforced(world) == "True", "who is gone keeps it from nothing", TAKEN_OVER_S)
     for connection in (*lost, *kept):
         connection.close()
 
@@ -201,6 +224,49 @@ def test_who_cannot_reach_the_server_leads_no_more(world, pair):
                    "it is back", 40)
         written_by(world, other, "newer")
         assert leader.wrote(since) == [] and pair.leader_name() == other.name
+
+
+@pytest.mark.slow
+def test_a_replica_that_is_cut_off_and_serves_old_pins_is_not_passed_over(world, pair):
+    goes = world.people.by_intermediate
+    world.pin(world.people.pinned, goes)
+    eventually(lambda: enforced(world) == "True", "both enforce it")
+    leader, other = pair.leader(), pair.other()
+    with Probes(world):
+        other.door.stop()
+        world.pin(world.people.pinned)
+        eventually(lambda: enforced(world) == "False", "not all enforce it")
+        over = time.monotonic() + 2 * TAKEN_OVER_S
+        while f"pingate-{other.name} has not been heard of" not in enforced_message(world):
+            assert enforced(world) == "False" and time.monotonic() < over, enforced_message(world)
+            world.status(goes)
+        eventually(lambda: world.status(goes) == 200, "it serves what was before")
+        assert enforced(world) == "False" and leader.alive() and other.alive()
+        other.door.start()
+        eventually(lambda: enforced(world) == "True", "both do", ENFORCED_S + 60)
+        refuses(world, pair, goes)
+
+
+@pytest.mark.slow
+def test_a_replica_that_dies_while_no_pin_changes_keeps_nothing_back(world, pair):
+    """What it said last is what it serves, if it lives: nothing newer can have come to it."""
+    eventually(lambda: enforced_message(world).endswith("replicas 2, probed"), "both enforce it")
+    other = pair.other()
+    renewed = lambda: world.api.get("leases", f"pingate-{other.name}", NAMESPACE)["spec"]["renewTime"]  # noqa: E731
+    for _ in range(2):
+        last = renewed()
+        eventually(lambda: renewed() != last, "it shows that it lives")
+    other.gateway.kill()
+    with Probes(world):
+        eventually(lambda: enforced_message(world).endswith("replicas 1, probed"), lambda: enforced_message(world), 2 * TAKEN_OVER_S)
+        assert enforced(world) == "True"
+
+
+def test_a_lease_goes_with_its_pod(world):
+    world.apply()
+    world.run("--pod-uid", "0f1e2d3c")
+    lease = eventually(lambda: world.api.get("leases", "pingate-replica-a", NAMESPACE), "it has a Lease")
+    assert lease["metadata"]["ownerReferences"] == [{"apiVersion": "v1", "kind": "Pod", "name": "replica-a", "uid": "0f1e2d3c"}]
 
 
 def test_replicas_that_begin_together_write_each_status_once(world, pair):

@@ -70,6 +70,7 @@ struct lease *lease_open(const struct lease_options *options)
         lease->options = *options;
         lease->options.namespace = arena_slice(&lease->arena, options->namespace);
         lease->options.identity = arena_slice(&lease->arena, options->identity);
+        lease->options.pod_uid = arena_slice(&lease->arena, options->pod_uid);
         lease->collection =
                 arena_printf(&lease->arena, "/apis/coordination.k8s.io/v1/namespaces/%.*s/leases",
                              SLICE_ARG(options->namespace));

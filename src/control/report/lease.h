@@ -7,7 +7,8 @@
  * beside that must still be safe if two do it for a moment: a suspended process does not know.
  *
  * `pingate-IDENTITY` says what a replica serves, from its first lease_serve on; it is renewed each
- * 5 s and counts while it is seen to change within 13 s. */
+ * 5 s and counts as live while it is seen to change within 13 s. One that is not is of a replica
+ * that died, or was cut off and serves what it last heard of: until it is gone nobody knows. */
 #pragma once
 
 #include <uv.h>
@@ -26,7 +27,8 @@ struct lease_options {
         uv_loop_t *loop;
         struct kube_client *client;       /* stays open until on_closed */
         struct slice namespace, identity; /* copied; identity is the replica's own name */
-        struct event_sink *sink;          /* NULL: says nothing */
+        struct slice pod_uid;    /* copied; of the Pod that identity names. Empty: it is none */
+        struct event_sink *sink; /* NULL: says nothing */
         void *self;
         /* Whenever it changes; at first we do not lead. Never before lease_open has returned. */
         void (*on_leading)(bool leading, void *self);
@@ -51,8 +53,10 @@ struct lease_replicas {
         bool known;
         size_t live;     /* this one among them, once it serves */
         size_t agreeing; /* of the live: those that serve `digest` */
-        /* One of the others that does not, its Lease's name; empty: none. Good for the turn. */
-        struct slice behind;
+        size_t silent;   /* not live, not gone, and may serve another */
+        /* One of the live that does not, and one of the silent: the Lease's name; empty: none. Good
+         * for the turn. */
+        struct slice behind, unheard;
 };
 
 struct lease_replicas lease_replicas(const struct lease *lease, const struct digest *digest);

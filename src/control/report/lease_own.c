@@ -1,4 +1,5 @@
-/* Our own replica's Lease: written when it is due or what is served changes, gone when we are. */
+/* Our own replica's Lease: written when it is due or what is served changes, gone when we are, or
+ * our Pod, which owns it. */
 #include "base/must.h"
 #include "control/api/names.h"
 #include "control/report/lease_parts.h"
@@ -27,6 +28,20 @@ static void write_after(struct lease *lease, uint64_t ms)
                 must(uv_timer_start(&own->timer, on_timer, passed < ms ? ms - passed : 0, 0) == 0);
 }
 
+/* So it goes with the Pod: until then who is not heard of may live, and is not passed over. */
+static void print_owner(const struct lease *lease, struct json_writer *w)
+{
+        json_key(w, SLICE("ownerReferences"));
+        json_begin_array(w);
+        json_begin_object(w);
+        json_field_text(w, "apiVersion", "v1");
+        json_field_text(w, "kind", "Pod");
+        json_field_string(w, "name", lease->options.identity);
+        json_field_string(w, "uid", lease->options.pod_uid);
+        json_end_object(w);
+        json_end_array(w);
+}
+
 static bool print(const struct lease *lease, struct buffer *out)
 {
         const struct lease_own *own = &lease->own;
@@ -49,6 +64,8 @@ static bool print(const struct lease *lease, struct buffer *out)
         json_field_text(&w, LEASE_DIGEST_ANNOTATION, digest_hex(&own->digest, hex));
         json_field_text(&w, LEASE_GENERATION_ANNOTATION, generation);
         json_end_object(&w);
+        if (lease->options.pod_uid.len > 0)
+                print_owner(lease, &w);
         json_end_object(&w);
         json_key(&w, SLICE("spec"));
         json_begin_object(&w);
@@ -122,6 +139,8 @@ void lease_serve(struct lease *lease, const struct digest *digest, uint64_t gene
         bool same = digest_equal(&own->digest, digest) && own->generation == generation;
         if (same || lease->state != LEASE_OPEN)
                 return;
+        if (!digest_equal(&own->digest, digest))
+                own->since_ms = lease_now_ms();
         own->digest = *digest;
         own->generation = generation;
         own->changed = true;

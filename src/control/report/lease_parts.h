@@ -38,8 +38,9 @@ struct lease_own {
         struct slice name;
         struct digest digest; /* none: nothing is served yet */
         uint64_t generation, sent_ms;
-        bool changed; /* since it was sent */
-        bool exists;  /* as far as we know */
+        uint64_t since_ms; /* that digest is served */
+        bool changed;      /* since it was sent */
+        bool exists;       /* as far as we know */
         bool failing;
         bool done; /* deleted, or there was nothing to delete */
 };
@@ -55,7 +56,7 @@ struct lease_watch {
         enum watch_state state;
         uv_timer_t timer;
         uv_timer_t tick; /* while we lead: who is no longer heard of */
-        struct kube_call *call, *removal;
+        struct kube_call *call;
         struct buffer line;
         struct map replicas;  /* name -> struct replica */
         struct slice version; /* in version_arena */

@@ -16,13 +16,13 @@ enum {
         EVENT_BYTES_MAX = 1 << 20,
         LIST_BYTES_MAX = 16 << 20,
         REPLICAS_MAX = 4096,
-        FORGOTTEN_MS = 10 * 60 * 1000, /* whose Lease did not change for that long */
 };
 
 struct replica {
         struct lease_sight sight;
-        bool listed;     /* by the list that is being read */
-        bool told_alive; /* by the last tick */
+        uint64_t heard_ms; /* its last sign of life that we saw; 0: none, though it is there */
+        bool listed;       /* by the list that is being read */
+        bool told_alive;   /* by the last tick */
         char name[];
 };
 
@@ -86,7 +86,8 @@ static bool put(struct lease *lease, const struct lease_record *record)
         if (fresh)
                 replica = add(lease, record->name);
         bool other = fresh || !digest_equal(&replica->sight.record.digest, &record->digest);
-        lease_sight_update(&replica->sight, record, lease_now_ms());
+        if (lease_sight_update(&replica->sight, record, lease_now_ms()) && !fresh)
+                replica->heard_ms = replica->sight.changed_ms;
         replica->listed = true;
         return other;
 }
@@ -281,38 +282,6 @@ static void rest(struct lease *lease, struct slice fault)
 
 /* --- who is no longer heard of --- */
 
-static void on_forgotten(const struct kube_answer *answer, void *self)
-{
-        struct lease *lease = self;
-        (void)answer;
-        lease->watch.removal = NULL;
-}
-
-/* A replica that was ended without a word leaves its Lease behind. Only as we saw it: one that is
- * back stays. */
-static void remove_forgotten(struct lease *lease, const struct replica *replica)
-{
-        struct arena arena;
-        const struct lease_record *record = &replica->sight.record;
-        if (lease->watch.removal)
-                return;
-        arena_init(&arena, 1024);
-        struct kube_request request = {
-                .method = "DELETE",
-                .path = lease_path(lease, &arena, record->name),
-                .body = arena_printf(&arena,
-                                     "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
-                                     "\"preconditions\":{\"resourceVersion\":\"%.*s\"}}",
-                                     SLICE_ARG(record->version)),
-                .timeout_ms = LEASE_CALL_MS,
-                .body_max = LEASE_BODY_MAX,
-                .self = lease,
-                .on_done = on_forgotten,
-        };
-        lease->watch.removal = kube_call_start(lease->options.client, &request);
-        arena_done(&arena);
-}
-
 static void on_tick(uv_timer_t *timer)
 {
         struct lease *lease = timer->data;
@@ -327,11 +296,23 @@ static void on_tick(uv_timer_t *timer)
                 bool alive = lease_sight_is_alive(&replica->sight, now);
                 other |= alive != replica->told_alive;
                 replica->told_alive = alive;
-                if (known && now - replica->sight.changed_ms >= FORGOTTEN_MS)
-                        remove_forgotten(lease, replica);
         }
         if (other)
                 tell(lease);
+}
+
+/* It said so after we began to serve the same, and what we have not heard of since, it has not. */
+static bool said_the_same(const struct lease *lease, const struct replica *replica,
+                          const struct digest *digest)
+{
+        return replica->heard_ms > 0 && replica->heard_ms >= lease->own.since_ms &&
+               digest_equal(&lease->own.digest, digest) &&
+               digest_equal(&replica->sight.record.digest, digest);
+}
+
+static struct slice first_of(struct slice a, struct slice b)
+{
+        return a.len == 0 || slice_compare(b, a) < 0 ? b : a; /* the same one each time */
 }
 
 struct lease_replicas lease_replicas(const struct lease *lease, const struct digest *digest)
@@ -348,14 +329,18 @@ struct lease_replicas lease_replicas(const struct lease *lease, const struct dig
         }
         while (map_next(&lease->watch.replicas, &at, &slot)) {
                 const struct replica *replica = slot->value;
-                if (slice_equal(slot->key, lease->own.name) ||
-                    !lease_sight_is_alive(&replica->sight, now))
+                bool alive = lease_sight_is_alive(&replica->sight, now);
+                if (slice_equal(slot->key, lease->own.name))
                         continue;
-                counts.live++;
-                if (digest_equal(&replica->sight.record.digest, digest))
+                counts.live += alive;
+                if (!alive && !said_the_same(lease, replica, digest)) {
+                        counts.silent++;
+                        counts.unheard = first_of(counts.unheard, slot->key);
+                } else if (alive && digest_equal(&replica->sight.record.digest, digest)) {
                         counts.agreeing++;
-                else if (counts.behind.len == 0 || slice_compare(slot->key, counts.behind) < 0)
-                        counts.behind = slot->key; /* the same one each time */
+                } else if (alive) {
+                        counts.behind = first_of(counts.behind, slot->key);
+                }
         }
         return counts;
 }
@@ -384,8 +369,7 @@ void lease_watch_stop(struct lease *lease)
         uv_timer_stop(&watch_->timer);
         uv_timer_stop(&watch_->tick);
         kube_call_cancel(watch_->call);
-        kube_call_cancel(watch_->removal);
-        watch_->call = watch_->removal = NULL;
+        watch_->call = NULL;
         watch_->state = WATCH_OFF;
         watch_->told_known = false;
         buffer_clear(&watch_->line);

@@ -71,6 +71,19 @@ static void become(struct report *report, enum report_state state)
 
 /* ---- what the data plane says ---- */
 
+static struct slice replicas_print(const struct lease_replicas *replicas, struct arena *arena)
+{
+        size_t all = replicas->live + replicas->silent;
+        struct slice behind = replicas->behind, unheard = replicas->unheard;
+        return arena_printf(arena, "%zu of %zu replicas serve it%s%.*s%s%s%.*s%s",
+                            replicas->agreeing, all, behind.len ? ", " : "", SLICE_ARG(behind),
+                            behind.len ? " does not" : "", unheard.len ? ", " : "",
+                            SLICE_ARG(unheard),
+                            unheard.len ? " has not been heard of and may serve what was before: "
+                                          "until its Lease is gone nobody knows"
+                                        : "");
+}
+
 /* The other replicas: their Leases say what they serve. Only the leader sees them. */
 static void replicas_lay(const struct report *report, struct account *account)
 {
@@ -81,11 +94,8 @@ static void replicas_lay(const struct report *report, struct account *account)
                                           &report->translation->snapshot->trust);
         if (!replicas.known && facts->unjudged.len == 0)
                 facts->unjudged = SLICE("what the other replicas serve is not known yet");
-        else if (replicas.agreeing < replicas.live && facts->unjudged.len == 0)
-                facts->unjudged = arena_printf(
-                        &account->arena, "%zu of %zu replicas serve it%s%.*s%s", replicas.agreeing,
-                        replicas.live, replicas.behind.len ? ", " : "", SLICE_ARG(replicas.behind),
-                        replicas.behind.len ? " does not" : "");
+        else if (replicas.agreeing < replicas.live + replicas.silent && facts->unjudged.len == 0)
+                facts->unjudged = replicas_print(&replicas, &account->arena);
         facts->proof = arena_printf(&account->arena, "replicas %zu, probed", replicas.live);
 }
 
