@@ -109,7 +109,8 @@ static bool chain_read(struct slice pem, struct arena *arena, struct key_pair *p
         return count > 0 || error_set(err, ERROR_INPUT, "has no PEM block CERTIFICATE");
 }
 
-static EVP_PKEY *key_read(struct slice pem, struct hasher *hasher, struct error *err)
+static EVP_PKEY *key_read(struct slice pem, struct key_reader *decoder, struct hasher *hasher,
+                          struct error *err)
 {
         struct arena arena;
         struct pem_reader reader;
@@ -122,7 +123,7 @@ static EVP_PKEY *key_read(struct slice pem, struct hasher *hasher, struct error 
         while ((step = pem_next(&reader, &arena, &block, err)) == PEM_BLOCK) {
                 if (block.private_key && keys++ == 0 &&
                     !slice_is(block.label, "ENCRYPTED PRIVATE KEY")) {
-                        key = private_key_decode(block.der);
+                        key = private_key_decode(decoder, block.label, block.der);
                         hasher_bytes(hasher, block.der);
                 }
         }
@@ -171,31 +172,38 @@ static void names_read(struct key_pair *out)
         ERR_clear_error();
 }
 
-static bool pair_read(struct key_pair *pair, struct slice certificate_pem, struct slice key_pem,
-                      struct hasher *hasher, struct error *err)
+static bool chain_take(struct key_pair *pair, struct slice pem, struct hasher *hasher,
+                       struct error *err)
 {
         struct arena ders;
         arena_init(&ders, 4096);
-        bool ok = chain_read(certificate_pem, &ders, pair, hasher, err);
+        bool ok = chain_read(pem, &ders, pair, hasher, err);
         arena_done(&ders);
-        if (!ok)
-                return error_wrap(err, "tls.crt");
-        if (!(pair->key = key_read(key_pem, hasher, err)))
+        return ok || error_wrap(err, "tls.crt");
+}
+
+static bool key_take(struct key_pair *pair, struct slice pem, struct key_reader *reader,
+                     struct hasher *hasher, struct error *err)
+{
+        if (!(pair->key = key_read(pem, reader, hasher, err)))
                 return error_wrap(err, "tls.key");
-        ok = X509_check_private_key(pair->leaf, pair->key) == 1;
+        bool belongs = X509_check_private_key(pair->leaf, pair->key) == 1;
         ERR_clear_error();
-        return ok || error_set(err, ERROR_INPUT,
-                               "tls.key is not the key of the first certificate in tls.crt");
+        return belongs || error_set(err, ERROR_INPUT,
+                                    "tls.key is not the key of the first certificate in tls.crt");
 }
 
 struct key_pair *key_pair_parse(struct slice certificate_pem, struct slice key_pem,
-                                struct error *err)
+                                struct key_reader *reader, struct error *err)
 {
         struct key_pair *pair = pair_new();
+        struct key_reader *own = reader ? NULL : key_reader_new();
         struct hasher hasher;
         hasher_init(&hasher, "key_pair 1");
-        bool ok = pair_read(pair, certificate_pem, key_pem, &hasher, err);
+        bool ok = chain_take(pair, certificate_pem, &hasher, err) &&
+                  key_take(pair, key_pem, reader ? reader : own, &hasher, err);
         pair->digest = hasher_done(&hasher);
+        key_reader_free(own);
         if (!ok) {
                 key_pair_unref(pair);
                 return NULL;

@@ -32,10 +32,13 @@ struct key_pair {
         struct arena arena; /* of the names */
 };
 
-/* With one reference. Keys may be PKCS#8, PKCS#1 or SEC 1, not encrypted. NULL: err names the part
- * ("tls.key: …") and never shows any of the key. */
+struct key_reader; /* private_key.h */
+
+/* With one reference. Keys may be PKCS#8, PKCS#1 or SEC 1, not encrypted; where there are many,
+ * they are read by one reader (NULL: by one of its own). NULL: err names the part ("tls.key: …")
+ * and never shows any of the key. */
 struct key_pair *key_pair_parse(struct slice certificate_pem, struct slice key_pem,
-                                struct error *err);
+                                struct key_reader *reader, struct error *err);
 /* The same of a leaf and key that are known to belong together, with references of its own and
  * without names. The digest is the leaf's: nobody else has a key for it. */
 struct key_pair *key_pair_new(X509 *leaf, EVP_PKEY *key);

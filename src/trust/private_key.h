@@ -1,10 +1,18 @@
-/* A private key of DER. OpenSSL 3.0 asks every decoder it has for each key, 0.6 ms of it; for
- * PKCS#8, which names its algorithm, only those of that one are asked. */
+/* Private keys of DER. OpenSSL 3.0 looks through all decoders that it has for each key, 0.6 ms of
+ * it, and through those of one algorithm in 0.2 ms; a reader keeps what it found for the keys that
+ * follow, which take 0.05 ms. */
 #pragma once
 
 #include <openssl/types.h>
 
 #include "base/slice.h"
 
-/* PKCS#8, PKCS#1 or SEC 1, not encrypted. NULL: it can't be read. The caller's. */
-EVP_PKEY *private_key_decode(struct slice der);
+/* For one thread at a time. Holds no key. */
+struct key_reader;
+
+struct key_reader *key_reader_new(void);
+void key_reader_free(struct key_reader *reader); /* NULL is fine */
+
+/* PKCS#8, PKCS#1 or SEC 1, not encrypted. The label of the PEM block says which is tried first, and
+ * decides nothing else. NULL: it can't be read. The caller's. */
+EVP_PKEY *private_key_decode(struct key_reader *reader, struct slice label, struct slice der);

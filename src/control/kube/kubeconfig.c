@@ -153,7 +153,7 @@ static bool read_certificate(const struct reading *reading, const struct node *u
         if (certificate.len == 0 || key.len == 0)
                 return node_error(user, reading->err, "wants client-%s too",
                                   key.len ? "certificate" : "key");
-        struct key_pair *pair = key_pair_parse(certificate, key, &reason);
+        struct key_pair *pair = key_pair_parse(certificate, key, NULL, &reason);
         key_pair_unref(pair);
         if (!pair)
                 return node_error(user, reading->err,

@@ -4,6 +4,7 @@
 #include "control/translate/refs.h"
 #include "trust/hash.h"
 #include "trust/key_pair.h"
+#include "trust/private_key.h"
 
 static struct digest texts_digest(struct slice chain, struct slice key)
 {
@@ -36,8 +37,10 @@ static struct server_certificate *certificate_read(struct work *w, struct slice 
 {
         struct digest inputs = texts_digest(chain, key);
         const struct server_certificate *former = former_find(w, source, &inputs);
-        struct key_pair *pair =
-                former ? key_pair_ref(former->pair) : key_pair_parse(chain, key, err);
+        if (!former && !w->key_reader)
+                w->key_reader = key_reader_new();
+        struct key_pair *pair = former ? key_pair_ref(former->pair)
+                                       : key_pair_parse(chain, key, w->key_reader, err);
         if (!pair)
                 return NULL;
         struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);

@@ -5,6 +5,7 @@
 #include "control/translate/refs.h"
 #include "control/translate/sets.h"
 #include "control/translate/stages.h"
+#include "trust/private_key.h"
 
 struct slice freeze(struct work *w, struct slice text)
 {
@@ -290,6 +291,7 @@ static void work_done(struct work *w)
         map_done(&w->grants_asked);
         map_done(&w->certificate_index);
         map_done(&w->former_certificates);
+        key_reader_free(w->key_reader);
         free(w->gateways);
         free(w->listener_sets);
         free(w->policies);

@@ -202,7 +202,8 @@ static void hundreds_of_rsa_keys_are_held_at_once(void **state)
         long len = BIO_get_mem_data(bio, &key);
         assert_int_equal(CRYPTO_secure_malloc_initialized(), 0);
         for (size_t i = 0; i < COUNT_OF(held); i++) {
-                held[i] = key_pair_parse(pki_pem(server.x509), slice_from(key, (size_t)len), &err);
+                held[i] = key_pair_parse(pki_pem(server.x509), slice_from(key, (size_t)len), NULL,
+                                         &err);
                 assert_non_null(held[i]);
         }
         for (size_t i = 0; i < COUNT_OF(held); i++) {
