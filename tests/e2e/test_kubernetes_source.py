@@ -323,6 +323,7 @@ def test_what_changes_nothing_but_a_status_is_no_change(world):
             world.api.patch("httproutes", "r", {"status": {"parents": parents}}, part="status")
         world.pin(world.people.pinned, world.people.by_intermediate)
         world.await_in(world.people.by_intermediate)
+    eventually(lambda: gateway.generation() > before, "every worker has it")
     assert gateway.generation() == before + 1
 
 

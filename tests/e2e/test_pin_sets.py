@@ -105,6 +105,7 @@ def test_a_file_that_is_only_touched_makes_no_generation(people, nginx, start, s
         assert gateway.generation() == before
     gateway.write(sets.name(5), sets.text(5, f"spki:{people.unpinned.spki_hash}"))
     eventually(lambda: handshake(edge.port, people.server_ca, people.unpinned) == 0, "let in", ENFORCED_S)
+    eventually(lambda: gateway.generation() > before, "every worker has it")
     assert gateway.generation() == before + 1
     gateway.reload()  # an operator who asks for it gets all of it read anew
     eventually(lambda: gateway.generation() == before + 2, "a generation by SIGHUP")
