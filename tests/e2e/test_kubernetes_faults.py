@@ -8,7 +8,8 @@ import pytest
 import yaml
 from support import gateway as gw
 from support import pki
-from support.kube import ENFORCED_S, PINNED_OUT, Probes
+from support.cluster import namespace_of
+from support.kube import ENFORCED_S, PINNED_OUT, Probes, grant
 from support.net import eventually
 from support.policy import pin, policy, target
 
@@ -279,6 +280,41 @@ def test_nothing_opens_while_policies_are_listed_anew(world, gateway, goes):
         door.mend()
         world.await_status(500, world.people.pinned, host="new.example.com", deadline_s=BACK_S)
         assert world.status(goes, host="new.example.com") == 403
+
+
+@pytest.mark.slow
+def test_a_grant_revoked_while_grants_cannot_be_heard_is_told_of_and_goes_with_the_first_answer(world, goes):
+    """As any kind it stays as it was last heard: of that there is a word within 30 s, and it holds up no removed pin."""
+    door, grants, pinned = world.cluster.door, "referencegrants", world.people.pinned
+    world.apply(world.text([pinned, goes]))
+    allowed = grant_far(world)
+    gateway = world.run()
+    with Probes(world) as probes:
+        world.await_in(pinned, host="far.example.com")
+        eventually(lambda: grants in door.open_watches(), "they are watched")
+        held = door.hold(grants, "list")
+        door.say(grants, GONE)
+        eventually(lambda: held.hits, "they are listed anew")
+        world.api.delete(grants, allowed["metadata"]["name"], "other")
+        world.pin(pinned)
+        world.await_out(goes)
+        assert world.status(pinned, host="far.example.com") == 200  # nobody has said so
+        eventually(lambda: told(gateway, grants), "it is told that they can't be heard", 40)
+        probes.await_more(5)
+        door.mend()
+        world.await_status(500, pinned, host="far.example.com", deadline_s=BACK_S)
+        await_well(gateway)
+
+
+def grant_far(world):
+    """A route of edge to a Service of namespace other, and what allows it."""
+    allowed = grant("other", "Service", "far", origin="HTTPRoute")
+    route = world.route("far", "far.example.com", service="far")
+    route["spec"]["rules"][0]["backendRefs"][0]["namespace"] = "other"
+    world.api.apply([namespace_of("other")])
+    world.api.apply(gw.backend(world.echo.port, "far", namespace="other", address=world.cluster.backend_address))
+    world.api.apply([route, allowed])
+    return allowed
 
 
 def test_pages_that_expire_each_time_are_told_and_not_asked_for_without_a_pause(world, gateway):

@@ -9,7 +9,7 @@ import yaml
 from support import gateway as gw
 from support import pki
 from support.client import connect
-from support.kube import PINNED_OUT, Probes
+from support.kube import PINNED_OUT, Probes, grant
 from support.net import eventually
 from support.policy import policy, target
 
@@ -19,14 +19,6 @@ GRANT_ONLY = ("tcproutes", "tlsroutes", "grpcroutes", "listenersets")
 
 def events(gateway, kind):
     return [json.dumps(e) for e in gateway.audit(kind)]
-
-
-def grant(namespace, kind, name=None, origin="Gateway"):
-    group = "" if kind in ("Secret", "ConfigMap", "Service") else "gateway.networking.k8s.io"
-    to = {"group": group, "kind": kind, **({"name": name} if name else {})}
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant",
-            "metadata": {"name": f"{kind}-{name}".lower(), "namespace": namespace},
-            "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": origin, "namespace": "edge"}], "to": [to]}}
 
 
 def document(text):

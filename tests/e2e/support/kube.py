@@ -158,6 +158,14 @@ def ask(connection, path, host="app.example.com"):
     return int(head.split()[1]), body.decode("latin-1")
 
 
+def grant(namespace, kind, name=None, origin="Gateway"):
+    group = "" if kind in ("Secret", "ConfigMap", "Service") else "gateway.networking.k8s.io"
+    to = {"group": group, "kind": kind, **({"name": name} if name else {})}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant",
+            "metadata": {"name": f"{kind}-{name}".lower(), "namespace": namespace},
+            "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": origin, "namespace": "edge"}], "to": [to]}}
+
+
 class Probes:
     """While the block runs: one client that is pinned asks on a connection that stays, another by a new one each time, and
     who is not pinned, of another CA or without a certificate tries to come in. Afterwards not one of them got anything else

@@ -266,6 +266,21 @@ static void replicas_that_lag_are_waited_for_and_then_told(void **state)
         assert_non_null(strstr(written(), "is served")); /* Programmed is another matter */
 }
 
+/* It may be dead, or cut off and serve what was before. */
+static void a_replica_that_is_not_heard_of_is_told_and_not_passed_over(void **state)
+{
+        (void)state;
+        replicas = (struct lease_replicas){.known = true,
+                                           .live = 1,
+                                           .agreeing = 1,
+                                           .silent = 1,
+                                           .unheard = SLICE("pingate-b")};
+        report_take(report, translation);
+        wait_for_writes(1);
+        assert_non_null(strstr(written(), "1 of 2 replicas serve it, pingate-b has not been heard "
+                                          "of and may serve what was before"));
+}
+
 static void replicas_that_are_not_known_do_not_agree(void **state)
 {
         (void)state;
@@ -328,6 +343,7 @@ int main(void)
                 TEST(workers_that_stay_behind_are_told),
                 TEST(a_storm_of_changes_does_not_put_it_off_for_ever),
                 TEST(replicas_that_lag_are_waited_for_and_then_told),
+                TEST(a_replica_that_is_not_heard_of_is_told_and_not_passed_over),
                 TEST(replicas_that_are_not_known_do_not_agree),
                 TEST(a_port_that_is_lost_is_told_soon),
                 TEST(who_does_not_lead_says_what_it_serves_and_no_more),
