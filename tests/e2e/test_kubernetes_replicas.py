@@ -5,7 +5,7 @@ import time
 
 import pytest
 from support.cluster import NAMESPACE
-from support.kube import ENFORCED_S, PINNED_OUT, Probes, ask
+from support.kube import ENFORCED_S, PINNED_OUT, Probes, ask, await_quiet
 from support.net import eventually
 
 POLICIES = "clientcertificatepolicies"
@@ -215,6 +215,7 @@ def test_a_replica_that_lags_is_told_and_does_not_pass_for_enforcing(world, pair
 def test_who_cannot_reach_the_server_leads_no_more(world, pair):
     leader, other = pair.leader(), pair.other()
     with Probes(world):
+        await_quiet(leader.door)  # else what it began before the freeze is taken for what it wrote since
         leader.door.freeze(new_too=True)
         since = time.monotonic()
         assert written_by(world, other, "new") < TAKEN_OVER_S + 2

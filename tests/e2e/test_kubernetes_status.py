@@ -7,7 +7,7 @@ import threading
 import pytest
 from support.api_store import KINDS
 from support.cluster import ROUTE_CRD, retry_schema
-from support.kube import ENFORCED_S, Probes
+from support.kube import ENFORCED_S, Probes, await_quiet
 from support.net import eventually
 from support.policy import pin, policy, target
 
@@ -51,14 +51,7 @@ def written(world, since=0):
 
 
 def settled(world):
-    """Half a second without a write."""
-    door, last = world.cluster.door, [-1]
-
-    def still():
-        count = len(door.writes())
-        same, last[0] = count == last[0], count
-        return same or threading.Event().wait(0.5)
-    eventually(still, "it is quiet", 30)
+    await_quiet(world.cluster.door)
 
 
 def quiet(world):

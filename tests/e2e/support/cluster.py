@@ -154,8 +154,9 @@ class Cluster:
     backend_address = "127.0.0.1"  # where endpoints may be
     is_real = False
 
-    def __init__(self, folder, alpn=("h2", "http/1.1")):
-        self.folder, self.alpn = folder, alpn
+    def __init__(self, folder, alpn=("h2", "http/1.1"), listen=None):
+        """`listen`: see WebServer, for its doors."""
+        self.folder, self.alpn, self.listen = folder, alpn, listen
         folder.mkdir(parents=True, exist_ok=True)
         self.loop = shared_loop()
         self.ca = pki.make_ca(folder, "cluster-ca")
@@ -166,21 +167,22 @@ class Cluster:
         self.api.apply([namespace_of(NAMESPACE), namespace_of("edge"), gateway_class()])
 
     def open_door(self, behind):
-        self.doors = [FaultProxy(self.loop, behind, self.identity, self.client_ca, self.alpn)]
+        self.doors = [FaultProxy(self.loop, behind, self.identity, self.client_ca, self.alpn, self.listen)]
         self.door = self.doors[0]
 
     def another_door(self):
         """With faults of its own, for another replica."""
-        self.doors.append(FaultProxy(self.loop, self.door.behind, self.identity, self.client_ca, self.alpn))
+        self.doors.append(FaultProxy(self.loop, self.door.behind, self.identity, self.client_ca, self.alpn, self.listen))
         return self.doors[-1]
 
-    def kubeconfig(self, name="kubeconfig", token=None, token_file=None, certificate=False, ca=None, server_name=None, port=None):
+    def kubeconfig(self, name="kubeconfig", token=None, token_file=None, certificate=False, ca=None, server_name=None,
+                   host="127.0.0.1", port=None):
         user = {"token": token or self.token}
         if token_file is not None:
             user = {"tokenFile": str(token_file)}
         if certificate:
             user = {"client-certificate-data": b64(self.client.cert_pem), "client-key-data": b64(self.client.key_pem)}
-        cluster = {"server": f"https://127.0.0.1:{port or self.door.port}",
+        cluster = {"server": f"https://{host}:{port or self.door.port}",
                    "certificate-authority-data": b64((ca or self.ca).cert_pem)}
         if server_name:
             cluster["tls-server-name"] = server_name

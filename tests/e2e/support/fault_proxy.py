@@ -47,11 +47,11 @@ class Held(Failure):
 
 
 class FaultProxy(WebServer):
-    def __init__(self, loop, behind, identity, client_ca=None, alpn=("h2", "http/1.1"), address="127.0.0.1"):
+    def __init__(self, loop, behind, identity, client_ca=None, alpn=("h2", "http/1.1"), listen=None):
         self.behind, self.delay_s = behind, 0
         self.failures, self.cuts, self.watches = [], {}, {}
-        self.requests = []
-        super().__init__(loop, self._answer, identity, client_ca, alpn, address)
+        self.requests, self.writing = [], 0
+        super().__init__(loop, self._answer, identity, client_ca, alpn, listen=listen)
 
     # --- for tests ---
 
@@ -98,6 +98,13 @@ class FaultProxy(WebServer):
     # --- on the loop ---
 
     async def _answer(self, request):
+        self.writing += request.method != "GET"
+        try:
+            return await self._answer_one(request)
+        finally:
+            self.writing -= request.method != "GET"
+
+    async def _answer_one(self, request):
         asked = Asked(request)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)

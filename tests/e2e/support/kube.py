@@ -166,6 +166,17 @@ def grant(namespace, kind, name=None, origin="Gateway"):
             "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": origin, "namespace": "edge"}], "to": [to]}}
 
 
+def await_quiet(door):
+    """Half a second without a write, nor one that waits for its answer."""
+    last = [-1]
+
+    def still():
+        count = len(door.writes()) if not door.writing else -1
+        same, last[0] = count == last[0] >= 0, count
+        return same or threading.Event().wait(0.5)
+    eventually(still, "it is quiet", 30)
+
+
 class Probes:
     """While the block runs: one client that is pinned asks on a connection that stays, another by a new one each time, and
     who is not pinned, of another CA or without a certificate tries to come in. Afterwards not one of them got anything else

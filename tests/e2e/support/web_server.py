@@ -60,8 +60,10 @@ class Loop:
 
 
 class WebServer:
-    def __init__(self, loop, answer, identity, client_ca=None, alpn=("h2", "http/1.1"), address="127.0.0.1", port=None):
-        self.loop, self.answer, self.address, self.port = loop, answer, address, port or free_port()
+    def __init__(self, loop, answer, identity, client_ca=None, alpn=("h2", "http/1.1"), address="127.0.0.1", port=None, listen=None):
+        """`listen` makes the socket for a port, where it is not one of `address` here."""
+        self.loop, self.answer, self.port = loop, answer, port or free_port()
+        self.listen = listen or (lambda port: socket.create_server((address, port), backlog=512))
         self.connections, self.accepted = set(), 0
         self.pace = None  # (bytes, seconds): of what is sent
         self._listener = self._server = None
@@ -102,7 +104,7 @@ class WebServer:
 
     async def _start(self):
         if self._listener is None:
-            self._listener = socket.create_server((self.address, self.port), backlog=512)
+            self._listener = self.listen(self.port)
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, sock=self._listener.dup(), ssl=self._context, limit=BODY_MAX)
 
