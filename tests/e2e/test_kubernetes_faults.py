@@ -67,6 +67,21 @@ def test_a_server_that_stops_and_comes_back_is_caught_up_with(world, gateway, go
             world.await_in(goes)
 
 
+def test_a_server_that_refuses_while_it_starts_is_asked_again_soon(world, gateway, goes):
+    """It has not read its roles yet, nor its CRDs: a real one does so for a second or more."""
+    door = world.cluster.door
+    with Probes(world):
+        door.stop()
+        await_told(gateway, "Kubernetes: ")
+        world.pin(world.people.pinned)
+        refusals = [door.fail(403, POLICIES, "watch", times=2), door.fail(404, POLICIES, "watch", times=1),
+                    door.fail(404, POLICIES, "list", times=1)]
+        door.start()
+        world.await_out(goes, deadline_s=BACK_S)  # by pauses of 10 s it would be 40
+        await_well(gateway)
+    assert [r.hits for r in refusals] == [2, 1, 1]
+
+
 def test_who_starts_while_the_server_is_away_serves_nothing(world, goes):
     world.apply(world.text([world.people.pinned, goes]))
     first = world.run()

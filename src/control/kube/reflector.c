@@ -21,7 +21,8 @@ enum {
         PAUSE_MS_MAX = 5000, /* a pin that was removed meanwhile waits as long */
         RETRY_AFTER_MS_MAX = 300000,
         REFUSED_MS = 10000, /* between tries of what we may not do, or what is not installed */
-        ABSENT_MS = 30000,  /* the same of a kind that need not be */
+        REFUSED_SOON = 6, /* tries before that: a server that starts knows no roles yet, nor CRDs */
+        ABSENT_MS = 30000, /* the same of a kind that need not be */
         ANSWERED_FAULTS_MAX = 2,
         VERSION_MAX = 128,
         CONTINUE_MAX = 64 * 1024,
@@ -58,6 +59,7 @@ struct reflector {
         struct error broken;         /* why we ended a call; empty: we did not */
         int ended_code;              /* of the watch's ERROR event; 0: none */
         unsigned failures;           /* in a row */
+        unsigned refused;            /* of them, the last in a row that were refusals */
         unsigned answered;           /* of those, answered by the server */
         unsigned gone;               /* versions in a row that it no longer knew (410) */
         uint64_t watch_began_ms, watch_ends_ms, heard_ms;
@@ -101,7 +103,7 @@ static void fault_tell(struct reflector *r, struct slice text)
  */
 static void well(struct reflector *r)
 {
-        r->failures = r->answered = r->gone = 0;
+        r->failures = r->refused = r->answered = r->gone = 0;
         fault_tell(r, SLICE_NONE);
 }
 
@@ -132,12 +134,18 @@ static void pause_before(struct reflector *r, enum reflector_state next, uint64_
         must(uv_timer_start(&r->timer, on_pause_over, ms, 0) == 0);
 }
 
+static bool is_refusal(const struct kube_answer *answer)
+{
+        return answer->status == 403 || answer->status == 404;
+}
+
 static uint64_t pause_of(const struct reflector *r, const struct kube_answer *answer)
 {
         uint64_t asked_ms = (uint64_t)answer->retry_after_s * 1000;
         uint64_t pause_ms = reflector_pause_ms(r->failures, random_number());
-        if (answer->status == 403 || answer->status == 404)
-                return REFUSED_MS;
+        if (is_refusal(answer))
+                return r->refused > REFUSED_SOON ? REFUSED_MS
+                                                 : reflector_pause_ms(r->refused, random_number());
         if (asked_ms > RETRY_AFTER_MS_MAX)
                 asked_ms = RETRY_AFTER_MS_MAX;
         return asked_ms > pause_ms ? asked_ms : pause_ms;
@@ -168,6 +176,7 @@ static void fail(struct reflector *r, const char *verb, const struct kube_answer
         struct arena arena;
         arena_init(&arena, 4096);
         r->failures++;
+        r->refused = is_refusal(answer) ? r->refused + 1 : 0;
         r->answered += answer->status >= 500;
         if (answer->status != 429 || r->failures > 1) /* a server that is busy for once */
                 fault_tell(r, fault_print(&arena, r, verb, answer));
@@ -219,7 +228,7 @@ static void list_end(struct reflector *r)
         changed(r,
                 kube_store_list_end(r->options.store, r->options.kind, buffer_slice(&r->version)));
         r->synced = true;
-        r->answered = 0;
+        r->answered = r->refused = 0;
         fault_tell(r, SLICE_NONE);
         r->options.hooks->on_synced(r->options.kind, r->options.self);
         if (r->state == REFLECTOR_LISTING) /* on_synced may close us */
