@@ -385,21 +385,7 @@ static void on_replicas(void *self)
         on_leading(true, self);
 }
 
-static void services_begin(struct control_kube *kube)
-{
-        const struct control_options *options = &kube->control->options;
-        struct services_options services = {.loop = options->loop,
-                                            .client = kube->client,
-                                            .store = kube->store,
-                                            .lease = kube->lease,
-                                            .sink = options->sink,
-                                            .namespace = options->kube->services.namespace,
-                                            .balanced = !options->kube->pool,
-                                            .selector = options->kube->selector};
-        kube->services = services_open(&services);
-}
-
-static void report_begin(struct control_kube *kube)
+static void lease_begin(struct control_kube *kube)
 {
         const struct control_options *options = &kube->control->options;
         struct lease_options lease = {.loop = options->loop,
@@ -412,18 +398,29 @@ static void report_begin(struct control_kube *kube)
                                       .on_leading = on_leading,
                                       .on_replicas = on_replicas};
         kube->lease = lease_open(&lease);
-        struct report_options report = {.loop = options->loop,
-                                        .client = kube->client,
-                                        .store = kube->store,
-                                        .lease = kube->lease,
-                                        .sink = options->sink,
+}
+
+static void report_begin(struct control_kube *kube)
+{
+        const struct control_options *options = &kube->control->options;
+        lease_begin(kube);
+        struct api_side side = {.loop = options->loop,
+                                .client = kube->client,
+                                .store = kube->store,
+                                .lease = kube->lease,
+                                .sink = options->sink};
+        struct report_options report = {.side = side,
                                         .pooled = options->kube->pool != NULL,
                                         .namespace = options->kube->access->namespace,
                                         .identity = options->kube->identity,
                                         .on_facts = options->hooks->on_facts,
                                         .self = options->self};
         kube->report = report_open(&report);
-        services_begin(kube);
+        struct services_options services = {.side = side,
+                                            .namespace = options->kube->services.namespace,
+                                            .balanced = !options->kube->pool,
+                                            .selector = options->kube->selector};
+        kube->services = services_open(&services);
 }
 
 void control_kube_published(struct control_kube *kube, const struct translation *translation)

@@ -89,8 +89,8 @@ static void replicas_lay(const struct report *report, struct account *account)
 {
         struct served_facts *facts = &account->facts;
         struct lease_replicas replicas = {.known = true, .live = 1, .agreeing = 1};
-        if (report->options.lease)
-                replicas = lease_replicas(report->options.lease,
+        if (report->options.side.lease)
+                replicas = lease_replicas(report->options.side.lease,
                                           &report->translation->snapshot->trust);
         if (!replicas.known && facts->unjudged.len == 0)
                 facts->unjudged = SLICE("what the other replicas serve is not known yet");
@@ -103,11 +103,11 @@ static void replicas_lay(const struct report *report, struct account *account)
 static void lease_tell(struct report *report, const struct served_facts *facts)
 {
         const struct snapshot *snapshot = report->translation->snapshot;
-        if (report->serves || !report->options.lease || facts->unserved.len > 0 ||
+        if (report->serves || !report->options.side.lease || facts->unserved.len > 0 ||
             facts->unjudged.len > 0 || facts->probe_failure.len > 0)
                 return;
         report->serves = true;
-        lease_serve(report->options.lease, &snapshot->trust, snapshot->generation);
+        lease_serve(report->options.side.lease, &snapshot->trust, snapshot->generation);
 }
 
 static struct digest facts_digest(const struct served_facts *facts)
@@ -159,18 +159,13 @@ static bool is_settled(const struct served_facts *facts)
                facts->probe_failure.len == 0;
 }
 
-static bool leads(const struct report *report)
-{
-        return !report->options.lease || lease_leads(report->options.lease);
-}
-
 /* ---- to the writer ---- */
 
 static struct report_events events_of(struct report *report)
 {
         arena_reset(&report->scratch);
         return (struct report_events){.events = report->events,
-                                      .store = report->options.store,
+                                      .store = report->options.side.store,
                                       .scratch = &report->scratch};
 }
 
@@ -219,7 +214,7 @@ static void settle(struct report *report)
         status_writer_begin(report->writer);
         become(report, REPORT_SETTLING);
         if (report->unsettled_ms == 0)
-                report->unsettled_ms = uv_now(report->options.loop);
+                report->unsettled_ms = uv_now(report->options.side.loop);
 }
 
 static void on_look(uv_timer_t *timer);
@@ -234,7 +229,7 @@ static void look_in(struct report *report, uint64_t pause_ms)
 static void leadership_look(struct report *report)
 {
         bool led = report->led;
-        report->led = leads(report);
+        report->led = api_side_leads(&report->options.side);
         if (!report->led || led)
                 return;
         report->won = true;
@@ -247,7 +242,7 @@ static void leadership_look(struct report *report)
 /* Someone is behind: the other replicas as well, that heard of a change before us. */
 static bool is_over(struct report *report, const struct account *account)
 {
-        uint64_t now = uv_now(report->options.loop);
+        uint64_t now = uv_now(report->options.side.loop);
         bool changed = !digest_equal(&account->digest, &report->accounts[report->told].digest);
         if (report->state == REPORT_TOLD && !changed)
                 report->unsettled_ms = 0;
@@ -262,7 +257,7 @@ static bool is_over(struct report *report, const struct account *account)
 /* By the clock, so without any change. */
 static void ends_look(struct report *report)
 {
-        uint64_t now = uv_now(report->options.loop);
+        uint64_t now = uv_now(report->options.side.loop);
         if (!report->led || report->state != REPORT_TOLD ||
             (report->ends_told_ms && now < report->ends_told_ms + ENDS_MS))
                 return;
@@ -348,20 +343,17 @@ static void on_crd(void *self)
 struct report *report_open(const struct report_options *options)
 {
         struct report *report = NEW(struct report);
-        struct status_writer_options writer = {.loop = options->loop,
-                                               .client = options->client,
-                                               .store = options->store,
-                                               .lease = options->lease,
-                                               .sink = options->sink,
+        const struct api_side *side = &options->side;
+        struct status_writer_options writer = {.side = *side,
                                                .ground = {.pooled = options->pooled}};
         report->options = *options;
-        struct kube_events_options events = {.loop = options->loop,
-                                             .client = options->client,
+        struct kube_events_options events = {.loop = side->loop,
+                                             .client = side->client,
                                              .identity = options->identity,
-                                             .sink = options->sink};
-        struct gateway_crd_options crd = {.loop = options->loop,
-                                          .client = options->client,
-                                          .sink = options->sink,
+                                             .sink = side->sink};
+        struct gateway_crd_options crd = {.loop = side->loop,
+                                          .client = side->client,
+                                          .sink = side->sink,
                                           .self = report,
                                           .on_change = on_crd};
         report->writer = status_writer_open(&writer);
@@ -370,8 +362,8 @@ struct report *report_open(const struct report_options *options)
         for (size_t i = 0; i < COUNT_OF(report->accounts); i++)
                 arena_init(&report->accounts[i].arena, 64 * 1024);
         arena_init(&report->scratch, 8192);
-        must(uv_timer_init(options->loop, &report->look) == 0);
-        must(uv_idle_init(options->loop, &report->giving) == 0);
+        must(uv_timer_init(side->loop, &report->look) == 0);
+        must(uv_idle_init(side->loop, &report->giving) == 0);
         report->look.data = report->giving.data = report;
         report->open_handles = 2;
         return report;

@@ -5,22 +5,13 @@
  * What can't be written is tried again later, and never keeps a generation from being served. */
 #pragma once
 
-#include <uv.h>
-
-#include "control/kube/client.h"
-#include "control/kube/store.h"
+#include "control/report/api_side.h"
 #include "control/translate/served.h"
-#include "event/emit.h"
 
-struct lease;
 struct report;
 
 struct report_options { /* what it points to outlives the report */
-        uv_loop_t *loop;
-        struct kube_client *client;
-        const struct kube_store *store;
-        struct lease *lease; /* NULL: this one leads, and there is no other */
-        struct event_sink *sink;
+        struct api_side side;
         bool pooled;                      /* Gateways get addresses of a pool: see features.h */
         struct slice namespace, identity; /* our own pod's, of Events */
         /* What the data plane has made of the newest generation; texts are the arena's. Asked until

@@ -6,7 +6,6 @@
 #include "base/map.h"
 #include "base/must.h"
 #include "control/kube/path.h"
-#include "control/report/lease.h"
 #include "text/json.h"
 
 enum {
@@ -42,7 +41,7 @@ static void on_look(uv_timer_t *timer);
 
 static uint64_t now_ms(const struct services *services)
 {
-        return uv_now(services->options.loop);
+        return uv_now(services->options.side.loop);
 }
 
 static void look_within(struct services *services, uint64_t ms)
@@ -101,18 +100,18 @@ static void put_off(struct kept *kept)
 static void warn(const struct kept *kept, const struct kube_answer *answer)
 {
         const struct services_options *options = &kept->services->options;
-        if (!options->sink || kept->failures > 1)
+        if (!options->side.sink || kept->failures > 1)
                 return;
         if (answer->status == 403)
                 event_warningf(
-                        options->sink, "services",
+                        options->side.sink, "services",
                         "the API server does not let us write Service %.*s/%.*s: %.*s; wants "
                         "a rule with apiGroups [\"\"], resources [services], verbs [create, "
                         "patch, delete] in namespace %.*s",
                         SLICE_ARG(kept->namespace), SLICE_ARG(kept->name), SLICE_ARG(answer->fault),
                         SLICE_ARG(kept->namespace));
         else
-                event_warningf(options->sink, "services",
+                event_warningf(options->side.sink, "services",
                                "Service %.*s/%.*s could not be written: %.*s",
                                SLICE_ARG(kept->namespace), SLICE_ARG(kept->name),
                                SLICE_ARG(answer->fault));
@@ -160,7 +159,7 @@ static void write_begin(struct kept *kept, const struct kube_request *made, cons
         request.on_done = on_written;
         kept->version = memory_dup(version.data ? version.data : "", version.len);
         services->in_flight++;
-        kept->call = kube_call_start(services->options.client, &request);
+        kept->call = kube_call_start(services->options.side.client, &request);
 }
 
 /* Nothing is in flight, nor on its way back, nor put off. */
@@ -186,7 +185,7 @@ static bool is_at_rest(struct kept *kept, const struct kube_entry *is)
 
 static void wanted_look(struct services *services, const struct wanted_service *wanted)
 {
-        const struct kube_store *store = services->options.store;
+        const struct kube_store *store = services->options.side.store;
         struct service_wish wish = {
                 .wanted = wanted,
                 .is = kube_store_find(store, KIND_SERVICE, wanted->namespace, wanted->name),
@@ -262,11 +261,6 @@ static void forget_unseen(struct services *services)
 
 /* --- looks --- */
 
-static bool leads(const struct services *services)
-{
-        return !services->options.lease || lease_leads(services->options.lease);
-}
-
 static void look(struct services *services)
 {
         const struct translation *translation = services->translation;
@@ -274,7 +268,7 @@ static void look(struct services *services)
         services->next_ms = 0;
         for (size_t i = 0; i < translation->services.count; i++)
                 wanted_look(services, &translation->services.items[i]);
-        kube_store_each(services->options.store, KIND_SERVICE, services, left_look);
+        kube_store_each(services->options.side.store, KIND_SERVICE, services, left_look);
         forget_unseen(services);
         arena_reset(&services->scratch);
 }
@@ -284,7 +278,7 @@ static void on_look(uv_timer_t *timer)
         struct services *services = timer->data;
         if (!services->translation)
                 return;
-        if (!leads(services)) {
+        if (!api_side_leads(&services->options.side)) {
                 look_within(services, FOLLOW_MS);
                 return;
         }
@@ -302,7 +296,7 @@ struct services *services_open(const struct services_options *options)
         services->options = *options;
         arena_init(&services->scratch, 16 * 1024);
         buffer_init(&services->body, BODY_BYTES_MAX);
-        must(uv_timer_init(options->loop, &services->timer) == 0);
+        must(uv_timer_init(options->side.loop, &services->timer) == 0);
         services->timer.data = services;
         return services;
 }

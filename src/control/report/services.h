@@ -5,13 +5,9 @@
  * thread; nothing here waits. */
 #pragma once
 
-#include <uv.h>
-
-#include "control/kube/client.h"
-#include "control/kube/store.h"
+#include "control/report/api_side.h"
 #include "control/report/service_diff.h"
 #include "control/translate/translate.h"
-#include "event/emit.h"
 
 enum {
         SERVICE_WRITES_MAX = 8,   /* in flight */
@@ -21,17 +17,12 @@ enum {
         SERVICE_LEFT_MS = 2000, /* that long nobody has wanted what is deleted */
 };
 
-struct lease;
 struct services;
 
 struct services_options { /* what it points to outlives the services */
-        uv_loop_t *loop;
-        struct kube_client *client;
-        const struct kube_store *store;
-        const struct lease *lease; /* NULL: this one leads */
-        struct event_sink *sink;   /* NULL: says nothing */
-        struct slice namespace;    /* our own */
-        bool balanced;             /* Service mode: there is no address pool */
+        struct api_side side;
+        struct slice namespace; /* our own */
+        bool balanced;          /* Service mode: there is no address pool */
         struct service_selector selector;
 };
 

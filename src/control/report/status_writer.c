@@ -8,7 +8,6 @@
 #include "base/vec.h"
 #include "control/kube/path.h"
 #include "control/report/features.h"
-#include "control/report/lease.h"
 #include "control/report/status_digest.h"
 #include "control/report/status_merge.h"
 #include "text/json.h"
@@ -127,14 +126,9 @@ static void told_free(struct told *told)
         free(told);
 }
 
-static bool leads(const struct status_writer *writer)
-{
-        return !writer->options.lease || lease_leads(writer->options.lease);
-}
-
 static uint64_t now_ms(const struct status_writer *writer)
 {
-        return uv_now(writer->options.loop);
+        return uv_now(writer->options.side.loop);
 }
 
 static void pump_soon(struct status_writer *writer);
@@ -145,7 +139,8 @@ static void stir(struct told *told)
         struct status_writer *writer = told->writer;
         if (told->state == TOLD_WRITTEN)
                 become(told, TOLD_OUTDATED);
-        else if ((told->state == TOLD_CALM || told->state == TOLD_REFUSED) && leads(writer))
+        else if ((told->state == TOLD_CALM || told->state == TOLD_REFUSED) &&
+                 api_side_leads(&writer->options.side))
                 become(told, TOLD_QUEUED);
         pump_soon(writer);
 }
@@ -166,19 +161,20 @@ static uint64_t backed_off(uint64_t first_ms, unsigned failures, uint64_t most_m
 static void warn(const struct told *told, const struct kube_answer *answer)
 {
         struct status_writer *writer = told->writer;
-        if (!writer->options.sink ||
+        if (!writer->options.side.sink ||
             (writer->warned_ms && now_ms(writer) < writer->warned_ms + WARNING_MS))
                 return;
         writer->warned_ms = now_ms(writer);
         if (answer->status == 403)
-                event_warningf(writer->options.sink, "status",
+                event_warningf(writer->options.side.sink, "status",
                                "the API server does not let us write %.*s: %.*s; wants a rule with "
                                "apiGroups [%s], resources [%s/status], verbs [patch]",
                                SLICE_ARG(told->id), SLICE_ARG(answer->fault),
                                object_group(told->kind), object_resource(told->kind));
         else
-                event_warningf(writer->options.sink, "status", "%.*s could not be written: %.*s",
-                               SLICE_ARG(told->id), SLICE_ARG(answer->fault));
+                event_warningf(writer->options.side.sink, "status",
+                               "%.*s could not be written: %.*s", SLICE_ARG(told->id),
+                               SLICE_ARG(answer->fault));
 }
 
 /* These say nothing of the object. */
@@ -207,7 +203,7 @@ static void put_off(struct told *told)
 
 static const struct kube_entry *entry_of(const struct told *told)
 {
-        return kube_store_find(told->writer->options.store, told->kind, told->namespace,
+        return kube_store_find(told->writer->options.side.store, told->kind, told->namespace,
                                told->name);
 }
 
@@ -292,7 +288,7 @@ static void write_status(struct told *told, const struct kube_entry *entry, stru
         free(told->version);
         told->version = memory_dup(entry->resource_version.data, entry->resource_version.len);
         become(told, TOLD_WRITING);
-        told->call = kube_call_start(writer->options.client, &request);
+        told->call = kube_call_start(writer->options.side.client, &request);
 }
 
 /* Most routes of a cluster may be others', and have nothing of ours that could be stale. */
@@ -363,7 +359,7 @@ static void on_idle(uv_idle_t *idle)
 {
         struct status_writer *writer = idle->data;
         uint64_t until = uv_hrtime() + STATUS_TURN_US * 1000ull;
-        if (!leads(writer))
+        if (!api_side_leads(&writer->options.side))
                 let_go(writer);
         while (can_write(writer) && uv_hrtime() < until)
                 look_at(next_queued(writer));
@@ -506,8 +502,8 @@ struct status_writer *status_writer_open(const struct status_writer_options *opt
                 writer->options.heard_ms = STATUS_HEARD_MS;
         arena_init(&writer->scratch, 64 * 1024);
         buffer_init(&writer->body, BODY_BYTES_MAX);
-        must(uv_idle_init(options->loop, &writer->idle) == 0);
-        must(uv_timer_init(options->loop, &writer->tick) == 0);
+        must(uv_idle_init(options->side.loop, &writer->idle) == 0);
+        must(uv_timer_init(options->side.loop, &writer->tick) == 0);
         writer->idle.data = writer->tick.data = writer;
         writer->open_handles = 2;
         return writer;

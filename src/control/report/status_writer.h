@@ -5,15 +5,10 @@
  * object. On the control thread; a turn takes STATUS_TURN_US at most. Idle, it writes nothing. */
 #pragma once
 
-#include <uv.h>
-
-#include "control/kube/client.h"
-#include "control/kube/store.h"
+#include "control/report/api_side.h"
 #include "control/report/features.h"
 #include "control/translate/status.h"
-#include "event/emit.h"
 
-struct lease;
 struct status_writer;
 
 enum {
@@ -27,11 +22,7 @@ enum {
 };
 
 struct status_writer_options { /* what it points to outlives the writer */
-        uv_loop_t *loop;
-        struct kube_client *client;
-        const struct kube_store *store;
-        const struct lease *lease;     /* NULL: this one leads */
-        struct event_sink *sink;       /* NULL: says nothing */
+        struct api_side side;
         struct features_ground ground; /* what is claimed at first: features.h */
         uint64_t heard_ms;             /* 0: STATUS_HEARD_MS */
 };

@@ -107,7 +107,8 @@ static void on_tick(uv_timer_t *timer)
 static int setup(void **state)
 {
         (void)state;
-        struct report_options options = {.loop = &loop, .lease = lease, .on_facts = on_facts};
+        struct report_options options = {.side = {.loop = &loop, .lease = lease},
+                                         .on_facts = on_facts};
         call_count = served = 0;
         leading = true;
         faulty = false;

@@ -123,11 +123,11 @@ static void take(size_t count)
 static int setup(void **state)
 {
         (void)state;
-        struct services_options options = {.loop = &loop,
-                                           .lease = (struct lease *)(uintptr_t)1,
-                                           .namespace = SLICE("pingate-system"),
-                                           .balanced = true,
-                                           .selector = {SLICE("app"), SLICE("pingate")}};
+        struct services_options options = {
+                .side = {.loop = &loop, .lease = (struct lease *)(uintptr_t)1},
+                .namespace = SLICE("pingate-system"),
+                .balanced = true,
+                .selector = {SLICE("app"), SLICE("pingate")}};
         call_count = held_count = 0;
         leading = true;
         objects = objects_new();
@@ -266,7 +266,7 @@ static void closing_abandons_what_is_in_flight(void **state)
         assert_false(calls[0].over);
         services_close(services);
         assert_true(calls[0].over);
-        struct services_options options = {.loop = &loop};
+        struct services_options options = {.side = {.loop = &loop}};
         services = services_open(&options);
 }
 

@@ -102,7 +102,8 @@ static int setup(void **state)
 {
         (void)state;
         struct status_writer_options options = {
-                .loop = &loop, .lease = (struct lease *)(uintptr_t)1, .heard_ms = HEARD_MS};
+                .side = {.loop = &loop, .lease = (struct lease *)(uintptr_t)1},
+                .heard_ms = HEARD_MS};
         call_count = held_count = 0;
         leading = true;
         must(uv_loop_init(&loop) == 0);
