@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/vec.h"
 #include "control/kube/list_stream.h"
 #include "control/kube/path.h"
 #include "control/kube/watch_events.h"
@@ -26,6 +27,8 @@ enum {
         ANSWERED_FAULTS_MAX = 2,
         VERSION_MAX = 128,
         CONTINUE_MAX = 64 * 1024,
+        LATE_BYTES_MAX = 2 << 20,
+        LATE_MS = 1, /* by then the next page is asked for */
 };
 
 enum reflector_state {
@@ -55,6 +58,8 @@ struct reflector {
         struct watch_events *events; /* of the watch on its way */
         struct buffer version;       /* that the watch goes on from */
         struct buffer page;          /* the continue token; empty: the first page */
+        struct buffer late;          /* items that are decoded while the next page is on its way */
+        VEC(size_t) late_ends;       /* of each of them */
         struct buffer fault;         /* as told last */
         struct error broken;         /* why we ended a call; empty: we did not */
         int ended_code;              /* of the watch's ERROR event; 0: none */
@@ -69,7 +74,7 @@ struct reflector {
 };
 
 static void list_begin(struct reflector *r);
-static void page_ask(struct reflector *r);
+static void page_ask_and_decode(struct reflector *r);
 static void watch_begin(struct reflector *r);
 
 static void become(struct reflector *r, enum reflector_state state)
@@ -170,9 +175,17 @@ static struct slice fault_print(struct arena *arena, const struct reflector *r, 
         return arena_printf(arena, "%s: %.*s", verb, SLICE_ARG(why));
 }
 
+static void late_drop(struct reflector *r)
+{
+        buffer_wipe(&r->late);
+        buffer_release(&r->late);
+        r->late_ends.count = 0;
+}
+
 static void fail(struct reflector *r, const char *verb, const struct kube_answer *answer,
                  enum reflector_state next)
 {
+        late_drop(r);
         struct arena arena;
         arena_init(&arena, 4096);
         r->failures++;
@@ -208,9 +221,32 @@ static void item_put(struct reflector *r, struct slice item)
 
 /* --- the list --- */
 
+static void late_put(struct reflector *r)
+{
+        size_t from = 0;
+        vec_each (end, &r->late_ends) {
+                item_put(r, slice_sub(buffer_slice(&r->late), from, *end - from));
+                from = *end;
+        }
+        buffer_wipe(&r->late);
+        r->late_ends.count = 0;
+}
+
+static void on_late(uv_timer_t *timer)
+{
+        late_put(timer->data);
+}
+
+/* To decode a page takes half as long as an API server takes to make the next one. */
 static bool on_item(struct slice item, void *self)
 {
-        item_put(self, item);
+        struct reflector *r = self;
+        if (r->late.len + item.len > LATE_BYTES_MAX)
+                late_put(r);
+        if (buffer_append_secret(&r->late, item))
+                vec_push(&r->late_ends, r->late.len);
+        else
+                item_put(r, item);
         return true;
 }
 
@@ -223,6 +259,9 @@ static bool on_list_bytes(struct slice bytes, void *self)
 
 static void list_end(struct reflector *r)
 {
+        uv_timer_stop(&r->timer);
+        late_put(r);
+        late_drop(r);
         buffer_clear(&r->version);
         buffer_append(&r->version, list_stream_version(r->list));
         changed(r,
@@ -239,7 +278,7 @@ static void list_end(struct reflector *r)
 static bool is_absent(struct reflector *r, const struct kube_answer *answer)
 {
         if (answer->status != 404 || !r->options.optional ||
-            kube_store_count(r->options.store, r->options.kind) > 0)
+            kube_store_count(r->options.store, r->options.kind) > 0 || r->late.len > 0)
                 return false;
         if (!r->absence_told)
                 warn(r, "is not installed, so there is none of it; looked for every 30 s");
@@ -274,7 +313,7 @@ static void on_list_done(const struct kube_answer *answer, void *self)
         if (more.len == 0)
                 list_end(r);
         else if (buffer_append(&r->page, more))
-                page_ask(r);
+                page_ask_and_decode(r);
 }
 
 /* Of what is sent back to where it came from, only letters, digits, "-", "_", "." pass as they are.
@@ -322,9 +361,17 @@ static void page_ask(struct reflector *r)
         arena_done(&arena);
 }
 
+static void page_ask_and_decode(struct reflector *r)
+{
+        page_ask(r);
+        must(uv_timer_start(&r->timer, on_late, LATE_MS, 0) == 0);
+}
+
+/* What of a former list was not decoded comes again. */
 static void list_begin(struct reflector *r)
 {
         become(r, REFLECTOR_LISTING);
+        late_drop(r);
         buffer_clear(&r->page);
         kube_store_list_begin(r->options.store, r->options.kind);
         page_ask(r);
@@ -480,6 +527,7 @@ struct reflector *reflector_open(const struct reflector_options *options)
         r->state = REFLECTOR_PAUSING;
         buffer_init(&r->version, VERSION_MAX);
         buffer_init(&r->page, CONTINUE_MAX);
+        buffer_init(&r->late, LATE_BYTES_MAX);
         buffer_init(&r->fault, sizeof(struct error));
         must(uv_timer_init(options->loop, &r->timer) == 0);
         r->timer.data = r;
@@ -497,6 +545,8 @@ void reflector_relist(struct reflector *r)
 static void on_closed(uv_handle_t *handle)
 {
         struct reflector *r = handle->data;
+        late_drop(r);
+        vec_done(&r->late_ends);
         list_stream_free(r->list);
         watch_events_free(r->events);
         buffer_done(&r->version);
