@@ -216,11 +216,11 @@ static void on_turn(uv_timer_t *timer)
         event_sink_turn(kube->control->options.sink);
 }
 
-/* Soon after a first change; as long after the former turn as that one took, so that a storm of
- * changes leaves half of the thread to reading them. */
+/* Soon after a first change; half as long after the former turn as that one took, so that a storm
+ * of changes leaves a third of the thread to reading them. */
 static void turn_soon(struct control_kube *kube)
 {
-        uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms;
+        uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms / 2;
         uint64_t wait = TURN_MS;
         kube->changed = true;
         if (!all_synced(kube) || policies_unheard(kube))
