@@ -114,14 +114,16 @@ struct slice arena_slice(struct arena *arena, struct slice s)
         return slice_from(arena_text(arena, s), s.len);
 }
 
-struct slice arena_join(struct arena *arena, struct slice a, char between, struct slice b)
+struct slice arena_concat(struct arena *arena, const struct slice *parts, size_t count)
 {
-        char *text = claim(arena, a.len + b.len + 2), *at = text;
-        slice_put(&at, a);
-        *at++ = between;
-        slice_put(&at, b);
+        size_t len = 0;
+        for (size_t i = 0; i < count; i++)
+                len += parts[i].len;
+        char *text = claim(arena, len + 1), *at = text;
+        for (size_t i = 0; i < count; i++)
+                slice_put(&at, parts[i]);
         *at = '\0';
-        return slice_from(text, a.len + 1 + b.len);
+        return slice_from(text, len);
 }
 
 struct slice arena_decimal(struct arena *arena, uint64_t number)

@@ -72,10 +72,10 @@ static struct map_slot *slot_for(const struct map *map, struct slice key, uint64
         return &map->slots[at];
 }
 
-static void grow(struct map *map)
+static void grow(struct map *map, size_t capacity)
 {
         struct map old = *map;
-        map->capacity = old.capacity ? old.capacity * 2 : 16;
+        map->capacity = capacity;
         map->slots = memory_new(map->capacity * sizeof(*map->slots));
         for (size_t i = 0; i < old.capacity; i++) {
                 if (old.slots[i].hash != 0)
@@ -97,12 +97,25 @@ void *map_find(const struct map *map, struct slice key)
         return slot_for(map, key, hash_bytes(key.data, key.len))->value;
 }
 
+void map_reserve(struct map *map, size_t count)
+{
+        size_t capacity = map->capacity ? map->capacity : 16;
+        must(count < SIZE_MAX / 8);
+        while (count * 4 > capacity * 3)
+                capacity *= 2;
+        if (capacity > map->capacity)
+                grow(map, capacity);
+}
+
 void *map_set(struct map *map, struct slice key, void *value)
 {
+        return map_set_hashed(map, key, hash_bytes(key.data, key.len), value);
+}
+
+void *map_set_hashed(struct map *map, struct slice key, uint64_t hash, void *value)
+{
         must(value != NULL);
-        if ((map->count + 1) * 4 > map->capacity * 3)
-                grow(map);
-        uint64_t hash = hash_bytes(key.data, key.len);
+        map_reserve(map, map->count + 1);
         struct map_slot *slot = slot_for(map, key, hash);
         void *former = slot->value;
         if (slot->hash == 0)

@@ -25,6 +25,9 @@ void map_done(struct map *map);                          /* values are the calle
 void *map_find(const struct map *map, struct slice key); /* NULL: not there */
 void *map_set(struct map *map, struct slice key,
               void *value); /* value must not be NULL; returns the former one */
+/* The same with hash_bytes of the key, for one that goes into many maps. */
+void *map_set_hashed(struct map *map, struct slice key, uint64_t hash, void *value);
+void map_reserve(struct map *map, size_t count);     /* room for so many in all, at once */
 void *map_remove(struct map *map, struct slice key); /* returns what was there */
 bool map_next(const struct map *map, size_t *at,
               struct map_slot **slot); /* *at starts at 0; unordered */

@@ -25,7 +25,8 @@ struct slice slice_put(char **at, struct slice s);
 /* In line: most that are compared differ in length, which is a call saved. */
 static inline bool slice_equal(struct slice a, struct slice b)
 {
-        return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+        return a.len == b.len &&
+               (a.len == 0 || a.data == b.data || memcmp(a.data, b.data, a.len) == 0);
 }
 
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII letters only */

@@ -9,13 +9,19 @@ static bool is_plain(char c)
         return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
+static size_t plain_count(struct slice text)
+{
+        size_t plain = 0;
+        while (plain < text.len && is_plain(text.data[plain]))
+                plain++;
+        return plain;
+}
+
 void text_print_into(struct buffer *out, struct slice text)
 {
         bool fits = buffer_append(out, SLICE("\""));
         while (text.len > 0) {
-                size_t plain = 0;
-                while (plain < text.len && is_plain(text.data[plain]))
-                        plain++;
+                size_t plain = plain_count(text);
                 fits = fits && buffer_append(out, slice_sub(text, 0, plain));
                 text = slice_skip(text, plain);
                 if (text.len == 0)

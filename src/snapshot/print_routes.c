@@ -47,8 +47,11 @@ static void match_put(struct buffer *out, const struct route_line *line)
         label_put(out, " to ", line->rule->route);
         if (line->rule->name.len > 0)
                 label_put(out, " rule ", line->rule->name);
-        must(buffer_printf(out, "%s%s\n", match->blunt ? " blunt" : "",
-                           line->rule->filters.refuses ? " refuses" : ""));
+        if (match->blunt)
+                must(buffer_append(out, SLICE(" blunt")));
+        if (line->rule->filters.refuses)
+                must(buffer_append(out, SLICE(" refuses")));
+        must(buffer_append(out, SLICE("\n")));
 }
 
 struct header_filters {
@@ -172,7 +175,8 @@ static void targets_put(struct buffer *out, const struct snapshot *snapshot,
                         backend_label_put(out, "      to ", &snapshot->backends[target->backend]);
                 else
                         must(buffer_append(out, SLICE("      to nothing (500)")));
-                must(buffer_printf(out, " weight=%u\n", target->weight));
+                must(buffer_append(out, SLICE(" weight=")) &&
+                     buffer_append_decimal(out, target->weight) && buffer_append(out, SLICE("\n")));
                 if (target->filters) {
                         filters_put(out, "        ", target->filters);
                         mirrors_put(out, snapshot, "        ", target->filters);

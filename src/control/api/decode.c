@@ -85,7 +85,11 @@ static bool text_read(struct decoder *d, const struct field *field, const struct
         if (field->rule && !field->rule->holds(node->text))
                 return decode_error(d, node, err, "is \"%s\", wants %s",
                                     utf8_show(node->text, shown), field->rule->wants);
-        *out = node->text;
+        /* One that says what is the default is the default's own text: it is compared for each
+         * route in each translation, and is at hand then. */
+        *out = field->default_text && slice_is(node->text, field->default_text)
+                       ? slice_of(field->default_text)
+                       : node->text;
         return true;
 }
 

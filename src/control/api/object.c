@@ -178,6 +178,7 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
         if (!row->cluster)
                 object->namespace = meta.namespace.len ? meta.namespace : SLICE("default");
         object->id = id_print(decoder->arena, row->name, object->namespace, object->name);
+        object->id_hash = hash_bytes(object->id.data, object->id.len);
         decoder->object = object->id;
         object->generation = meta.generation ? meta.generation : 1;
         object->labels = meta.labels;
@@ -189,7 +190,8 @@ static bool metadata_fill(struct decoder *decoder, const struct kind_row *row,
 
 static bool object_keep(struct objects *objects, struct object *object, struct error *err)
 {
-        struct object *former = map_set(&objects->by_id, object->id, object);
+        struct object *former =
+                map_set_hashed(&objects->by_id, object->id, object->id_hash, object);
         struct decoder decoder = {.arena = &objects->arena, .object = object->id};
         if (former) {
                 map_set(&objects->by_id, former->id, former); /* the first stays */
@@ -199,6 +201,7 @@ static bool object_keep(struct objects *objects, struct object *object, struct e
                                     former->node->line);
         }
         vec_push(&objects->kinds[object->kind], object);
+        objects->kinds_held |= BIT(object->kind);
         return true;
 }
 
@@ -279,13 +282,20 @@ bool objects_add_lenient(struct objects *objects, enum object_kind kind, const s
                objects_add_broken(objects, kind, node, err);
 }
 
+void objects_reserve(struct objects *objects, size_t count)
+{
+        map_reserve(&objects->by_id, count);
+}
+
 bool objects_add_part(struct objects *objects, struct objects *part, struct error *err)
 {
         vec_push(&objects->parts, objects_ref(part));
-        for (size_t kind = 0; kind < KIND_COUNT; kind++)
+        for (unsigned left = part->kinds_held, kind; left > 0; left &= left - 1) {
+                kind = (unsigned)__builtin_ctz(left);
                 vec_each (object, &part->kinds[kind])
                         if (!object_keep(objects, *object, err))
                                 return false;
+        }
         vec_each (warning, &part->warnings)
                 vec_push(&objects->warnings, *warning);
         return true;

@@ -36,9 +36,10 @@ struct pin_set;
 
 struct object { /* first in every kind's struct */
         const struct node *node;
+        struct slice id; /* "Gateway edge/edge", for people */
+        uint64_t id_hash;
         enum object_kind kind;
         struct slice namespace, name; /* namespace is empty for what has none */
-        struct slice id;              /* "Gateway edge/edge", for people */
         /* Of a cluster's object that does not decode: what is wrong with it, and what little of it
          * could be read restricts and grants nothing. Empty: it is whole. */
         struct slice fault;
@@ -69,6 +70,7 @@ struct object_list {
 
 struct objects {
         unsigned references; /* of the one thread that reads */
+        unsigned kinds_held; /* BIT(enum object_kind) */
         struct arena arena;
         struct object_list kinds[KIND_COUNT]; /* in the order read */
         struct map by_id;
@@ -90,6 +92,8 @@ struct objects *objects_new(void);
 struct objects *objects_ref(struct objects *objects);
 /* Wiped with the last reference, as Secrets are in it. NULL is fine. */
 void objects_unref(struct objects *objects);
+/* For so many objects in all: one that is made of many parts does not grow step by step. */
+void objects_reserve(struct objects *objects, size_t count);
 /* All objects of a part, as if they had been read here; it stays the same and is shared. */
 bool objects_add_part(struct objects *objects, struct objects *part, struct error *err);
 

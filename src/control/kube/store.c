@@ -341,6 +341,10 @@ void kube_store_each(const struct kube_store *store, enum object_kind kind, void
 struct objects *kube_store_objects(struct kube_store *store)
 {
         struct objects *all = objects_new();
+        size_t count = 0;
+        for (size_t kind = 0; kind < KIND_COUNT; kind++)
+                count += store->kinds[kind].entries.count;
+        objects_reserve(all, count);
         for (size_t kind = 0; kind < KIND_COUNT; kind++)
                 vec_each (entry, &store->kinds[kind].entries)
                         must(objects_add_part(all, (*entry)->seen.objects, NULL));

@@ -248,7 +248,7 @@ static void target_attach(struct work *w, struct backend_target_work *target)
         target->outcome = BACKEND_TARGET_FOREIGN;
         if (api->group.len > 0 || !slice_is(api->kind, "Service"))
                 return;
-        target->service = tell(w, "%.*s/%.*s", SLICE_ARG(object->namespace), SLICE_ARG(api->name));
+        target->service = ARENA_JOIN(&w->out->arena, object->namespace, SLICE("/"), api->name);
         target->why = SLICE("does not exist");
         const struct service *service =
                 object_find_whole(w, KIND_SERVICE, object->namespace, api->name, &target->why);
@@ -289,8 +289,8 @@ const struct backend_tls *backend_tls_find(struct work *w, const struct service 
 {
         if (w->tls_policy_count == 0)
                 return NULL;
-        struct slice name = tell(w, "%.*s/%.*s", SLICE_ARG(service->object.namespace),
-                                 SLICE_ARG(service->object.name));
+        struct slice name = ARENA_JOIN(&w->out->arena, service->object.namespace, SLICE("/"),
+                                       service->object.name);
         struct backend_target_work *target = NULL;
         if (port && port->name.len > 0)
                 target = map_find(&w->backend_tls_index, target_key(w, name, port->name));

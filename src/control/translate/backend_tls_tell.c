@@ -14,8 +14,7 @@ void service_use_note(struct work *w, const struct route_object *route, struct s
 {
         if (w->tls_policy_count == 0)
                 return;
-        struct service_use use = {route,
-                                  tell(w, "%.*s/%.*s", SLICE_ARG(namespace), SLICE_ARG(name))};
+        struct service_use use = {route, ARENA_JOIN(&w->out->arena, namespace, SLICE("/"), name)};
         vec_push(&w->service_uses, use);
 }
 

@@ -79,8 +79,8 @@ void slices_index(struct work *w)
                 const struct endpoint_slice *slice = (const struct endpoint_slice *)*object;
                 if (slice->service.len == 0)
                         continue;
-                struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG((*object)->namespace),
-                                        SLICE_ARG(slice->service));
+                struct slice key = ARENA_JOIN(&w->out->arena, (*object)->namespace, SLICE("/"),
+                                              slice->service);
                 struct slice_chain *link = ARENA_NEW(&w->out->arena, struct slice_chain);
                 struct slice_chain *first = map_find(&w->slice_index, key);
                 link->slice = slice;
@@ -136,8 +136,8 @@ static void endpoints_collect(struct work *w, const struct service *service,
 {
         const is_wanted_fn turns[] = {service->publish_not_ready ? is_there : is_ready, is_leaving};
         struct endpoint_set set = {0};
-        struct slice key = tell(w, "%.*s/%.*s", SLICE_ARG(service->object.namespace),
-                                SLICE_ARG(service->object.name));
+        struct slice key = ARENA_JOIN(&w->out->arena, service->object.namespace, SLICE("/"),
+                                      service->object.name);
         const struct slice_chain *first = map_find(&w->slice_index, key);
         for (size_t turn = 0; turn < COUNT_OF(turns) && set.endpoints.count == 0; turn++)
                 for (const struct slice_chain *link = first; link; link = link->next)

@@ -107,15 +107,15 @@ bool reference_permitted(struct work *w, const struct object *from, enum object_
                target_is_granted(w, from, target_key(&one, to_kind, to_namespace, to_name));
 }
 
-static void want(struct work *w, enum object_kind kind, struct slice namespace, struct slice name)
+/* `id` lives as long as the translation. */
+static void want(struct work *w, enum object_kind kind, struct slice id, size_t name_len)
 {
-        struct slice id = tell(w, "%s %.*s/%.*s", object_kind_name(kind), SLICE_ARG(namespace),
-                               SLICE_ARG(name));
         if (map_find(&w->wanted_index, id))
                 return;
-        struct arena *arena = &w->out->arena;
-        struct wanted_object wanted = {kind, arena_slice(arena, namespace),
-                                       arena_slice(arena, name)};
+        struct slice name = slice_skip(id, id.len - name_len), namespace = id;
+        namespace = slice_skip(namespace, strlen(object_kind_name(kind)) + 1);
+        namespace.len -= name_len + 1;
+        struct wanted_object wanted = {kind, namespace, name};
         map_set(&w->wanted_index, id, w); /* a set: any value does */
         vec_push(&w->wanted, wanted);
 }
@@ -142,13 +142,13 @@ enum ref_fault data_ref_resolve(struct work *w, const struct object *from,
                 kind = KIND_CONFIG_MAP;
         struct slice namespace = ref->namespace.len ? ref->namespace : from->namespace;
         target->id =
-                tell(w, "%.*s%s%.*s %.*s/%.*s", SLICE_ARG(ref->group), ref->group.len ? "/" : "",
-                     SLICE_ARG(ref->kind), SLICE_ARG(namespace), SLICE_ARG(ref->name));
+                ARENA_JOIN(&w->out->arena, ref->group, ref->group.len ? SLICE("/") : SLICE_NONE,
+                           ref->kind, SLICE(" "), namespace, SLICE("/"), ref->name);
         if (ref->group.len || kind == KIND_COUNT || !(kinds & BIT(kind)))
                 return REF_WRONG_KIND;
         if (!reference_permitted(w, from, kind, namespace, ref->name))
                 return REF_NOT_PERMITTED;
-        want(w, kind, namespace, ref->name);
+        want(w, kind, target->id, ref->name.len);
         target->object = object_find_whole(w, kind, namespace, ref->name, &target->why);
         return target->object ? REF_FOUND : REF_MISSING;
 }

@@ -4,11 +4,20 @@
 #include "control/translate/attach.h"
 #include "control/translate/stages.h"
 
+/* What is sorted: a route's work is some hundred bytes to move, and most are told apart without a
+ * look at the object. */
+struct aged {
+        int64_t created;
+        const struct route_object *route;
+};
+
 static int by_age(const void *a, const void *b)
 {
-        const struct route_object *const *left = a, *const *right = b;
-        int age = object_age_compare(&(*left)->object, &(*right)->object);
-        return age ? age : (int)(*left)->object.kind - (int)(*right)->object.kind;
+        const struct aged *left = a, *right = b;
+        if (left->created != right->created)
+                return left->created < right->created ? -1 : 1;
+        int age = object_age_compare(&left->route->object, &right->route->object);
+        return age ? age : (int)left->route->object.kind - (int)right->route->object.kind;
 }
 
 static void route_compile(struct work *w, struct route_work *route)
@@ -32,15 +41,20 @@ void routes_collect(struct work *w)
         size_t count = 0;
         for (enum object_kind k = KIND_HTTP_ROUTE; k <= KIND_TCP_ROUTE; k++)
                 count += kinds[k].count;
-        /* Pointers are sorted, as a route's work is some hundred bytes to move. */
-        const struct route_object **sorted = memory_new(sizeof(*sorted) * (count + 1));
+        struct aged *sorted = memory_new(sizeof(*sorted) * (count + 1));
         for (enum object_kind k = KIND_HTTP_ROUTE; k <= KIND_TCP_ROUTE; k++)
                 for (size_t i = 0; i < kinds[k].count; i++)
-                        sorted[w->route_count++] = (const struct route_object *)kinds[k].items[i];
-        qsort(sorted, count, sizeof(const struct route_object *), by_age);
+                        sorted[w->route_count++] =
+                                (struct aged){kinds[k].items[i]->created,
+                                              (const struct route_object *)kinds[k].items[i]};
+        size_t in_order = 1;
+        while (in_order < count && by_age(&sorted[in_order - 1], &sorted[in_order]) <= 0)
+                in_order++;
+        if (in_order < count)
+                qsort(sorted, count, sizeof(*sorted), by_age);
         w->routes = memory_new(sizeof(*w->routes) * (count + 1));
         for (size_t i = 0; i < count; i++) {
-                w->routes[i].api = sorted[i];
+                w->routes[i].api = sorted[i].route;
                 route_compile(w, &w->routes[i]);
         }
         free(sorted);

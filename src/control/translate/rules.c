@@ -196,7 +196,7 @@ void rule_break(struct work *w, const struct rule_place *place, bool whole)
 void rules_begin(struct work *w, struct route_work *route, size_t count)
 {
         const struct object *object = &route->api->object;
-        struct slice name = arena_join(w->frozen, object->namespace, '/', object->name);
+        struct slice name = ARENA_JOIN(w->frozen, object->namespace, SLICE("/"), object->name);
         bool broken = object->fault.len > 0;
         bool whole = !broken || (count > 0 &&
                                  salvage_is_whole(node_find(object->node, "spec"), "rules", count));

@@ -40,6 +40,24 @@ static void setting_twice_replaces_and_returns_the_former(void **state)
         map_done(&map);
 }
 
+static void room_that_is_reserved_is_there_once(void **state)
+{
+        (void)state;
+        struct map map = {0};
+        map_reserve(&map, MANY);
+        const struct map_slot *slots = map.slots;
+        for (size_t i = 0; i < MANY; i++) {
+                struct slice key = key_of(i);
+                assert_null(map_set_hashed(&map, key, hash_bytes(key.data, key.len), key_texts[i]));
+        }
+        assert_ptr_equal(map.slots, slots);
+        map_reserve(&map, 10);
+        assert_ptr_equal(map.slots, slots);
+        for (size_t i = 0; i < MANY; i++)
+                assert_ptr_equal(map_find(&map, key_of(i)), key_texts[i]);
+        map_done(&map);
+}
+
 static void keys_are_bytes_with_a_length(void **state)
 {
         (void)state;
@@ -134,6 +152,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_empty_map_finds_and_removes_nothing),
                 cmocka_unit_test(setting_twice_replaces_and_returns_the_former),
+                cmocka_unit_test(room_that_is_reserved_is_there_once),
                 cmocka_unit_test(keys_are_bytes_with_a_length),
                 cmocka_unit_test(removing_leaves_every_other_key_findable),
                 cmocka_unit_test(keys_with_one_home_survive_each_others_removal),
