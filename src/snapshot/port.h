@@ -35,7 +35,6 @@ struct server_certificate {
         struct slice source;   /* "Secret edge/tls" */
         struct key_pair *pair; /* a reference of the snapshot's */
         struct digest digest;  /* of chain and key */
-        struct digest inputs;  /* of the texts that they were read from */
         int64_t not_after;
         const struct slice
                 *names; /* DNS names of the leaf, in lower case; for people; the pair's */

@@ -2,52 +2,20 @@
 #include "base/must.h"
 #include "control/translate/stages.h"
 #include "control/translate/refs.h"
-#include "trust/hash.h"
+#include "control/translate/sets.h"
 #include "trust/key_pair.h"
-#include "trust/private_key.h"
-
-static struct digest texts_digest(struct slice chain, struct slice key)
-{
-        struct hasher hasher;
-        hasher_init(&hasher, "server_certificate texts 1");
-        hasher_bytes(&hasher, chain);
-        hasher_bytes(&hasher, key);
-        return hasher_done(&hasher);
-}
-
-/* A change of one route changes no key, and to read one is dear. */
-static const struct server_certificate *former_find(struct work *w, struct slice source,
-                                                    const struct digest *inputs)
-{
-        const struct translation *previous = w->request->previous;
-        if (!previous)
-                return NULL;
-        const struct snapshot *snapshot = previous->snapshot;
-        if (w->former_certificates.count == 0)
-                for (size_t i = 0; i < snapshot->certificate_count; i++)
-                        map_set(&w->former_certificates, snapshot->certificates[i]->source,
-                                (void *)(uintptr_t)snapshot->certificates[i]);
-        const struct server_certificate *former = map_find(&w->former_certificates, source);
-        return former && memcmp(&former->inputs, inputs, sizeof(*inputs)) == 0 ? former : NULL;
-}
 
 static struct server_certificate *certificate_read(struct work *w, struct slice source,
                                                    struct slice chain, struct slice key,
                                                    struct error *err)
 {
-        struct digest inputs = texts_digest(chain, key);
-        const struct server_certificate *former = former_find(w, source, &inputs);
-        if (!former && !w->key_reader)
-                w->key_reader = key_reader_new();
-        struct key_pair *pair = former ? key_pair_ref(former->pair)
-                                       : key_pair_parse(chain, key, w->key_reader, err);
+        struct key_pair *pair = key_pair_shared(w, chain, key, err);
         if (!pair)
                 return NULL;
         struct server_certificate *certificate = ARENA_NEW(w->frozen, struct server_certificate);
         *certificate = (struct server_certificate){.source = freeze(w, source),
                                                    .pair = pair,
                                                    .digest = pair->digest,
-                                                   .inputs = inputs,
                                                    .not_after = pair->not_after,
                                                    .names = pair->names,
                                                    .name_count = pair->name_count};

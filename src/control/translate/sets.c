@@ -1,12 +1,19 @@
 #include "control/translate/sets.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/must.h"
 #include "trust/hash.h"
+#include "trust/key_pair.h"
+#include "trust/private_key.h"
 
 struct cached {
         struct digest inputs; /* the map's key */
         struct pin_set *pins;
         struct ca_set *cas;
+        struct key_pair *pair;
+        char *fault; /* of texts that are no key pair */
 };
 
 struct set_cache {
@@ -28,6 +35,8 @@ void set_cache_free(struct set_cache *cache)
                 struct cached *entry = slot->value;
                 pin_set_unref(entry->pins);
                 ca_set_unref(entry->cas);
+                key_pair_unref(entry->pair);
+                free(entry->fault);
                 free(entry);
         }
         map_done(&cache->by_inputs);
@@ -48,7 +57,7 @@ static void cache_keep(struct work *w, const struct digest *inputs, struct pin_s
                        struct ca_set *cas)
 {
         struct cached *entry = NEW(struct cached);
-        *entry = (struct cached){*inputs, pins, cas};
+        *entry = (struct cached){.inputs = *inputs, .pins = pins, .cas = cas};
         must(map_set(&w->out->cache->by_inputs, key_of(&entry->inputs), entry) == NULL);
 }
 
@@ -84,4 +93,55 @@ struct ca_set *ca_set_known(struct work *w, const struct digest *inputs)
 void ca_set_remember(struct work *w, const struct digest *inputs, struct ca_set *set)
 {
         cache_keep(w, inputs, NULL, set);
+}
+
+/* --- key pairs --- */
+
+static struct digest pair_inputs(struct slice chain, struct slice key)
+{
+        struct hasher hasher;
+        hasher_init(&hasher, "server_certificate texts 1");
+        hasher_bytes(&hasher, chain);
+        hasher_bytes(&hasher, key);
+        return hasher_done(&hasher);
+}
+
+static struct cached *pair_keep(struct set_cache *cache, const struct digest *inputs,
+                                struct key_pair *pair, const char *fault)
+{
+        struct cached *entry = NEW(struct cached);
+        *entry = (struct cached){.inputs = *inputs, .pair = pair};
+        if (!pair)
+                entry->fault = memory_dup(fault, strlen(fault));
+        must(map_set(&cache->by_inputs, key_of(&entry->inputs), entry) == NULL);
+        return entry;
+}
+
+static struct cached *pair_take_over(struct work *w, const struct digest *inputs)
+{
+        const struct cached *known = cache_find(former(w), inputs);
+        if (!known)
+                return NULL;
+        return pair_keep(w->out->cache, inputs, known->pair ? key_pair_ref(known->pair) : NULL,
+                         known->fault);
+}
+
+struct key_pair *key_pair_shared(struct work *w, struct slice chain, struct slice key,
+                                 struct error *err)
+{
+        struct digest inputs = pair_inputs(chain, key);
+        struct cached *entry = cache_find(w->out->cache, &inputs);
+        if (!entry)
+                entry = pair_take_over(w, &inputs);
+        if (!entry) {
+                struct error fault = {.text = ""};
+                if (!w->key_reader)
+                        w->key_reader = key_reader_new();
+                struct key_pair *pair = key_pair_parse(chain, key, w->key_reader, &fault);
+                entry = pair_keep(w->out->cache, &inputs, pair, fault.text);
+        }
+        if (entry->pair)
+                return key_pair_ref(entry->pair);
+        error_set(err, ERROR_INPUT, "%s", entry->fault);
+        return NULL;
 }

@@ -290,7 +290,6 @@ static void work_done(struct work *w)
         map_done(&w->grant_index);
         map_done(&w->grants_asked);
         map_done(&w->certificate_index);
-        map_done(&w->former_certificates);
         key_reader_free(w->key_reader);
         free(w->gateways);
         free(w->listener_sets);

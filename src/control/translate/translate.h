@@ -11,7 +11,11 @@
 #include "control/translate/status.h"
 #include "snapshot/snapshot.h"
 
+/* Sets and key pairs as they were built, to be taken over by another translation. */
 struct set_cache;
+
+struct set_cache *set_cache_new(void);
+void set_cache_free(struct set_cache *cache); /* gives its references back; NULL is fine */
 
 struct translate_request {
         const struct objects *objects;

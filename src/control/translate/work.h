@@ -84,9 +84,8 @@ struct work {
         struct map slice_index;               /* "namespace/service" to its EndpointSlices */
         struct map grant_index, grants_asked; /* refs.c */
         VEC(const struct server_certificate *) certificates;
-        struct map certificate_index;   /* Secret's id to its certificate */
-        struct map former_certificates; /* the same of the former translation; filled when asked */
-        struct key_reader *key_reader;  /* NULL: no key was read so far */
+        struct map certificate_index;  /* Secret's id to its certificate */
+        struct key_reader *key_reader; /* NULL: no key was read so far */
         VEC(struct slice) warnings, troubles;
         VEC(struct wanted_object) wanted;
         struct map wanted_index; /* by id, for each of them */

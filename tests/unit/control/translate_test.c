@@ -171,6 +171,40 @@ static void a_certificate_is_taken_over_and_outlives_where_it_was(void **state)
         translation_free(second);
 }
 
+static struct slice certificate_fault(const struct translation *translation)
+{
+        for (size_t i = 0; i < translation->statuses.count; i++) {
+                const struct object_status *status = &translation->statuses.items[i];
+                if (status->kind != KIND_GATEWAY)
+                        continue;
+                const struct condition_list *list = &status->listeners.items[0].conditions;
+                for (size_t c = 0; c < list->count; c++)
+                        if (strcmp(list->items[c].reason, "InvalidCertificateRef") == 0)
+                                return list->items[c].message;
+        }
+        return SLICE_NONE;
+}
+
+/* From what the former translation remembers of it. */
+static void what_is_no_key_pair_is_told_again_as_it_was(void **state)
+{
+        struct text text;
+        (void)state;
+        text_make(&text, SPKI_A, SPKI_B);
+        char *der = strstr(strstr(text.bytes, "kind: Secret"), "    MII");
+        assert_non_null(der);
+        der[4] = 'A';
+        struct translation *first = translate_text(&text, NULL);
+        struct translation *second = translate_text(&text, first);
+        assert_int_equal(second->snapshot->certificate_count, 0);
+        struct slice told = certificate_fault(first);
+        assert_true(
+                slice_starts_with(told, SLICE("tls.certificateRefs[0]: Secret edge/tls: tls.")));
+        assert_true(slice_equal(told, certificate_fault(second)));
+        translation_free(first);
+        translation_free(second);
+}
+
 static void a_revoked_grant_closes_the_port_at_once(void **state)
 {
         (void)state;
@@ -420,6 +454,7 @@ int main(void)
                 cmocka_unit_test(an_address_that_no_status_tells_yet_is_kept),
                 cmocka_unit_test(unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew),
                 cmocka_unit_test(a_certificate_is_taken_over_and_outlives_where_it_was),
+                cmocka_unit_test(what_is_no_key_pair_is_told_again_as_it_was),
                 cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
                 cmocka_unit_test(the_snapshot_outlives_its_translation_and_its_objects),
