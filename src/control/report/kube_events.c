@@ -265,13 +265,12 @@ static struct waiting *waiting_new(struct kube_events *events, struct slice path
 
 void kube_events_say(struct kube_events *events, const struct kube_event *event)
 {
-        CLEANUP(buffer_done) struct buffer body;
+        CLEANUP(buffer_done) struct buffer body = {.max = BODY_BYTES_MAX};
         struct digest digest = event_digest(event);
         int64_t now_s = (int64_t)time(NULL);
         if (events->queue.count >= KUBE_EVENTS_WAITING_MAX || !take_note(events, &digest, now_s))
                 return;
         arena_reset(&events->scratch);
-        buffer_init(&body, BODY_BYTES_MAX);
         if (!body_print(events, event, event_name(events, event, &digest, now_s), &body))
                 return;
         struct slice path =
