@@ -153,6 +153,11 @@ spec:
 {'    subjectAltNames:' + chr(10) + alt if alt else ''}{'  options:' + chr(10) + options if options else ''}"""
 
 
+def whole_lines(file):
+    """Of a log that is being written: its last line may be half of one."""
+    return [json.loads(line) for line in file.read_text().rpartition("\n")[0].splitlines() if line]
+
+
 class Gateway:
     """A running pingate. Configuration is swapped by an atomic rename, as an operator would."""
 
@@ -213,7 +218,7 @@ class Gateway:
     def audit(self, kind=None):
         if not self.audit_log.exists():
             return []
-        records = [json.loads(line) for line in self.audit_log.read_text().splitlines() if line]
+        records = whole_lines(self.audit_log)
         return [r for r in records if kind is None or r.get("event") == kind]
 
     def handshakes(self):
@@ -222,7 +227,7 @@ class Gateway:
     def access(self):
         if not self.access_log.exists():
             return []
-        return [json.loads(line) for line in self.access_log.read_text().splitlines() if line]
+        return whole_lines(self.access_log)
 
     def last_refusal(self, reason):
         def find():
