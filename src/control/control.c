@@ -62,8 +62,7 @@ static void tell_generation(struct control *control, const struct translation *n
         event_generation(control->options.sink, &facts);
 }
 
-bool control_translate(struct control *control, const struct objects *objects,
-                       struct translation **out, struct error *err)
+static struct translate_request request_of(struct control *control, const struct objects *objects)
 {
         struct translate_request request = {.objects = objects,
                                             .previous = control->current,
@@ -74,7 +73,21 @@ bool control_translate(struct control *control, const struct objects *objects,
                 request.pool = control->options.kube->pool;
                 request.services = &control->options.kube->services;
         }
+        return request;
+}
+
+bool control_translate(struct control *control, const struct objects *objects,
+                       struct translation **out, struct error *err)
+{
+        struct translate_request request = request_of(control, objects);
         return translate(&request, out, err);
+}
+
+bool control_translate_endpoints(struct control *control, const struct objects *objects,
+                                 struct translation **out)
+{
+        struct translate_request request = request_of(control, objects);
+        return control->current && translate_endpoints(&request, control->current, out);
 }
 
 bool control_publish_translation(struct control *control, struct translation *next,
@@ -83,7 +96,9 @@ bool control_publish_translation(struct control *control, struct translation *ne
         const struct control_options *options = &control->options;
         const struct snapshot *former = control->current ? control->current->snapshot : NULL;
         next->snapshot->generation = control->generation + 1;
-        if (!tls_contexts_build_after(former, next->snapshot, options->tls, err) ||
+        bool has_contexts = next->snapshot->base; /* its base's, which is in force */
+        if ((!has_contexts &&
+             !tls_contexts_build_after(former, next->snapshot, options->tls, err)) ||
             !options->hooks->on_prepare(next->snapshot, err, options->self)) {
                 translation_free(next);
                 return false;

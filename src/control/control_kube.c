@@ -184,10 +184,12 @@ static bool change_take(struct control_kube *kube, struct error *err)
         struct translation *translation;
         uint64_t began_us = control_now_us();
         struct objects *objects = kube_store_objects(kube->store);
-        bool ok = control_translate(kube->control, objects, &translation, err);
+        bool ok = (kube->only_endpoints && kube->held_since_ms == 0 &&
+                   control_translate_endpoints(kube->control, objects, &translation)) ||
+                  control_translate(kube->control, objects, &translation, err);
         objects_unref(objects);
-        if (!ok)
-                return false;
+        if (!ok || !translation)
+                return ok;
         if (kube->state != KUBE_FIRST_WAVE)
                 return publish(kube, translation, began_us, err);
         second_wave_begin(kube, translation);

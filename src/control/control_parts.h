@@ -24,6 +24,10 @@ bool control_publish(struct control *control, const struct objects *objects, uin
 /* The same of a translation, which it takes: for a source that looks at it first. */
 bool control_translate(struct control *control, const struct objects *objects,
                        struct translation **out, struct error *err);
+/* Where nothing but EndpointSlices changed since what serves: *out is NULL where that means
+ * nothing, and false that all has to be translated. */
+bool control_translate_endpoints(struct control *control, const struct objects *objects,
+                                 struct translation **out);
 bool control_publish_translation(struct control *control, struct translation *next,
                                  uint64_t began_us, struct error *err);
 /* That a source can't be read; the empty text: all are well. */

@@ -30,6 +30,28 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
         return snapshot;
 }
 
+struct snapshot *snapshot_new_like(struct snapshot *former)
+{
+        struct snapshot *root = former->base ? former->base : former;
+        struct snapshot *snapshot = snapshot_new();
+        snapshot->base = snapshot_ref(root);
+        snapshot->generation = root->generation;
+        snapshot->ports = root->ports;
+        snapshot->port_count = root->port_count;
+        snapshot->backends = root->backends;
+        snapshot->backend_count = root->backend_count;
+        snapshot->backend_tls = root->backend_tls;
+        snapshot->backend_tls_count = root->backend_tls_count;
+        snapshot->rule_policies = root->rule_policies;
+        snapshot->rule_policy_count = root->rule_policy_count;
+        snapshot->certificates = root->certificates;
+        snapshot->certificate_count = root->certificate_count;
+        snapshot->pin_count = root->pin_count;
+        snapshot->route_count = root->route_count;
+        snapshot->tls = root->tls;
+        return snapshot;
+}
+
 static void retire(struct snapshot *snapshot)
 {
         struct snapshot *top = atomic_load_explicit(&retired, memory_order_relaxed);
@@ -49,7 +71,7 @@ void snapshot_unref(struct snapshot *snapshot)
                 retire(snapshot);
 }
 
-static void snapshot_free(struct snapshot *snapshot)
+static void parts_free(const struct snapshot *snapshot)
 {
         if (snapshot->tls_free)
                 snapshot->tls_free(snapshot->tls);
@@ -65,18 +87,28 @@ static void snapshot_free(struct snapshot *snapshot)
                 for (size_t s = 0; s < pins->scope_count; s++)
                         pin_scope_unref(&pins->scopes[s]);
         }
+}
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+        if (snapshot->base)
+                snapshot_unref(snapshot->base);
+        else
+                parts_free(snapshot);
         arena_done(&snapshot->arena);
         free(snapshot);
 }
 
 void snapshot_reap(void)
 {
-        struct snapshot *next = atomic_exchange_explicit(&retired, NULL, memory_order_acquire);
-        while (next) {
-                struct snapshot *snapshot = next;
-                next = snapshot->retired_next;
-                snapshot_free(snapshot);
-        }
+        struct snapshot *next;
+        /* Again, as one that goes may have been the last to hold its base. */
+        while ((next = atomic_exchange_explicit(&retired, NULL, memory_order_acquire)))
+                while (next) {
+                        struct snapshot *snapshot = next;
+                        next = snapshot->retired_next;
+                        snapshot_free(snapshot);
+                }
 }
 
 static void port_hash(struct hasher *hasher, const struct port *port)

@@ -22,6 +22,9 @@ struct snapshot {
         struct arena arena; /* everything below lives here */
         atomic_uint references;
         struct snapshot *retired_next;
+        /* NULL; else what this one has in common with it, which is all but its backends, belongs to
+         * that one, and it holds a reference. */
+        struct snapshot *base;
         uint64_t generation;  /* 1 for the first; set by control */
         struct digest digest; /* of snapshot_print's text */
         struct digest trust;  /* of who may come in where; addresses and backends are not in it */
@@ -44,6 +47,9 @@ struct snapshot {
 
 /* Empty, with one reference. */
 struct snapshot *snapshot_new(void);
+/* As one that was published before, to be given other backends: of the same number, in the same
+ * order. */
+struct snapshot *snapshot_new_like(struct snapshot *former);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 /* Any thread. The last one puts it on the retired list; nothing is freed here. NULL is fine. */
 void snapshot_unref(struct snapshot *snapshot);

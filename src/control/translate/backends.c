@@ -306,3 +306,55 @@ uint32_t backend_resolve(struct work *w, const struct route_object *route,
         return known ? (uint32_t)(known - 1)
                      : backend_look_up(w, route, ref, namespace, reason, message);
 }
+
+/* --- when nothing but EndpointSlices changes --- */
+
+static bool endpoints_equal(const struct backend *a, const struct backend *b)
+{
+        if (a->endpoint_count != b->endpoint_count)
+                return false;
+        for (size_t i = 0; i < a->endpoint_count; i++) /* text has all that an address is made of */
+                if (!slice_equal(a->endpoints[i].text, b->endpoints[i].text) ||
+                    !slice_equal(a->endpoints[i].dns_name, b->endpoints[i].dns_name))
+                        return false;
+        return true;
+}
+
+/* By its name, "namespace/service:port". False: that Service and port is not there. */
+static bool backend_renew(struct work *w, struct backend *backend)
+{
+        struct slice name = backend->name, namespace, why;
+        slice_split(&name, '/', &namespace);
+        size_t colon = name.len;
+        uint64_t number;
+        while (colon > 0 && name.data[colon - 1] != ':')
+                colon--;
+        if (colon == 0 || !slice_to_u64(slice_skip(name, colon), UINT16_MAX, &number))
+                return false;
+        const struct service *service =
+                object_find_whole(w, KIND_SERVICE, namespace, slice_sub(name, 0, colon - 1), &why);
+        if (service && slice_is(service->type, "ExternalName"))
+                return true;
+        const struct service_port *port =
+                service ? service_port_find(service, (int64_t)number) : NULL;
+        if (port)
+                endpoints_collect(w, service, port, backend);
+        return port != NULL;
+}
+
+enum renewal backends_renew(struct work *w, const struct snapshot *former)
+{
+        size_t count = former->backend_count;
+        struct backend *backends = ARENA_ARRAY(w->frozen, struct backend, count);
+        enum renewal renewal = BACKENDS_SAME;
+        slices_index(w);
+        for (size_t i = 0; i < count; i++) {
+                backends[i] = former->backends[i];
+                if (!backend_renew(w, &backends[i]))
+                        return BACKENDS_UNKNOWN;
+                if (!endpoints_equal(&backends[i], &former->backends[i]))
+                        renewal = BACKENDS_RENEWED;
+        }
+        w->out->snapshot->backends = backends;
+        return renewal;
+}

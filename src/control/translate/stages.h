@@ -67,6 +67,13 @@ void proxies_read(struct work *w, const struct gateway_work *gateway,
 const struct host_table *streams_build(struct work *w, const struct listener_work *listener);
 /* backends.c: index into the snapshot's backends, or ROUTE_BACKEND_INVALID with reason and message.
  */
+enum renewal {
+        BACKENDS_SAME,
+        BACKENDS_RENEWED,
+        BACKENDS_UNKNOWN, /* the Service of one is not as it was */
+};
+/* The former's with the endpoints that the EndpointSlices now say. */
+enum renewal backends_renew(struct work *w, const struct snapshot *former);
 uint32_t backend_resolve(struct work *w, const struct route_object *route,
                          const struct backend_ref *ref, const char **reason, struct slice *message);
 /* backend_tls.c: what holds on a Service's port (NULL: a Service that has none); NULL: nothing. */

@@ -158,6 +158,14 @@ void broken_warn(struct work *w, const struct object *object, bool unsaid)
                      SLICE_ARG(object->fault));
 }
 
+static bool slices_are_broken(const struct objects *objects)
+{
+        vec_each (object, &objects->kinds[KIND_ENDPOINT_SLICE])
+                if ((*object)->fault.len > 0)
+                        return true;
+        return false;
+}
+
 /* Kinds that have no status to say it in. What refers to a Secret, ConfigMap or Service says it. */
 static void silent_kinds_warn(struct work *w)
 {
@@ -166,6 +174,7 @@ static void silent_kinds_warn(struct work *w)
         for (size_t i = 0; i < COUNT_OF(silent); i++)
                 vec_each (object, &w->objects->kinds[silent[i]])
                         broken_warn(w, *object, true);
+        w->out->slices_broken = slices_are_broken(w->objects);
 }
 
 /* --- the stages --- */
@@ -298,11 +307,18 @@ static void work_done(struct work *w)
         free(w->routes);
 }
 
-bool translate(const struct translate_request *request, struct translation **out, struct error *err)
+static struct translation *translation_new(struct snapshot *snapshot)
 {
         struct translation *translation = NEW(struct translation);
         arena_init(&translation->arena, 64 * 1024);
-        translation->snapshot = snapshot_new();
+        translation->snapshot = snapshot;
+        translation->references = 1;
+        return translation;
+}
+
+bool translate(const struct translate_request *request, struct translation **out, struct error *err)
+{
+        struct translation *translation = translation_new(snapshot_new());
         translation->cache = set_cache_new();
         struct work w = {.request = request,
                          .objects = request->objects,
@@ -324,12 +340,54 @@ bool translate(const struct translate_request *request, struct translation **out
         return true;
 }
 
+static struct translation *translation_new_like(struct translation *former)
+{
+        struct translation *root = former->base ? former->base : former;
+        struct translation *translation = translation_new(snapshot_new_like(former->snapshot));
+        root->references++;
+        translation->base = root;
+        translation->statuses = root->statuses;
+        translation->warnings = root->warnings;
+        translation->troubles = root->troubles;
+        translation->wanted = root->wanted;
+        translation->services = root->services;
+        translation->good = root->good;
+        translation->cache = root->cache;
+        return translation;
+}
+
+bool translate_endpoints(const struct translate_request *request, struct translation *former,
+                         struct translation **out)
+{
+        if (former->slices_broken || slices_are_broken(request->objects))
+                return false;
+        struct translation *next = translation_new_like(former);
+        struct work w = {.request = request,
+                         .objects = request->objects,
+                         .out = next,
+                         .frozen = &next->snapshot->arena};
+        enum renewal renewal = backends_renew(&w, former->snapshot);
+        map_done(&w.slice_index);
+        if (renewal != BACKENDS_RENEWED) {
+                translation_free(next);
+                *out = NULL;
+                return renewal == BACKENDS_SAME;
+        }
+        next->snapshot->generation = request->generation;
+        snapshot_seal(next->snapshot);
+        *out = next;
+        return true;
+}
+
 void translation_free(struct translation *translation)
 {
-        if (!translation)
+        if (!translation || --translation->references > 0)
                 return;
         snapshot_unref(translation->snapshot);
-        set_cache_free(translation->cache);
+        if (translation->base)
+                translation_free(translation->base);
+        else
+                set_cache_free(translation->cache);
         arena_done(&translation->arena);
         free(translation);
 }

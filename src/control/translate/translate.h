@@ -49,10 +49,19 @@ struct translation {
         LIST(struct wanted_service) services; /* of each Gateway that has one, or should */
         bool good; /* no condition is bad, nothing is broken, no route names a Gateway that nobody
                       has */
+        bool slices_broken; /* an EndpointSlice does not decode: the warnings say so */
         struct set_cache *cache;
+        /* NULL; else statuses, lists and cache are that one's, and this one holds a reference. */
+        struct translation *base;
+        unsigned references;
 };
 
 /* False only over a limit; then *out is untouched and the former translation still stands. */
 bool translate(const struct translate_request *request, struct translation **out,
                struct error *err);
+/* The same of objects that differ from those of `former` in nothing but EndpointSlices: all but the
+ * backends is shared with it, whatever else there is. *out is NULL where no backend has other
+ * endpoints than before. False: translate has to look at all of it. */
+bool translate_endpoints(const struct translate_request *request, struct translation *former,
+                         struct translation **out);
 void translation_free(struct translation *translation); /* NULL is fine */
