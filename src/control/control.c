@@ -66,6 +66,7 @@ static struct translate_request request_of(struct control *control, const struct
 {
         struct translate_request request = {.objects = objects,
                                             .previous = control->current,
+                                            .prepared = control->prepared,
                                             .generation = control->generation + 1,
                                             .now = (int64_t)time(NULL),
                                             .require_pinning = control->options.require_pinning};

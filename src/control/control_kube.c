@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/control_kube_log.h"
+#include "control/control_kube_pairs.h"
 #include "control/control_parts.h"
 #include "control/kube/client.h"
 #include "control/kube/fetch.h"
@@ -49,6 +50,7 @@ struct control_kube {
         struct services *services; /* the same */
         bool leaving, left;
         struct reflector *reflectors[KIND_COUNT];
+        struct kube_pairs *pairs; /* between the waves and the first generation; else NULL */
         struct kube_log *log;
         uv_timer_t turn, beat;
         size_t open_timers;
@@ -121,10 +123,20 @@ static void reflect(struct control_kube *kube, enum object_kind kind);
 static void second_wave_begin(struct control_kube *kube, struct translation *translation)
 {
         want(kube, translation);
+        kube->pairs = kube_pairs_open(kube->control->options.loop, kube->store, translation);
+        kube->control->prepared = kube_pairs_cache(kube->pairs);
         translation_free(translation);
         become(kube, KUBE_SECOND_WAVE);
         reflect(kube, KIND_SECRET);
         reflect(kube, KIND_CONFIG_MAP);
+}
+
+/* The generation holds what it took of them. */
+static void pairs_end(struct control_kube *kube)
+{
+        kube->control->prepared = NULL;
+        kube_pairs_close(kube->pairs);
+        kube->pairs = NULL;
 }
 
 /* A pin's removal waits for no Secret longer than that: what is not known by then is not there, as
@@ -176,6 +188,7 @@ static bool publish(struct control_kube *kube, struct translation *translation, 
                 return kube->only_endpoints = false;
         if (kube->state != KUBE_SERVING)
                 become(kube, KUBE_SERVING);
+        pairs_end(kube);
         return true;
 }
 
@@ -319,7 +332,8 @@ static void on_entry(enum object_kind kind, struct slice namespace, struct slice
                      const struct kube_entry *entry, void *self)
 {
         const struct control_kube *kube = self;
-        (void)entry;
+        if (kind == KIND_SECRET && entry)
+                kube_pairs_heard(kube->pairs, namespace, name);
         if (!kube->report)
                 return;
         report_heard(kube->report, kind, namespace, name);
@@ -514,6 +528,7 @@ void control_kube_stop(struct control_kube *kube)
         for (size_t i = 0; i < KIND_COUNT; i++)
                 reflector_close(kube->reflectors[i]);
         kube_client_close(kube->client);
+        pairs_end(kube);
         kube_store_free(kube->store);
         kube_log_close(kube->log);
         uv_close((uv_handle_t *)&kube->turn, on_timer_closed);

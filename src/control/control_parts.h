@@ -9,8 +9,9 @@ struct control_kube;
 
 struct control {
         struct control_options options;
-        struct translation *current; /* what serves; NULL before the first */
-        struct control_files *files; /* one of the two */
+        struct translation *current;      /* what serves; NULL before the first */
+        const struct set_cache *prepared; /* what was decoded for the first; NULL: nothing */
+        struct control_files *files;      /* one of the two */
         struct control_kube *kube;
         struct buffer sources; /* their names, for the log */
         uint64_t generation;

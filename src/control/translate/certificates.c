@@ -39,6 +39,15 @@ static const struct server_certificate *certificate_build(struct work *w, struct
         return certificate;
 }
 
+static void missing_note(struct work *w, const struct object *referrer,
+                         const struct object_ref *ref)
+{
+        struct slice namespace = ref->namespace.len ? ref->namespace : referrer->namespace;
+        struct wanted_object missing = {KIND_SECRET, arena_slice(&w->out->arena, namespace),
+                                        arena_slice(&w->out->arena, ref->name)};
+        vec_push(&w->missing_pairs, missing);
+}
+
 const struct server_certificate *certificate_resolve(struct work *w, const struct object *referrer,
                                                      const struct object_ref *ref,
                                                      const char **reason, struct slice *message)
@@ -55,6 +64,7 @@ const struct server_certificate *certificate_resolve(struct work *w, const struc
                 *message = tell(w, "no ReferenceGrant permits %.*s", SLICE_ARG(target.id));
                 return NULL;
         case REF_MISSING:
+                missing_note(w, referrer, ref);
                 *message = tell(w, "%.*s %.*s", SLICE_ARG(target.id), SLICE_ARG(target.why));
                 return NULL;
         case REF_FOUND:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "control/translate/refs.h"
 #include "trust/hash.h"
 #include "trust/key_pair.h"
 #include "trust/private_key.h"
@@ -18,6 +19,7 @@ struct cached {
 
 struct set_cache {
         struct map by_inputs;
+        struct key_reader *reader; /* of what is prepared; NULL: nothing was */
 };
 
 struct set_cache *set_cache_new(void)
@@ -40,6 +42,7 @@ void set_cache_free(struct set_cache *cache)
                 free(entry);
         }
         map_done(&cache->by_inputs);
+        key_reader_free(cache->reader);
         free(cache);
 }
 
@@ -121,9 +124,42 @@ static struct cached *pair_take_over(struct work *w, const struct digest *inputs
 {
         const struct cached *known = cache_find(former(w), inputs);
         if (!known)
+                known = cache_find(w->request->prepared, inputs);
+        if (!known)
                 return NULL;
         return pair_keep(w->out->cache, inputs, known->pair ? key_pair_ref(known->pair) : NULL,
                          known->fault);
+}
+
+static struct cached *pair_decode(struct set_cache *cache, const struct digest *inputs,
+                                  struct slice chain, struct slice key)
+{
+        struct error fault = {.text = ""};
+        if (!cache->reader)
+                cache->reader = key_reader_new();
+        struct key_pair *pair = key_pair_parse(chain, key, cache->reader, &fault);
+        return pair_keep(cache, inputs, pair, fault.text);
+}
+
+void set_cache_prepare(struct set_cache *cache, const struct object *secret)
+{
+        const struct key_value *about = (const struct key_value *)secret;
+        must(secret->kind == KIND_SECRET);
+        if (secret->fault.len > 0)
+                return;
+        const struct slice *chain = data_find(about, "tls.crt");
+        const struct slice *key = data_find(about, "tls.key");
+        if (!chain || !key)
+                return;
+        struct digest inputs = pair_inputs(*chain, *key);
+        if (!cache_find(cache, &inputs))
+                pair_decode(cache, &inputs, *chain, *key);
+}
+
+void set_cache_rest(struct set_cache *cache)
+{
+        key_reader_free(cache->reader);
+        cache->reader = NULL;
 }
 
 struct key_pair *key_pair_shared(struct work *w, struct slice chain, struct slice key,
@@ -133,13 +169,8 @@ struct key_pair *key_pair_shared(struct work *w, struct slice chain, struct slic
         struct cached *entry = cache_find(w->out->cache, &inputs);
         if (!entry)
                 entry = pair_take_over(w, &inputs);
-        if (!entry) {
-                struct error fault = {.text = ""};
-                if (!w->key_reader)
-                        w->key_reader = key_reader_new();
-                struct key_pair *pair = key_pair_parse(chain, key, w->key_reader, &fault);
-                entry = pair_keep(w->out->cache, &inputs, pair, fault.text);
-        }
+        if (!entry)
+                entry = pair_decode(w->out->cache, &inputs, chain, key);
         if (entry->pair)
                 return key_pair_ref(entry->pair);
         error_set(err, ERROR_INPUT, "%s", entry->fault);

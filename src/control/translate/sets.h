@@ -15,6 +15,9 @@ struct ca_set *ca_set_known(struct work *w, const struct digest *inputs);
 /* Takes the reference over. */
 void ca_set_remember(struct work *w, const struct digest *inputs, struct ca_set *set);
 
+/* Nothing more will be decoded into it. */
+void set_cache_rest(struct set_cache *cache);
+
 /* Decoded only where these texts were not before; what can't be used is told as it was then. A
  * reference for the caller, or NULL and err. */
 struct key_pair *key_pair_shared(struct work *w, struct slice chain, struct slice key,

@@ -5,7 +5,6 @@
 #include "control/translate/refs.h"
 #include "control/translate/sets.h"
 #include "control/translate/stages.h"
-#include "trust/private_key.h"
 
 struct slice freeze(struct work *w, struct slice text)
 {
@@ -269,6 +268,8 @@ static void wanted_take(struct work *w)
         struct wanted_object *items;
         vec_freeze(&w->wanted, &w->out->arena, &items, &w->out->wanted.count);
         w->out->wanted.items = items;
+        vec_freeze(&w->missing_pairs, &w->out->arena, &items, &w->out->missing_pairs.count);
+        w->out->missing_pairs.items = items;
 }
 
 static void work_done(struct work *w)
@@ -299,7 +300,7 @@ static void work_done(struct work *w)
         map_done(&w->grant_index);
         map_done(&w->grants_asked);
         map_done(&w->certificate_index);
-        key_reader_free(w->key_reader);
+        set_cache_rest(w->out->cache);
         free(w->gateways);
         free(w->listener_sets);
         free(w->policies);

@@ -16,14 +16,18 @@ struct set_cache;
 
 struct set_cache *set_cache_new(void);
 void set_cache_free(struct set_cache *cache); /* gives its references back; NULL is fine */
+/* Decodes a Secret that is to be a key pair, for a translation to come. What it lacks, that one
+ * tells. */
+void set_cache_prepare(struct set_cache *cache, const struct object *secret);
 
 struct translate_request {
         const struct objects *objects;
         const struct translation
-                *previous;    /* parsed sets are taken over from it; NULL: the first */
-        uint64_t generation;  /* that the snapshot will bear */
-        int64_t now;          /* Unix seconds */
-        bool require_pinning; /* run --require-pinning: as every Gateway's annotation */
+                *previous;                /* parsed sets are taken over from it; NULL: the first */
+        const struct set_cache *prepared; /* likewise; NULL: nothing is */
+        uint64_t generation;              /* that the snapshot will bear */
+        int64_t now;                      /* Unix seconds */
+        bool require_pinning;             /* run --require-pinning: as every Gateway's annotation */
         /* run --address-pool: each Gateway has addresses of it, and for itself. NULL: what its spec
          * names, or every address of the machine. */
         const struct address_pool *pool;
@@ -46,7 +50,8 @@ struct translation {
         warnings; /* of objects that nothing refers to or that refer to nothing */
         LIST(struct slice) troubles;       /* of the warnings, those for whoever runs the gateway */
         LIST(struct wanted_object) wanted; /* each once */
-        LIST(struct wanted_service) services; /* of each Gateway that has one, or should */
+        LIST(struct wanted_object) missing_pairs; /* of those, key pairs that are not there */
+        LIST(struct wanted_service) services;     /* of each Gateway that has one, or should */
         bool good; /* no condition is bad, nothing is broken, no route names a Gateway that nobody
                       has */
         bool slices_broken; /* an EndpointSlice does not decode: the warnings say so */

@@ -84,10 +84,9 @@ struct work {
         struct map slice_index;               /* "namespace/service" to its EndpointSlices */
         struct map grant_index, grants_asked; /* refs.c */
         VEC(const struct server_certificate *) certificates;
-        struct map certificate_index;  /* Secret's id to its certificate */
-        struct key_reader *key_reader; /* NULL: no key was read so far */
+        struct map certificate_index; /* Secret's id to its certificate */
         VEC(struct slice) warnings, troubles;
-        VEC(struct wanted_object) wanted;
+        VEC(struct wanted_object) wanted, missing_pairs;
         struct map wanted_index; /* by id, for each of them */
         bool lost;               /* something refers to a Gateway that is not there */
         bool broken;             /* something does not decode, and only a warning says so */

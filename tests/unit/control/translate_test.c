@@ -89,6 +89,8 @@ static void text_make(struct text *text, const char *one, const char *two)
         add_pins(text, "two", two);
 }
 
+static struct set_cache *prepared; /* of all Secrets, before a translation */
+
 static struct translation *translate_pooled(const struct text *text,
                                             const struct translation *previous,
                                             const struct address_pool *pool)
@@ -103,8 +105,11 @@ static struct translation *translate_pooled(const struct text *text,
         for (size_t i = 0; i < docs.count; i++)
                 if (!objects_add(objects, docs.items[i], &err))
                         fail_msg("%s", err.text);
+        for (size_t i = 0; prepared && i < objects->kinds[KIND_SECRET].count; i++)
+                set_cache_prepare(prepared, objects->kinds[KIND_SECRET].items[i]);
         struct translate_request request = {.objects = objects,
                                             .previous = previous,
+                                            .prepared = prepared,
                                             .generation = 7,
                                             .now = 1790000000,
                                             .pool = pool};
@@ -169,6 +174,29 @@ static void a_certificate_is_taken_over_and_outlives_where_it_was(void **state)
                             sizeof(anew->snapshot->digest));
         translation_free(anew);
         translation_free(second);
+}
+
+static void what_was_decoded_beforehand_is_not_decoded_again(void **state)
+{
+        struct text text;
+        (void)state;
+        text_make(&text, SPKI_A, SPKI_B);
+        prepared = set_cache_new();
+        struct translation *first = translate_text(&text, NULL);
+        struct translation *second = translate_text(&text, NULL);
+        struct key_pair *pair = first->snapshot->certificates[0]->pair;
+        assert_ptr_equal(pair, second->snapshot->certificates[0]->pair);
+        set_cache_free(prepared);
+        prepared = NULL;
+        struct translation *third = translate_text(&text, second);
+        assert_ptr_equal(pair, third->snapshot->certificates[0]->pair);
+        struct translation *anew = translate_text(&text, NULL);
+        assert_ptr_not_equal(pair, anew->snapshot->certificates[0]->pair);
+        assert_memory_equal(&first->snapshot->digest, &anew->snapshot->digest, DIGEST_BYTES);
+        translation_free(first);
+        translation_free(second);
+        translation_free(third);
+        translation_free(anew);
 }
 
 static struct slice certificate_fault(const struct translation *translation)
@@ -387,6 +415,8 @@ static void what_objects_refer_to_is_wanted_once_and_only_where_it_is_permitted(
         assert_true(wants(refused, "edge", "one"));
         assert_true(wants(refused, "edge", "two"));
         assert_false(wants(refused, "shared", "corp-ca"));
+        assert_int_equal(refused->missing_pairs.count, 1); /* pins and CAs are none */
+        assert_true(slice_is(refused->missing_pairs.items[0].name, "tls"));
         add(&text, grant_yaml);
         struct translation *granted = translate_text(&text, NULL);
         assert_true(wants(granted, "shared", "corp-ca"));
@@ -454,6 +484,7 @@ int main(void)
                 cmocka_unit_test(an_address_that_no_status_tells_yet_is_kept),
                 cmocka_unit_test(unchanged_sets_are_taken_over_and_a_changed_one_is_built_anew),
                 cmocka_unit_test(a_certificate_is_taken_over_and_outlives_where_it_was),
+                cmocka_unit_test(what_was_decoded_beforehand_is_not_decoded_again),
                 cmocka_unit_test(what_is_no_key_pair_is_told_again_as_it_was),
                 cmocka_unit_test(a_revoked_grant_closes_the_port_at_once),
                 cmocka_unit_test(the_same_objects_in_another_order_mean_the_same),
