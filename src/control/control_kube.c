@@ -259,11 +259,22 @@ static void on_change(enum object_kind kind, void *self)
         turn_soon(kube);
 }
 
+static unsigned kinds_absent(const struct control_kube *kube)
+{
+        unsigned kinds = 0;
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (kube->reflectors[i] && reflector_absent(kube->reflectors[i]))
+                        kinds |= BIT(i);
+        return kinds;
+}
+
 /* A list that changed nothing says something new only where it was waited for. */
 static void on_synced(enum object_kind kind, void *self)
 {
         struct control_kube *kube = self;
         (void)kind;
+        if (kube->report)
+                report_lacks(kube->report, kinds_absent(kube));
         if (kube->state != KUBE_SERVING || kube->held_since_ms > 0)
                 turn_soon(kube);
 }
@@ -446,6 +457,7 @@ void control_kube_published(struct control_kube *kube, const struct translation 
                 return;
         if (!kube->report)
                 report_begin(kube);
+        report_lacks(kube->report, kinds_absent(kube));
         report_take(kube->report, translation);
         services_take(kube->services, translation);
 }

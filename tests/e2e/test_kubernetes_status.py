@@ -261,6 +261,18 @@ def retries_kept(world):
     return "retry" in schema["properties"]["spec"]["properties"]["rules"]["items"]["properties"]
 
 
+def test_a_kind_that_is_not_installed_is_not_claimed(world):
+    if world.cluster.is_real:
+        pytest.skip("its CRDs are installed once for all tests")
+    world.cluster.remove_kind("tlsroutes")
+    world.cluster.remove_kind("listenersets")
+    world.apply()
+    world.run()
+    settled(world)
+    assert {"TCPRoute", "GRPCRoute", "HTTPRoute"} <= claimed(world)
+    assert not [name for name in claimed(world) if name.startswith(("TLSRoute", "ListenerSet"))]
+
+
 RETRIES = {"HTTPRouteRetry", "HTTPRouteRetryBackendTimeout", "HTTPRouteRetryConnectionError"}
 
 

@@ -71,6 +71,7 @@ struct reflector {
         bool synced;
         bool accepted; /* this watch was */
         bool absence_told;
+        bool absent; /* when it was asked for last */
 };
 
 static void list_begin(struct reflector *r);
@@ -267,6 +268,7 @@ static void list_end(struct reflector *r)
         changed(r,
                 kube_store_list_end(r->options.store, r->options.kind, buffer_slice(&r->version)));
         r->synced = true;
+        r->absent = false;
         r->answered = r->refused = 0;
         fault_tell(r, SLICE_NONE);
         r->options.hooks->on_synced(r->options.kind, r->options.self);
@@ -282,7 +284,7 @@ static bool is_absent(struct reflector *r, const struct kube_answer *answer)
                 return false;
         if (!r->absence_told)
                 warn(r, "is not installed, so there is none of it; looked for every 30 s");
-        r->absence_told = true;
+        r->absence_told = r->absent = true;
         r->synced = true;
         fault_tell(r, SLICE_NONE);
         pause_before(r, REFLECTOR_LISTING, ABSENT_MS);
@@ -567,6 +569,11 @@ void reflector_close(struct reflector *r)
 bool reflector_synced(const struct reflector *r)
 {
         return r->synced;
+}
+
+bool reflector_absent(const struct reflector *r)
+{
+        return r->absent;
 }
 
 bool reflector_hears(const struct reflector *r)

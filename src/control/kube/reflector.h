@@ -47,6 +47,8 @@ void reflector_relist(struct reflector *reflector);
 void reflector_close(struct reflector *reflector);
 
 bool reflector_synced(const struct reflector *reflector); /* at least once */
+/* An optional kind that the server did not know when it was asked last. */
+bool reflector_absent(const struct reflector *reflector);
 /* A watch is open. Else, while it is listed or a watch is asked for, nothing new is heard of. */
 bool reflector_hears(const struct reflector *reflector);
 /* uv_now when the server last said anything of the kind; 0: never. */

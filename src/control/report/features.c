@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "control/api/object.h"
 
 /* Not claimed: UDPRoute and what concerns a mesh. */
 static const char *const features[] = {
@@ -63,11 +64,19 @@ static bool wants_pool(const char *feature)
                strcmp(feature, "GatewayStaticAddresses") == 0;
 }
 
-/* HTTPRouteRetry and its kind. */
-static bool wants_retry(const char *feature)
+static bool begins(const char *feature, const char *with)
 {
-        static const char prefix[] = "HTTPRouteRetry";
-        return strncmp(feature, prefix, sizeof(prefix) - 1) == 0;
+        return strncmp(feature, with, strlen(with)) == 0;
+}
+
+/* A feature's name begins with that of the kind it is of. */
+static bool wants_absent(const char *feature, unsigned absent)
+{
+        for (size_t kind = 0; kind < KIND_COUNT; kind++)
+                if ((absent & BIT(kind)) &&
+                    begins(feature, object_kind_name((enum object_kind)kind)))
+                        return true;
+        return false;
 }
 
 size_t features_list(struct features_ground ground, const char *out[static FEATURES_MAX])
@@ -75,7 +84,8 @@ size_t features_list(struct features_ground ground, const char *out[static FEATU
         size_t count = 0;
         for (size_t i = 0; i < COUNT_OF(features); i++)
                 if ((ground.pooled || !wants_pool(features[i])) &&
-                    (ground.retry || !wants_retry(features[i])))
+                    (ground.retry || !begins(features[i], "HTTPRouteRetry")) &&
+                    !wants_absent(features[i], ground.absent))
                         out[count++] = features[i];
         return count;
 }

@@ -14,6 +14,7 @@ struct features_ground {
                         where upstream's tests look for them */
         bool retry;  /* the cluster's HTTPRoute CRD keeps `retry`, as that of the experimental
                         channel does */
+        unsigned absent; /* BIT(KIND_TCP_ROUTE) and its kind: what is not installed here */
 };
 
 /* Sorted by bytes, as the API wants it. The count of what is in `out`. */

@@ -56,8 +56,9 @@ struct report {
         size_t next;           /* of them, to be given */
         uint64_t unsettled_ms; /* when what is not told yet came */
         uint64_t pause_ms, ends_told_ms;
-        bool led, won; /* won: and not all is looked at again since */
-        bool serves;   /* the Lease says so of this translation */
+        unsigned absent; /* kinds, see report_lacks */
+        bool led, won;   /* won: and not all is looked at again since */
+        bool serves;     /* the Lease says so of this translation */
         uv_timer_t look;
         uv_idle_t giving;
         size_t open_handles;
@@ -324,12 +325,26 @@ void report_fault(struct report *report, struct slice text)
         kube_events_say(report->events, &event);
 }
 
+static void claim(struct report *report)
+{
+        struct features_ground ground = {.pooled = report->options.pooled,
+                                         .retry = gateway_crd_facts(report->crd).keeps_retry,
+                                         .absent = report->absent};
+        status_writer_claim(report->writer, ground);
+}
+
+void report_lacks(struct report *report, unsigned kinds)
+{
+        if (report->absent == kinds)
+                return;
+        report->absent = kinds;
+        claim(report);
+}
+
 static void on_crd(void *self)
 {
         struct report *report = self;
-        struct features_ground ground = {.pooled = report->options.pooled,
-                                         .retry = gateway_crd_facts(report->crd).keeps_retry};
-        status_writer_claim(report->writer, ground);
+        claim(report);
         report->ends_told_ms = 0;
         if (report->state == REPORT_GIVING || report->state == REPORT_TOLD) {
                 uv_idle_stop(&report->giving);

@@ -26,6 +26,8 @@ void report_take(struct report *report, const struct translation *translation);
 /* The store has news of an object, be it of its status alone, or it is gone. */
 void report_heard(struct report *report, enum object_kind kind, struct slice namespace,
                   struct slice name);
+/* Kinds that are not installed, a BIT() each: what needs them is not claimed. */
+void report_lacks(struct report *report, unsigned kinds);
 /* Leadership, or what the other replicas serve, has changed. */
 void report_look(struct report *report);
 /* What can't be read, and which right is missing: an Event at our own pod, while we lead. Empty:

@@ -308,6 +308,22 @@ static void a_class_claims_what_the_cluster_can_hold(void **state)
         assert_non_null(strstr(calls[2].body, "\"GatewayStaticAddresses\""));
         assert_non_null(strstr(calls[2].body, "\"HTTPRouteRetry\""));
         assert_non_null(strstr(calls[2].body, "\"HTTPRouteRetryBackendTimeout\""));
+        assert_non_null(strstr(calls[2].body, "\"TLSRouteModeMixed\""));
+}
+
+static void what_is_not_installed_is_not_claimed(void **state)
+{
+        (void)state;
+        status_set(0, KIND_GATEWAY_CLASS, true);
+        store_set(0, "7", "");
+        status_writer_claim(writer, (struct features_ground){.absent = BIT(KIND_TLS_ROUTE) |
+                                                                       BIT(KIND_LISTENER_SET)});
+        give_all(1);
+        turns();
+        assert_int_equal(call_count, 1);
+        assert_non_null(strstr(calls[0].body, "\"TCPRoute\""));
+        assert_null(strstr(calls[0].body, "\"TLSRoute"));
+        assert_null(strstr(calls[0].body, "\"ListenerSet\""));
 }
 
 /* A watch that is being made anew. */
@@ -540,6 +556,7 @@ int main(void)
                 TEST(a_conflict_with_what_is_heard_already_is_merged_anew_at_once),
                 TEST(what_the_server_drops_is_not_written_for_ever),
                 TEST(a_class_claims_what_the_cluster_can_hold),
+                TEST(what_is_not_installed_is_not_claimed),
                 TEST(what_was_not_heard_of_in_time_is_looked_at_where_it_has_to_be),
                 TEST(an_object_that_is_gone_is_left_alone),
                 TEST(another_generation_than_was_translated_is_not_told),
