@@ -40,8 +40,7 @@ struct object { /* first in every kind's struct */
         uint64_t id_hash;
         enum object_kind kind;
         struct slice namespace, name; /* namespace is empty for what has none */
-        /* Of a cluster's object that does not decode: what is wrong with it, and what little of it
-         * could be read restricts and grants nothing. Empty: it is whole. */
+        /* What keeps a cluster's object from decoding: it grants nothing then. Empty: whole. */
         struct slice fault;
         int64_t generation; /* 1 where the source has none */
         int64_t created;    /* Unix seconds; 0 where the source has none */
