@@ -46,18 +46,6 @@ char *buffer_reserve(struct buffer *buffer, size_t count)
         return buffer->data + buffer->len;
 }
 
-bool buffer_append(struct buffer *buffer, struct slice s)
-{
-        if (s.len == 0)
-                return true;
-        char *room = buffer_reserve(buffer, s.len);
-        if (!room)
-                return false;
-        memcpy(room, s.data, s.len);
-        buffer->len += s.len;
-        return true;
-}
-
 bool buffer_append_secret(struct buffer *buffer, struct slice s)
 {
         if (s.len > buffer->max - buffer->len)

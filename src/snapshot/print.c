@@ -4,33 +4,41 @@
 
 #include "base/must.h"
 
-static bool is_plain(char c)
+static bool is_plain(unsigned char c)
 {
         return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
-static size_t plain_count(struct slice text)
+static char *char_print(char *at, unsigned char c)
 {
-        size_t plain = 0;
-        while (plain < text.len && is_plain(text.data[plain]))
-                plain++;
-        return plain;
+        static const char hex[] = "0123456789abcdef";
+        if (is_plain(c)) {
+                *at++ = (char)c;
+                return at;
+        }
+        *at++ = '\\';
+        if (c == '"' || c == '\\') {
+                *at++ = (char)c;
+                return at;
+        }
+        *at++ = 'x';
+        *at++ = hex[c >> 4];
+        *at++ = hex[c & 15];
+        return at;
 }
 
+/* Most of a snapshot's text comes by here: room is asked for once, for the longest that it can be.
+ */
 void text_print_into(struct buffer *out, struct slice text)
 {
-        bool fits = buffer_append(out, SLICE("\""));
-        while (text.len > 0) {
-                size_t plain = plain_count(text);
-                fits = fits && buffer_append(out, slice_sub(text, 0, plain));
-                text = slice_skip(text, plain);
-                if (text.len == 0)
-                        break;
-                unsigned char c = (unsigned char)text.data[0];
-                fits = fits && buffer_printf(out, c == '"' || c == '\\' ? "\\%c" : "\\x%02x", c);
-                text = slice_skip(text, 1);
-        }
-        must(fits && buffer_append(out, SLICE("\"")));
+        must(text.len < SIZE_MAX / 8);
+        char *room = buffer_reserve(out, text.len * 4 + 2), *at = room;
+        must(room);
+        *at++ = '"';
+        for (size_t i = 0; i < text.len; i++)
+                at = char_print(at, (unsigned char)text.data[i]);
+        *at++ = '"';
+        out->len += (size_t)(at - room);
 }
 
 static void digest_put(struct buffer *out, const char *label, const struct digest *digest)
