@@ -275,7 +275,7 @@ GONE = b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":
 GARBAGE = {
     "gone": GONE, "no JSON": b"<html>\n", "half an object": b'{"type":"MODIFIED","object":{"kind":"ClientCert\n',
     "nothing in it": b'{"type":"DELETED","object":{}}\n', "no type": b"{}\n", "unheard of": b'{"type":"RESTRICTED","object":{}}\n',
-    "zeros": b"\0" * 4096 + b"\n", "deep": b'{"type":"ADDED","object":' + b"[" * 100000 + b"\n", "long": b"x" * (9 << 20),
+    "zeros": b"\0" * 4096 + b"\n", "deep": b'{"type":"ADDED","object":' + b"[" * 100000 + b"\n", "long": b"x" * (25 << 20),
     "list": b'[{"type":"DELETED"}]\n',
 }
 

@@ -7,7 +7,11 @@
 #include "control/api/object.h"
 
 enum {
-        KUBE_ITEM_MAX = 8 << 20 /* bytes of one object; etcd has 1.5 MiB by default */
+        /* Bytes of one object. Whoever may write one stops a list and a watch of its kind, so of
+         * everybody's, by one that is longer: no API server may have such. It takes requests of 3
+         * MiB (etcd, by default, of half of that) and keeps them in protobuf; of what is one byte
+         * there, JSON makes up to six. */
+        KUBE_ITEM_MAX = 24 << 20
 };
 
 struct kube_item { /* views into the text */

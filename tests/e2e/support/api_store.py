@@ -59,7 +59,11 @@ def status_of(code, reason, message):
 
 
 def encode(value):
-    return json.dumps(value, separators=(",", ":")).encode()
+    """As Go writes it, for whom "<", ">" and "&" might stand in HTML."""
+    text = json.dumps(value, separators=(",", ":"))
+    for c in "<>&":
+        text = text.replace(c, f"\\u{ord(c):04x}")
+    return text.encode()
 
 
 def now():
