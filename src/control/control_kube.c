@@ -331,10 +331,14 @@ static void on_fetched(void *self)
         turn_soon(kube);
 }
 
+/* What a list that is under way may have passed by already is looked for when that is over, as
+ * on_synced says. Begun anew for each edit of somebody who refers to ever new names it would never
+ * end, and nobody's changes would be heard. */
 static void on_fetch_relist(enum object_kind kind, void *self)
 {
         struct control_kube *kube = self;
-        reflector_relist(kube->reflectors[kind]);
+        if (!reflector_lists(kube->reflectors[kind]))
+                reflector_relist(kube->reflectors[kind]);
 }
 
 static const struct kube_fetch_hooks fetch_hooks = {on_fetched, on_fetch_fault, on_fetch_relist};

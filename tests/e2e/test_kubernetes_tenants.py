@@ -1,11 +1,14 @@
 """Who may write objects in one namespace holds up nobody else's: what others' pins become is heard and enforced whatever they
 write, and as often as they like. Against the stand-in, or a real API server (support/cluster.py)."""
+import threading
+
+import pytest
 from support import gateway as gw
-from support import pki
 from support.kube import PINNED_OUT
 from support.net import eventually
+from support.policy import policy, target
 
-TENANT = "tenant"
+TENANT = "another"  # listed before edge
 
 
 def namespace(name):
@@ -17,12 +20,16 @@ def pin_set(name, *who, namespace="edge"):
             "data": {"pins.txt": "".join(f"spki:{p.spki_hash}\n" for p in who)}}
 
 
+def map_ref(name):
+    return {"group": "", "kind": "ConfigMap", "name": name}
+
+
 def test_the_largest_object_that_a_server_takes_is_no_hindrance(world):
     """etcd takes 1.5 MiB of a request, in protobuf; in the JSON of an answer each "<" of it is six bytes."""
     people = world.people
     world.apply()
     world.api.apply([namespace(TENANT), pin_set("list", people.pinned, people.by_intermediate)])
-    world.pin(pinSetRefs=[{"group": "", "kind": "ConfigMap", "name": "list"}])
+    world.pin(pinSetRefs=[map_ref("list")])
     large = {"apiVersion": "v1", "kind": "ConfigMap",
              "metadata": {"name": "large", "namespace": TENANT, "annotations": {"a": "<" * (250 << 10)},
                           "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "<" * (180 << 10)}]},
@@ -35,3 +42,54 @@ def test_the_largest_object_that_a_server_takes_is_no_hindrance(world):
     world.gateways[0].stop()
     world.run()
     assert world.status(people.pinned) == 200 and world.status(people.by_intermediate) == PINNED_OUT
+
+
+class Edits:
+    """While the block runs: `edit(n)` again and again, each `pause_s`."""
+
+    def __init__(self, edit, pause_s=0.05):
+        self.edit, self.pause_s, self.count, self.over = edit, pause_s, 0, threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        self.await_more(5)
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(30)
+
+    def await_more(self, count):
+        wanted = self.count + count
+        eventually(lambda: self.count >= wanted, "edits go on")
+
+    def _run(self):
+        while not self.over.wait(self.pause_s):
+            self.edit(self.count)
+            self.count += 1
+
+
+def test_who_refers_to_something_new_all_the_time_keeps_nobody_from_being_heard(world):
+    """More names than are asked for one by one are had by a list; one that is begun anew for each edit would never end."""
+    if world.cluster.is_real:
+        pytest.skip("the stand-in makes lists that take their time")
+    people = world.people
+    world.apply()
+    world.api.apply([namespace(TENANT), pin_set("list", people.pinned, people.by_intermediate)])
+    world.pin(pinSetRefs=[map_ref("list")])
+    world.api.apply(gw.gateway([gw.https_listener("https", world.port)], name="own", namespace=TENANT, default=gw.validation()))
+    world.cluster.apply_many([pin_set(f"m{n}", namespace=TENANT) for n in range(400)])
+    world.cluster.server.page_max = 2
+
+    def refer(n):
+        world.api.apply("".join(policy(name, [target("own", **section)], namespace=TENANT,
+                                       pinSetRefs=[map_ref(f"{name}-{n}-{i}") for i in range(64)])
+                                for name, section in (("whole", {}), ("part", {"section": "https"}))))
+    refer(0)
+    world.run()
+    world.await_in(people.by_intermediate)
+    with Edits(refer) as edits:
+        world.api.apply([pin_set("list", people.pinned)])
+        world.await_out(people.by_intermediate)
+        edits.await_more(5)

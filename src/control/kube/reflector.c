@@ -576,6 +576,12 @@ bool reflector_absent(const struct reflector *r)
         return r->absent;
 }
 
+bool reflector_lists(const struct reflector *r)
+{
+        return r->state == REFLECTOR_LISTING ||
+               (r->state == REFLECTOR_PAUSING && r->next == REFLECTOR_LISTING);
+}
+
 bool reflector_hears(const struct reflector *r)
 {
         return r->state == REFLECTOR_WATCHING && r->accepted;

@@ -41,12 +41,14 @@ struct reflector_options { /* what it points to outlives the reflector */
 };
 
 struct reflector *reflector_open(const struct reflector_options *options);
-/* Lists anew, as an operator asks for by SIGHUP. */
+/* Lists anew, as an operator asks for by SIGHUP: a list that is under way is begun again. */
 void reflector_relist(struct reflector *reflector);
 /* Memory returns in the loop's close callbacks. NULL is fine. */
 void reflector_close(struct reflector *reflector);
 
 bool reflector_synced(const struct reflector *reflector); /* at least once */
+/* A list is under way, or comes next. */
+bool reflector_lists(const struct reflector *reflector);
 /* An optional kind that the server did not know when it was asked last. */
 bool reflector_absent(const struct reflector *reflector);
 /* A watch is open. Else, while it is listed or a watch is asked for, nothing new is heard of. */
