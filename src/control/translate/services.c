@@ -11,13 +11,20 @@ static bool is_balanced(const struct work *w)
 
 /* --- whose --- */
 
+static struct slice name_join(struct arena *arena, struct slice namespace, const char *between,
+                              struct slice gateway)
+{
+        return ARENA_JOIN(arena, SLICE("pingate-"), namespace, slice_of(between), gateway);
+}
+
 /* Where a namespace has no "-", the first one behind it ends it; else both names are hashed, as is
  * what looks as if it had been: a tenant may call a Gateway as another's hash is. */
 static struct slice service_name(struct arena *arena, struct slice namespace, struct slice gateway)
 {
-        bool clear = slice_find(namespace, '-') == namespace.len && !name_looks_fitted(gateway);
-        return name_fit(arena, arena_printf(arena, "pingate-%.*s%c%.*s", SLICE_ARG(namespace),
-                                            clear ? '-' : '/', SLICE_ARG(gateway)));
+        struct slice clear = name_join(arena, namespace, "-", gateway);
+        bool may_be_anothers =
+                slice_find(namespace, '-') < namespace.len || name_looks_fitted(clear);
+        return name_fit(arena, may_be_anothers ? name_join(arena, namespace, "/", gateway) : clear);
 }
 
 static bool label_is(const struct object *object, const char *key, struct slice value)
