@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "snapshot/print.h"
 
 static void text_says_everything_and_no_secret(void **state)
 {
@@ -49,6 +50,21 @@ static void digest_follows_the_meaning_alone(void **state)
         snapshot_reap();
 }
 
+/* No name can look like another line, nor like another name (I13). */
+static void what_is_not_plain_is_escaped(void **state)
+{
+        (void)state;
+        struct buffer out;
+        buffer_init(&out, 1000);
+        text_print_into(&out, SLICE("a b~\"\\c\n\0\x1f\x7f\x80\xff"));
+        assert_true(
+                slice_is(buffer_slice(&out), "\"a b~\\\"\\\\c\\x0a\\x00\\x1f\\x7f\\x80\\xff\""));
+        buffer_clear(&out);
+        text_print_into(&out, SLICE_NONE);
+        assert_true(slice_is(buffer_slice(&out), "\"\""));
+        buffer_done(&out);
+}
+
 static void an_empty_snapshot_prints_nothing(void **state)
 {
         struct snapshot *s = snapshot_new();
@@ -90,6 +106,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(text_says_everything_and_no_secret),
                 cmocka_unit_test(digest_follows_the_meaning_alone),
+                cmocka_unit_test(what_is_not_plain_is_escaped),
                 cmocka_unit_test(an_empty_snapshot_prints_nothing),
                 cmocka_unit_test(only_reaping_frees_and_only_what_nobody_holds),
         };
