@@ -1,8 +1,10 @@
 """I42: what an API server holds is served: nothing before all of it is known, each change once it is heard, and nothing that
 nobody asked for. Against the stand-in, or a real API server (support/cluster.py)."""
-import signal
+import asyncio
 import base64
 import json
+import signal
+import threading
 
 import pytest
 import yaml
@@ -233,6 +235,45 @@ def test_a_secret_that_nobody_refers_to_is_not_in_memory(world):
         world.pin(world.people.pinned, world.people.by_intermediate)
         world.await_in(world.people.by_intermediate)
     assert not in_memory(gateway.process.pid, [marker[:300].encode(), secret["data"]["key"][:300].encode()])
+
+
+def test_a_secret_that_nobody_refers_to_does_not_wait_for_its_page(world):
+    """A server that stops within a page of Secrets makes nothing stay that came before."""
+    if world.cluster.is_real:
+        pytest.skip("where an answer stops is the stand-in's to say")
+    marker, last = (base64.b64encode(word + b"0123456789abcdefghijklmnopqrstuvwxyz" * 40).decode() for word in (b"MARKER", b"LAST"))
+    door = world.cluster.door
+    world.apply()
+    world.api.apply([namespace("another")])  # listed before the others
+    for name, data in (("a", marker), ("b", "A" * 400000), ("c", last + "A" * 400000)):
+        world.api.apply_one({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "another"},
+                             "data": {"key": data}})
+    stops, goes_on = stop_within(door, "/api/v1/secrets", 600000)
+    gateway = world.run(wait=False)
+    eventually(lambda: stops.is_set() and in_memory(gateway.process.pid, [last[:300].encode()]), "the page has come so far")
+    eventually(lambda: not in_memory(gateway.process.pid, [marker[:300].encode()]), "it is gone")
+    world.cluster.loop.do(goes_on.set)
+    eventually(gateway.ready, "ready")
+    assert world.status(world.people.pinned) == 200
+
+
+def stop_within(door, path, count):
+    """The first answer stops behind so many bytes: an event that it does, and one that lets it go on."""
+    behind, stops, goes_on = door.behind, threading.Event(), asyncio.Event()
+
+    async def pieces(body):
+        yield body[:count]
+        stops.set()
+        await goes_on.wait()
+        yield body[count:]
+
+    async def answer(request):
+        response = await behind(request)
+        if request.path == path and "watch" not in request.query and not stops.is_set():
+            response.body = pieces(response.body)
+        return response
+    door.behind = answer
+    return stops, goes_on
 
 
 def in_memory(pid, needles):

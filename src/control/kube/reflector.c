@@ -238,13 +238,15 @@ static void on_late(uv_timer_t *timer)
         late_put(timer->data);
 }
 
-/* To decode a page takes half as long as an API server takes to make the next one. */
+/* To decode a page takes half as long as an API server takes to make the next one. Secrets do not
+ * wait: next to all are passed over, at no cost, and a server may stop within a page. */
 static bool on_item(struct slice item, void *self)
 {
         struct reflector *r = self;
+        bool waits = r->options.kind != KIND_SECRET;
         if (r->late.len + item.len > LATE_BYTES_MAX)
                 late_put(r);
-        if (buffer_append_secret(&r->late, item))
+        if (waits && buffer_append_secret(&r->late, item))
                 vec_push(&r->late_ends, r->late.len);
         else
                 item_put(r, item);
