@@ -98,6 +98,13 @@ def test_the_rights_are_those_that_the_code_uses():
     rights_hold(read("kubernetes", "rbac.yaml") + read("kubernetes-address-pool", "rbac.yaml"), pool=True)
 
 
+def test_the_conformance_rig_knows_the_pool_that_it_replaces():
+    with open(os.path.join(gw.ROOT, "tests", "conformance", "rig")) as rig:
+        (pool,) = re.findall(r"^written_pool=(\S+)", rig.read(), re.M)
+    (pod,) = read("kubernetes-address-pool", "deployment.yaml")
+    assert f"--address-pool={pool}" in pod["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
 # --- the pod ---
 
 def options_of(pod):
