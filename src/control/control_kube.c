@@ -290,9 +290,10 @@ static void on_hearing(enum object_kind kind, void *self)
                 turn_soon(kube); /* what waited for it */
 }
 
-static void on_fault(enum object_kind kind, struct slice text, void *self)
+static void on_fault(enum object_kind kind, struct slice text, bool forbidden, void *self)
 {
         struct control_kube *kube = self;
+        kube_log_forbid(kube->log, kind, forbidden);
         kube_log_fault(kube->log, kind, text);
 }
 

@@ -7,12 +7,13 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/control_parts.h"
+#include "control/kube/rule.h"
 #include "event/fold.h"
 
 enum {
-        FAULT_MS = 250,         /* faults that come together are told as one */
-        FAULTS_BYTES_MAX = 900, /* of a record's text */
-        TROUBLES_MAX = 32,      /* that are told of one generation */
+        FAULT_MS = 250,          /* faults that come together are told as one */
+        FAULTS_BYTES_MAX = 1152, /* of a record's text: the rules of all kinds fit */
+        TROUBLES_MAX = 32,       /* that are told of one generation */
 };
 
 enum { /* floods that are folded apart, behind the kinds */
@@ -26,6 +27,7 @@ struct kube_log {
         on_kube_told_fn on_told;
         void *self;
         char *faults[KUBE_PLACE_COUNT]; /* of each kind, and of what follows. Owned */
+        bool forbidden[KIND_COUNT];     /* of a kind with a fault: its rule is missing */
         struct buffer told;             /* of the faults */
         struct fold folds[FLOOD_COUNT];
         uv_timer_t tell;
@@ -48,12 +50,57 @@ static bool told_before(const struct kube_log *log, size_t place)
         return false;
 }
 
-/* Where a server is away all kinds say the same, and say it once. */
+static bool is_forbidden(const struct kube_log *log, size_t place)
+{
+        return place < KIND_COUNT && log->faults[place] && log->forbidden[place];
+}
+
+static bool forbidden_before(const struct kube_log *log, size_t place)
+{
+        for (size_t i = 0; i < place; i++)
+                if (is_forbidden(log, i))
+                        return true;
+        return false;
+}
+
+/* With all other kinds of the same group; nothing if an earlier one has printed it. */
+static void rule_print(const struct kube_log *log, size_t place, bool first, struct buffer *out)
+{
+        const char *group = object_group((enum object_kind)place);
+        for (size_t i = 0; i < place; i++)
+                if (is_forbidden(log, i) && strcmp(object_group((enum object_kind)i), group) == 0)
+                        return;
+        buffer_printf(out, "%s" RULE_BEGIN, first ? "; the role wants the rule " : ", and ", group);
+        for (size_t i = place; i < KIND_COUNT; i++)
+                if (is_forbidden(log, i) && strcmp(object_group((enum object_kind)i), group) == 0)
+                        buffer_printf(out, "%s%s", i > place ? ", " : "",
+                                      object_resource((enum object_kind)i));
+        buffer_printf(out, RULE_END, RULE_VERBS_READ);
+}
+
+/* All that a role lacks at once: who has to add it should not be told of one kind after the other.
+ */
+static void rules_print(const struct kube_log *log, struct buffer *out)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                count += is_forbidden(log, i);
+        if (count > 1)
+                buffer_printf(out, "; and %zu other kind%s as well", count - 1,
+                              count > 2 ? "s" : "");
+        for (size_t i = 0; i < KIND_COUNT; i++)
+                if (is_forbidden(log, i))
+                        rule_print(log, i, !forbidden_before(log, i), out);
+}
+
+/* Where a server is away all kinds say the same, and say it once; so do those that are forbidden.
+ */
 static void faults_print(const struct kube_log *log, struct buffer *out)
 {
         for (size_t i = 0; i < KUBE_PLACE_COUNT; i++) {
                 size_t others = 0;
-                if (!log->faults[i] || told_before(log, i))
+                if (!log->faults[i] || told_before(log, i) ||
+                    (is_forbidden(log, i) && forbidden_before(log, i)))
                         continue;
                 for (size_t k = i + 1; k < KUBE_PLACE_COUNT; k++)
                         others += log->faults[k] && strcmp(log->faults[k], log->faults[i]) == 0;
@@ -62,6 +109,7 @@ static void faults_print(const struct kube_log *log, struct buffer *out)
                         buffer_printf(out, " and %zu other%s", others, others > 1 ? "s" : "");
                 buffer_printf(out, ": %s", log->faults[i]);
         }
+        rules_print(log, out);
 }
 
 static void on_tell(uv_timer_t *timer)
@@ -85,6 +133,11 @@ void kube_log_fault(struct kube_log *log, size_t place, struct slice text)
         log->faults[place] = text.len > 0 ? memory_dup(text.data, text.len) : NULL;
         if (!uv_is_active((uv_handle_t *)&log->tell))
                 must(uv_timer_start(&log->tell, on_tell, FAULT_MS, 0) == 0);
+}
+
+void kube_log_forbid(struct kube_log *log, enum object_kind kind, bool forbidden)
+{
+        log->forbidden[kind] = forbidden;
 }
 
 bool kube_log_has_fault(const struct kube_log *log, size_t place)

@@ -23,6 +23,8 @@ void kube_log_close(struct kube_log *log);
 
 /* One line without the place's name; empty: it is well again. */
 void kube_log_fault(struct kube_log *log, size_t place, struct slice text);
+/* Of a kind, before its fault: the role lacks the rule for it, which stands behind all faults. */
+void kube_log_forbid(struct kube_log *log, enum object_kind kind, bool forbidden);
 bool kube_log_has_fault(const struct kube_log *log, size_t place);
 /* An object that can't be used, a kind that is not installed. Of a kind's flood most are counted,
  * as of refusals (event/fold.h): whoever may write objects may edit a broken one all day. */

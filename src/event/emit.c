@@ -16,6 +16,7 @@ enum {
         MAX_TOKEN = 48,
         MAX_PATH = 384,
         MAX_LONG = 768,
+        MAX_FAULTS = 1152,              /* rules for all kinds that an API server refuses */
         MAX_ISSUERS = 9 * DIGEST_BYTES, /* a path has 10 certificates at most (I10) */
 };
 
@@ -263,7 +264,7 @@ static void put_source(struct event_sink *sink, enum event_kind kind,
                 return;
         event->source = *facts;
         event_text_adopt(event, &event->source.source, 2 * MAX_NAME);
-        event_text_adopt(event, &event->source.text, MAX_LONG);
+        event_text_adopt(event, &event->source.text, MAX_FAULTS);
         event_ring_commit(sink->ring);
 }
 

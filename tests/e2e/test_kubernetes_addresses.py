@@ -189,7 +189,7 @@ def test_a_service_that_may_not_be_written_is_told_with_the_rule_to_add(world):
     world.api.apply([gateway("one", 80)])
     world.cluster.door.fail(403, "services", "create")
     pingate = world.run(pool=None)
-    eventually(lambda: [r for r in pingate.audit() if 'resources [services], verbs [create, patch, delete]' in json.dumps(r)],
+    eventually(lambda: [r for r in pingate.audit() if 'resources: [services], verbs: [create, patch, delete]' in json.dumps(r)],
                "it is told", ENFORCED_S)
     await_told(world, "one", [], "False", "AddressNotAssigned")
     world.cluster.door.mend()

@@ -105,3 +105,78 @@ def test_no_right_is_missing_and_none_is_idle(world, mode):
     # Whoever lists and watches a kind may see each of it alone: `get` widens nothing.
     seen_whole = {(group, resource, "get") for group, resource, verb in done if verb == "list"}
     assert sorted(wanted - done - seen_whole) == []
+
+
+# --- what is missing is named ---
+
+def watched():
+    return {(group, resource) for group, resource, verb in granted("service") if verb == "watch" and resource != "leases"}
+
+
+def told_of(gateway, group, resource, verb):
+    """Lines that name all three, as a rule that can be added."""
+    rule = rf'\{{apiGroups: \["{re.escape(group)}"\], resources: \[([^]]+, )?{resource}(, [^]]+)?\],( resourceNames: \[[^]]+\],)? verbs: \[[^]]*\b{verb}\b[^]]*\]\}}'
+    return [line for line in gateway.stderr_file.read_text().replace('\\"', '"').splitlines() if re.search(rule, line)]
+
+
+def await_named(gateway, rights):
+    def unnamed():
+        return sorted(right for right in rights if not told_of(gateway, *right))
+    eventually(lambda: not unnamed(), lambda: f"{unnamed()}\n{gateway.stderr_file.read_text()}", 20)
+
+
+def denied(world, rights):
+    if world.cluster.is_real:
+        pytest.skip("one role for all")
+    for _, resource, verb in rights:
+        world.cluster.deny(verb, resource)
+    return rights
+
+
+LATER = {"secrets", "configmaps"}  # not before it is known which of them are wanted
+
+
+@pytest.mark.parametrize("later", (False, True), ids=("all", "later"))
+@pytest.mark.parametrize("verb", ("list", "watch"))
+def test_kinds_that_may_not_be_read_are_named_each(world, verb, later):
+    rights = denied(world, {(group, resource, verb) for group, resource in watched() if (resource in LATER) is later})
+    world.api.apply(everything(world))
+    await_named(world.run(wait=False), rights)
+
+
+@pytest.mark.parametrize("kind", ("secrets", "configmaps"))
+def test_what_may_not_be_fetched_is_named(world, kind):
+    """It came to be wanted when the kind had been listed."""
+    rights = denied(world, {("", kind, "get")})
+    world.api.apply(everything(world))
+    gateway = world.run()
+    later = {"apiVersion": "v1", "kind": "Secret" if kind == "secrets" else "ConfigMap",
+             "metadata": {"name": "later", "namespace": "edge"}}
+    world.api.apply_one(later)
+    world.api.apply(policy("partners", [target("edge")], [pin(spki=world.people.pinned.spki_hash)], pinSetRefs=[
+        {"group": "", "kind": later["kind"], "name": "later"}]))
+    await_named(gateway, rights)
+
+
+def test_crds_that_may_not_be_looked_at_are_named(world):
+    rights = denied(world, {("apiextensions.k8s.io", "customresourcedefinitions", "get")})
+    await_named(world.run(), rights)
+
+
+def test_what_may_not_be_written_is_named_each(world):
+    rights = denied(world, {right for right in granted("service") if right[1].endswith("/status")}
+                    | {("", "services", "create"), ("events.k8s.io", "events", "create")})
+    world.api.apply(everything(world) + policy("nowhere", [target("edge", section="none")], [pin(spki="none")]))
+    await_named(world.run(pool=None), rights)
+
+
+@pytest.mark.parametrize("verb", ("get", "list", "watch", "create", "update", "patch", "delete"))
+def test_leases_that_may_not_be_had_are_named(world, verb):
+    rights = denied(world, {("coordination.k8s.io", "leases", verb)})
+    world.apply()
+    gateway = world.run()
+    if verb == "delete":
+        eventually(lambda: world.cluster.door.seen("create", "leases"), "it has one")
+        eventually(lambda: world.api.get("leases", "pingate-replica-a", NAMESPACE), "of its own")
+        gateway.stop()
+    await_named(gateway, rights)

@@ -3,10 +3,13 @@ nobody asked for. Against the stand-in, or a real API server (support/cluster.py
 import asyncio
 import base64
 import json
+import re
 import signal
 import threading
+import urllib.parse
 
 import pytest
+import test_deploy
 import yaml
 from support import gateway as gw
 from support import pki
@@ -40,9 +43,9 @@ def test_nothing_is_served_before_every_kind_is_synced(world):
     gateway = world.run(wait=False)
     door = world.cluster.door
     for n, kind in enumerate(kinds):
-        told = eventually(lambda: [t for t in events(gateway, "source_error") if f"{kind}: list: 403" in t], f"{kind} is told of")[-1]
         group = "pingate.dev" if n == 0 else "gateway.networking.k8s.io" if n == 1 else ""
-        assert f'apiGroups: [\\"{group}\\"], resources: [{kind}], verbs: [get, list, watch]' in told
+        rule = f'apiGroups: [\\"{group}\\"], resources: [{kind}], verbs: [get, list, watch]'
+        eventually(lambda: [t for t in events(gateway, "source_error") if ": list: 403" in t and rule in t], f"{kind} is told of")
         eventually(lambda: {"gateways", "httproutes", "services"} <= set(door.open_watches()), "others are watched")
         assert world.status(world.people.pinned) == REFUSED
         assert gateway.admin("/readyz")[0] != 200
@@ -92,6 +95,65 @@ def test_an_expired_page_token_begins_the_list_anew(world):
     world.run()
     assert expired.hits == 1 and len(world.cluster.door.seen("list", "httproutes")) == 4
     assert world.status(world.people.pinned, host="h599.example.com") == 200
+
+
+def asked_of(seen):
+    """{resource: the parameters of its last request}"""
+    return {r.resource: dict(urllib.parse.parse_qsl(r.target.partition("?")[2])) for r in seen}
+
+
+def all_kinds():
+    """Those that the role lets it watch, but Leases."""
+    (role,) = [o for o in test_deploy.read("kubernetes", "rbac.yaml") if o["kind"] == "ClusterRole"]
+    return {resource for rule in role["rules"] if "watch" in rule["verbs"] for resource in rule["resources"]}
+
+
+def test_each_kind_is_watched_from_its_list_on_for_a_time_and_with_bookmarks(world):
+    world.apply()
+    world.run()
+    door, kinds = world.cluster.door, all_kinds()
+    eventually(lambda: kinds <= set(door.open_watches()), lambda: kinds - set(door.open_watches()))
+    watches = asked_of(door.seen("watch"))
+    times = {int(watches[kind]["timeoutSeconds"]) for kind in kinds}
+    assert all(240 <= s <= 600 for s in times) and len(times) > 1  # not all of them at once
+    assert all(watches[kind]["allowWatchBookmarks"] == "true" and int(watches[kind]["resourceVersion"]) > 0 for kind in kinds)
+
+
+def test_bookmarks_carry_a_kind_over_that_says_nothing_itself(world):
+    """So that its watch is not begun at a version that is long gone, and what has 10,000 objects listed anew."""
+    if world.cluster.is_real:
+        pytest.skip("a real API server says when it sends them")
+    world.apply()
+    world.cluster.server.bookmark_s = 0.1
+    world.run()
+    door, server, quiet = world.cluster.door, world.cluster.server, "namespaces"
+    with Probes(world):
+        eventually(lambda: quiet in door.open_watches(), "it is watched")
+        world.pin(world.people.pinned, world.people.by_intermediate)  # of another kind
+        version = server.store.version
+        eventually(lambda: server.bookmarks.get(quiet, 0) >= version, "a bookmark tells of it")
+        world.cluster.compact(version)
+        door.end_watches(quiet)
+        eventually(lambda: int(asked_of(door.seen("watch"))[quiet]["resourceVersion"]) >= version, "it is watched from there")
+        eventually(lambda: quiet in door.open_watches(), "it is watched again")
+    assert len(door.seen("list", quiet)) == 1
+
+
+def silences(gateway):
+    """{kind: seconds}"""
+    text = gateway.admin("/metrics")[1]
+    return {kind: float(s) for kind, s in re.findall(r'^pingate_source_seconds_since_heard\{kind="(\w+)"\} (\S+)$', text, re.M)}
+
+
+def test_a_gauge_says_for_each_kind_how_old_its_news_are(world):
+    world.apply()
+    gateway = world.run()
+    eventually(lambda: set(silences(gateway)) == all_kinds(), lambda: silences(gateway))
+    eventually(lambda: min(silences(gateway)[k] for k in ("namespaces", "clientcertificatepolicies")) > 1.5, lambda: silences(gateway))
+    world.pin(world.people.pinned, world.people.by_intermediate)
+    eventually(lambda: silences(gateway)["clientcertificatepolicies"] < 1.5 < silences(gateway)["namespaces"], lambda: silences(gateway))
+    world.cluster.door.stop()
+    eventually(lambda: min(silences(gateway).values()) > 2, lambda: silences(gateway))
 
 
 def test_an_answer_whose_end_is_held_back_is_heard_to_its_end(world):

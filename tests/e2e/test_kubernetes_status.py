@@ -188,7 +188,7 @@ def test_who_may_not_write_statuses_serves_all_the_same(world):
     with Probes(world):
         told = eventually(lambda: [line for line in gateway.stderr_file.read_text().splitlines() if "httproutes/status" in line],
                           "it is told")[-1]
-        assert "apiGroups [gateway.networking.k8s.io], resources [httproutes/status], verbs [patch]" in told
+        assert r'{apiGroups: [\"gateway.networking.k8s.io\"], resources: [httproutes/status], verbs: [patch]}' in told
         world.pin(world.people.pinned, goes)
         world.await_in(goes)
         world.pin(world.people.pinned)

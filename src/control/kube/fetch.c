@@ -7,6 +7,7 @@
 #include "control/kube/item.h"
 #include "control/kube/path.h"
 #include "control/kube/reflector.h"
+#include "control/kube/rule.h"
 
 enum {
         CALLS_MAX = 16,
@@ -63,12 +64,19 @@ static void asked_done(struct asked *asked)
 static void fail(struct kube_fetch *fetch, const struct asked *asked,
                  const struct kube_answer *answer)
 {
-        struct error err;
-        error_set(&err, ERROR_SYSTEM, "%s %.*s/%.*s: get: %.*s", object_resource(asked->name.kind),
-                  SLICE_ARG(asked->name.namespace), SLICE_ARG(asked->name.name),
-                  SLICE_ARG(answer->fault));
+        const char *group = object_group(asked->name.kind);
+        const char *resource = object_resource(asked->name.kind);
+        struct arena arena;
+        arena_init(&arena, 2048);
+        struct slice rule = SLICE_NONE;
+        if (answer->status == 403)
+                rule = arena_printf(&arena, RULE_WANTED, group, resource, RULE_VERBS_READ);
+        struct slice text = arena_printf(
+                &arena, "%s %.*s/%.*s: get: %.*s%.*s", resource, SLICE_ARG(asked->name.namespace),
+                SLICE_ARG(asked->name.name), SLICE_ARG(answer->fault), SLICE_ARG(rule));
         fetch->failures++;
-        fetch->hooks->on_fault(slice_of(err.text), fetch->self);
+        fetch->hooks->on_fault(text, fetch->self);
+        arena_done(&arena);
         if (!uv_is_active((uv_handle_t *)&fetch->timer)) {
                 uint64_t seed = fetch->failures;
                 uint64_t pause =

@@ -96,13 +96,14 @@ static void heard(struct reflector *r)
         r->heard_ms = uv_now(r->options.loop);
 }
 
-static void fault_tell(struct reflector *r, struct slice text)
+static void fault_tell(struct reflector *r, struct slice text, bool forbidden)
 {
         if (slice_equal(buffer_slice(&r->fault), text))
                 return;
         buffer_clear(&r->fault);
         buffer_append(&r->fault, slice_sub(text, 0, r->fault.max));
-        r->options.hooks->on_fault(r->options.kind, buffer_slice(&r->fault), r->options.self);
+        r->options.hooks->on_fault(r->options.kind, buffer_slice(&r->fault), forbidden,
+                                   r->options.self);
 }
 
 /* A watch that shows that it works. One that was accepted alone may end at once, again and again.
@@ -110,7 +111,7 @@ static void fault_tell(struct reflector *r, struct slice text)
 static void well(struct reflector *r)
 {
         r->failures = r->refused = r->answered = r->gone = 0;
-        fault_tell(r, SLICE_NONE);
+        fault_tell(r, SLICE_NONE, false);
 }
 
 /* --- pauses --- */
@@ -164,12 +165,6 @@ static struct slice fault_print(struct arena *arena, const struct reflector *r, 
 {
         enum object_kind kind = r->options.kind;
         struct slice why = r->broken.text[0] ? slice_of(r->broken.text) : answer->fault;
-        if (answer->status == 403)
-                return arena_printf(arena,
-                                    "%s: %.*s; the role wants the rule {apiGroups: [\"%s\"], "
-                                    "resources: [%s], verbs: [get, list, watch]}",
-                                    verb, SLICE_ARG(why), object_group(kind),
-                                    object_resource(kind));
         if (answer->status == 404)
                 return arena_printf(arena, "%s: %.*s; the CRDs of %s are wanted", verb,
                                     SLICE_ARG(why), object_api_version(kind));
@@ -193,7 +188,7 @@ static void fail(struct reflector *r, const char *verb, const struct kube_answer
         r->refused = is_refusal(answer) ? r->refused + 1 : 0;
         r->answered += answer->status >= 500;
         if (answer->status != 429 || r->failures > 1) /* a server that is busy for once */
-                fault_tell(r, fault_print(&arena, r, verb, answer));
+                fault_tell(r, fault_print(&arena, r, verb, answer), answer->status == 403);
         arena_done(&arena);
         pause_before(r, next, pause_of(r, answer));
 }
@@ -272,7 +267,7 @@ static void list_end(struct reflector *r)
         r->synced = true;
         r->absent = false;
         r->answered = r->refused = 0;
-        fault_tell(r, SLICE_NONE);
+        fault_tell(r, SLICE_NONE, false);
         r->options.hooks->on_synced(r->options.kind, r->options.self);
         if (r->state == REFLECTOR_LISTING) /* on_synced may close us */
                 watch_begin(r);
@@ -288,7 +283,7 @@ static bool is_absent(struct reflector *r, const struct kube_answer *answer)
                 warn(r, "is not installed, so there is none of it; looked for every 30 s");
         r->absence_told = r->absent = true;
         r->synced = true;
-        fault_tell(r, SLICE_NONE);
+        fault_tell(r, SLICE_NONE, false);
         pause_before(r, REFLECTOR_LISTING, ABSENT_MS);
         r->options.hooks->on_synced(r->options.kind, r->options.self);
         return true;
@@ -419,7 +414,7 @@ static void on_watch_begin(int status, void *self)
         r->accepted = status == 200;
         if (!r->accepted)
                 return;
-        fault_tell(r, SLICE_NONE);
+        fault_tell(r, SLICE_NONE, false);
         r->options.hooks->on_hearing(r->options.kind, r->options.self);
 }
 

@@ -21,8 +21,9 @@ struct reflector_hooks {
         void (*on_synced)(enum object_kind kind, void *self);
         /* A watch was accepted: what it missed comes at once, and reflector_hears from now on. */
         void (*on_hearing)(enum object_kind kind, void *self);
-        /* One line without the kind's name; empty: it is well again. Told when it changes. */
-        void (*on_fault)(enum object_kind kind, struct slice text, void *self);
+        /* One line without the kind's name; empty: it is well again. Told when it changes.
+         * `forbidden`: a rule of the role is missing. */
+        void (*on_fault)(enum object_kind kind, struct slice text, bool forbidden, void *self);
         /* An object that does not decode, a kind that is not installed: no fault of the source. */
         void (*on_warning)(enum object_kind kind, struct slice text, void *self);
         /* A Gateway whose pins a CRD hides (KUBE_HIDDEN). */

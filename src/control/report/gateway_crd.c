@@ -158,13 +158,13 @@ static void tell_fault(struct asked_crd *asked, int status, struct slice fault)
         if (asked->faulty)
                 return;
         asked->faulty = true;
-        event_warningf(asked->crd->options.sink, "gateway-crd", "can't look whether %s: %.*s%s%s%s",
-                       asked->kind->what, SLICE_ARG(fault),
-                       status == 403 ? "; wants a rule with apiGroups [apiextensions.k8s.io], "
-                                       "resources [customresourcedefinitions], resourceNames ["
-                                     : "",
-                       status == 403 ? asked->kind->name : "",
-                       status == 403 ? "], verbs [get]" : "");
+        event_warningf(
+                asked->crd->options.sink, "gateway-crd", "can't look whether %s: %.*s%s%s%s",
+                asked->kind->what, SLICE_ARG(fault),
+                status == 403 ? "; the role wants the rule {apiGroups: [\"apiextensions.k8s.io\"], "
+                                "resources: [customresourcedefinitions], resourceNames: ["
+                              : "",
+                status == 403 ? asked->kind->name : "", status == 403 ? "], verbs: [get]}" : "");
 }
 
 /* A route's field that is missing stops nobody, so nothing is told of it. */

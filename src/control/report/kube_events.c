@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/must.h"
 #include "base/vec.h"
+#include "control/kube/rule.h"
 #include "text/json.h"
 #include "text/time.h"
 #include "trust/hash.h"
@@ -186,12 +187,13 @@ static void tell_fault(struct kube_events *events, const struct kube_answer *ans
         if (events->faulty || !events->options.sink)
                 return;
         events->faulty = true;
-        event_warningf(events->options.sink, "events", "Events are not taken: %.*s%s",
-                       SLICE_ARG(answer->fault),
-                       answer->status == 403
-                               ? "; wants a rule with apiGroups [events.k8s.io], resources "
-                                 "[events], verbs [create, patch]"
-                               : "");
+        if (answer->status == 403)
+                event_warningf(events->options.sink, "events",
+                               "Events are not taken: %.*s" RULE_WANTED, SLICE_ARG(answer->fault),
+                               "events.k8s.io", "events", "create");
+        else
+                event_warningf(events->options.sink, "events", "Events are not taken: %.*s",
+                               SLICE_ARG(answer->fault));
 }
 
 static bool is_passing(int status)

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "control/api/names.h"
+#include "control/kube/rule.h"
 #include "control/report/lease_parts.h"
 
 /* --- for all parts --- */
@@ -49,6 +50,21 @@ void lease_warn(struct lease *lease, bool *failing, const char *what, struct sli
         if (!*failing && lease->options.sink)
                 event_warningf(lease->options.sink, "lease", "%s: %.*s", what, SLICE_ARG(fault));
         *failing = true;
+}
+
+void lease_warn_answer(struct lease *lease, bool *failing, const char *what,
+                       const struct kube_answer *answer)
+{
+        struct arena arena;
+        arena_init(&arena, 1024);
+        struct slice fault = answer->fault;
+        if (answer->status == 403)
+                fault = arena_printf(&arena, "%.*s" RULE_WANTED " in namespace %.*s",
+                                     SLICE_ARG(fault), "coordination.k8s.io", "leases",
+                                     "get, list, watch, create, update, patch, delete",
+                                     SLICE_ARG(lease->options.namespace));
+        lease_warn(lease, failing, what, fault);
+        arena_done(&arena);
 }
 
 /* --- open --- */

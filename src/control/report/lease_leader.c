@@ -130,7 +130,7 @@ static bool see(struct lease *lease, const struct kube_answer *answer)
 
 static void failed(struct lease *lease, const struct kube_answer *answer)
 {
-        lease_warn(lease, &lease->leader.failing, "pingate-leader", answer->fault);
+        lease_warn_answer(lease, &lease->leader.failing, "pingate-leader", answer);
         attempt_in(lease, RETRY_MS + lease_jitter(LOOK_JITTER_MS));
 }
 
@@ -225,8 +225,8 @@ static void on_released(const struct kube_answer *answer, void *self)
         struct lease *lease = self;
         lease->leader.call = NULL;
         if (answer->fault.len > 0)
-                lease_warn(lease, &lease->leader.failing, "pingate-leader: not let go of",
-                           answer->fault);
+                lease_warn_answer(lease, &lease->leader.failing, "pingate-leader: not let go of",
+                                  answer);
         done(lease);
 }
 

@@ -114,7 +114,7 @@ static void on_written(const struct kube_answer *answer, void *self)
         else
                 own->changed = true;
         if (answer->fault.len > 0 && !other)
-                lease_warn(lease, &own->failing, "of this replica", answer->fault);
+                lease_warn_answer(lease, &own->failing, "of this replica", answer);
         if (lease->state == LEASE_CLOSING)
                 remove_it(lease);
         else
@@ -154,8 +154,8 @@ static void on_removed(const struct kube_answer *answer, void *self)
         struct lease *lease = self;
         lease->own.call = NULL;
         if (answer->fault.len > 0 && answer->status != 404)
-                lease_warn(lease, &lease->own.failing, "of this replica, not deleted",
-                           answer->fault);
+                lease_warn_answer(lease, &lease->own.failing, "of this replica, not deleted",
+                                  answer);
         lease->own.done = true;
         lease_part_done(lease);
 }

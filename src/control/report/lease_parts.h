@@ -93,6 +93,9 @@ void lease_timer_open(struct lease *lease, uv_timer_t *timer);
 struct slice lease_path(const struct lease *lease, struct arena *arena, struct slice name);
 /* Says it once, until *failing is false again. */
 void lease_warn(struct lease *lease, bool *failing, const char *what, struct slice fault);
+/* The same of an answer, with the rule that a role lacks. */
+void lease_warn_answer(struct lease *lease, bool *failing, const char *what,
+                       const struct kube_answer *answer);
 /* A part has written its last. */
 void lease_part_done(struct lease *lease);
 

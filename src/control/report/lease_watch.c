@@ -94,7 +94,7 @@ static bool put(struct lease *lease, const struct lease_record *record)
 
 /* --- list --- */
 
-static void rest(struct lease *lease, struct slice fault);
+static void rest(struct lease *lease);
 
 static void keep_version(struct lease *lease, struct slice version)
 {
@@ -152,9 +152,11 @@ static void on_listed(const struct kube_answer *answer, void *self)
         struct error err;
         lease->watch.call = NULL;
         if (answer->fault.len > 0) {
-                rest(lease, answer->fault);
+                lease_warn_answer(lease, &lease->watch.failing, "the replicas", answer);
+                rest(lease);
         } else if (!take_list(lease, answer->body, &err)) {
-                rest(lease, slice_of(err.text));
+                lease_warn(lease, &lease->watch.failing, "the replicas", slice_of(err.text));
+                rest(lease);
         } else {
                 lease->watch.heard_ms = lease_now_ms();
                 watch(lease);
@@ -238,11 +240,14 @@ static void on_watched(const struct kube_answer *answer, void *self)
         struct lease *lease = self;
         lease->watch.call = NULL;
         buffer_clear(&lease->watch.line);
-        if (answer->fault.len == 0 && lease->watch.version.len > 0)
+        if (answer->fault.len == 0 && lease->watch.version.len > 0) {
                 watch(lease);
-        else /* of a connection that broke the list will tell, if it has not healed by then */
-                rest(lease,
-                     answer->status == 410 || answer->status == 0 ? SLICE_NONE : answer->fault);
+                return;
+        }
+        /* Of a connection that broke the list will tell, if it has not healed by then. */
+        if (answer->fault.len > 0 && answer->status != 410 && answer->status != 0)
+                lease_warn_answer(lease, &lease->watch.failing, "the replicas", answer);
+        rest(lease);
 }
 
 static void watch(struct lease *lease)
@@ -271,10 +276,8 @@ static void on_timer(uv_timer_t *timer)
         list(timer->data);
 }
 
-static void rest(struct lease *lease, struct slice fault)
+static void rest(struct lease *lease)
 {
-        if (fault.len > 0)
-                lease_warn(lease, &lease->watch.failing, "the replicas", fault);
         lease->watch.state = WATCH_RESTING;
         must(uv_timer_start(&lease->watch.timer, on_timer, REST_MS + lease_jitter(REST_MS), 0) ==
              0);

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/must.h"
 #include "control/kube/path.h"
+#include "control/kube/rule.h"
 #include "text/json.h"
 
 enum {
@@ -105,11 +106,10 @@ static void warn(const struct kept *kept, const struct kube_answer *answer)
         if (answer->status == 403)
                 event_warningf(
                         options->side.sink, "services",
-                        "the API server does not let us write Service %.*s/%.*s: %.*s; wants "
-                        "a rule with apiGroups [\"\"], resources [services], verbs [create, "
-                        "patch, delete] in namespace %.*s",
+                        "the API server does not let us write Service %.*s/%.*s: %.*s" RULE_WANTED
+                        " in namespace %.*s",
                         SLICE_ARG(kept->namespace), SLICE_ARG(kept->name), SLICE_ARG(answer->fault),
-                        SLICE_ARG(kept->namespace));
+                        "", "services", "create, patch, delete", SLICE_ARG(kept->namespace));
         else
                 event_warningf(options->side.sink, "services",
                                "Service %.*s/%.*s could not be written: %.*s",

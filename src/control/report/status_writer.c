@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "base/vec.h"
 #include "control/kube/path.h"
+#include "control/kube/rule.h"
 #include "control/report/features.h"
 #include "control/report/status_digest.h"
 #include "control/report/status_merge.h"
@@ -69,7 +70,8 @@ struct status_writer {
         bool open; /* between begin and end */
         size_t in_flight;
         unsigned failures; /* of the server, in a row */
-        uint64_t held_ms, warned_ms;
+        uint64_t held_ms;
+        uint64_t warned_ms[KIND_COUNT]; /* each kind has a right of its own */
         struct arena scratch;
         struct buffer body;
         uv_idle_t idle;
@@ -161,16 +163,17 @@ static uint64_t backed_off(uint64_t first_ms, unsigned failures, uint64_t most_m
 static void warn(const struct told *told, const struct kube_answer *answer)
 {
         struct status_writer *writer = told->writer;
-        if (!writer->options.side.sink ||
-            (writer->warned_ms && now_ms(writer) < writer->warned_ms + WARNING_MS))
+        uint64_t *warned_ms = &writer->warned_ms[told->kind];
+        if (!writer->options.side.sink || (*warned_ms && now_ms(writer) < *warned_ms + WARNING_MS))
                 return;
-        writer->warned_ms = now_ms(writer);
+        *warned_ms = now_ms(writer);
         if (answer->status == 403)
-                event_warningf(writer->options.side.sink, "status",
-                               "the API server does not let us write %.*s: %.*s; wants a rule with "
-                               "apiGroups [%s], resources [%s/status], verbs [patch]",
-                               SLICE_ARG(told->id), SLICE_ARG(answer->fault),
-                               object_group(told->kind), object_resource(told->kind));
+                event_warningf(
+                        writer->options.side.sink, "status",
+                        "the API server does not let us write %.*s: %.*s; the role wants the "
+                        "rule " RULE_BEGIN "%s/status" RULE_END,
+                        SLICE_ARG(told->id), SLICE_ARG(answer->fault), object_group(told->kind),
+                        object_resource(told->kind), "patch");
         else
                 event_warningf(writer->options.side.sink, "status",
                                "%.*s could not be written: %.*s", SLICE_ARG(told->id),

@@ -62,6 +62,7 @@ class ApiServer:
         self.rules = list(rules_of(RIGHTS))
         self.denied, self.missing = set(), set()  # (verb, resource); plurals
         self.bookmark_s, self.page_max = 60, None
+        self.bookmarks = {}  # of each kind: the last version that one told
         self._pages = {}
         self.back = WebServer(loop, self.answer, identity, alpn=("http/1.1",))
 
@@ -203,6 +204,7 @@ class ApiServer:
                 except asyncio.TimeoutError:
                     if bookmarks:
                         yield self._bookmark(asked.kind, version)
+                        self.bookmarks[asked.kind.plural] = version
                     if left <= self.bookmark_s:
                         return
         finally:

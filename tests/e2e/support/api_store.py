@@ -142,10 +142,10 @@ class Store:
             raise Refused(404, "NotFound", f'{kind.resource} "{name}" not found')
         return stored
 
-    def compact(self):
-        """Nothing older than now can be watched from any more."""
-        self.history.clear()
-        self.compacted = self.version
+    def compact(self, version=None):
+        """Nothing older than that, or than now, can be watched from any more."""
+        self.compacted = self.version if version is None else version
+        self.history = [entry for entry in self.history if entry[0] > self.compacted]
 
     def _keep(self, type_, kind, value, before):
         self.version += 1

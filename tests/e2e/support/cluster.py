@@ -242,8 +242,8 @@ class StandIn(Cluster):
     def restore_kind(self, plural):
         self.server.missing.discard(plural)
 
-    def compact(self):
-        self.loop.do(self.server.store.compact)
+    def compact(self, version=None):
+        self.loop.do(lambda: self.server.store.compact(version))
 
     def show(self, plural, name, change):
         """An object as another CRD shows it: of the same version, so no event tells of it, but the kind's watches end."""
