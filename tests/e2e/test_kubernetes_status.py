@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from support.api_store import KINDS
-from support.cluster import ROUTE_CRD, retry_schema
+from support.cluster import GATEWAY_CRD, ROUTE_CRD, retry_schema
 from support.kube import ENFORCED_S, Probes, await_quiet
 from support.net import eventually
 from support.policy import pin, policy, target
@@ -289,3 +289,27 @@ def test_retries_are_claimed_where_the_crd_of_routes_keeps_them(world, channel):
     settled(world)
     assert claimed(world) & RETRIES == (RETRIES if channel == "experimental" else set())
     assert {"HTTPRoute", "HTTPRouteRequestTimeout"} <= claimed(world)
+
+
+BUNDLE = "gateway.networking.k8s.io/bundle-version"
+
+
+def class_conditions(world):
+    return {c["type"]: c for c in status_of(world, "gatewayclasses", "pingate").get("conditions", [])}
+
+
+@pytest.mark.parametrize("release, supported", (("v1.6.1", True), ("v1.5.0", False), (None, False)))
+def test_the_release_of_the_crds_is_judged_on_the_class(world, release, supported):
+    if not world.cluster.is_real:
+        world.api.patch("customresourcedefinitions", GATEWAY_CRD, {"metadata": {"annotations": {BUNDLE: release}}})
+    elif release != world.api.get("customresourcedefinitions", GATEWAY_CRD)["metadata"]["annotations"][BUNDLE]:
+        pytest.skip("its CRDs are of another release")
+    world.apply()
+    world.run()
+    said = eventually(lambda: class_conditions(world).get("SupportedVersion"), lambda: class_conditions(world), ENFORCED_S)
+    assert (said["status"], said["reason"]) == (("True", "SupportedVersion") if supported else ("False", "UnsupportedVersion"))
+    assert (release or "unknown") in said["message"]
+    assert said["observedGeneration"] == world.api.get("gatewayclasses", "pingate")["metadata"]["generation"]
+    assert class_conditions(world)["Accepted"]["status"] == "True"
+    with Probes(world):  # served all the same
+        pass
