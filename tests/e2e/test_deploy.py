@@ -1,6 +1,6 @@
 """What deploy/ gives a cluster: no more power than the code uses, a pod of the restricted profile, and a Gateway CRD
-that takes what pingate's decoder takes. The files are read as they are; where kustomize or helm is on PATH, or named
-in KUSTOMIZE and HELM, what they render is held to the same."""
+that takes what pingate's decoder takes. The files are read as they are; where kustomize is on PATH, or named in KUSTOMIZE,
+what it renders is held to the same."""
 import json
 import os
 import pathlib
@@ -482,99 +482,3 @@ def test_kustomize_patches_a_crd_among_the_resources(tmp_path):
         "components": [os.path.relpath(os.path.join(DEPLOY, "gateway-api-crd", "patch"), tmp_path)]}))
     (made,) = rendered(tool("kustomize"), "build", str(tmp_path))
     patch_holds(made)
-
-
-CHART = os.path.join(DEPLOY, "helm", "pingate")
-POOL = ("--set", "mode=addressPool", "--set", "addressPool={192.0.2.10-192.0.2.20}")
-
-
-def templated(*options, name="pingate", namespace="pingate-system"):
-    return rendered(tool("helm"), "template", name, CHART, "--namespace", namespace, "--kube-version", "1.36.0",
-                    "--include-crds", *options)
-
-
-def bare(objects):
-    """By kind and name, without what a chart says of itself; the namespace is there before the chart."""
-    out = {}
-    for o in objects:
-        for metadata in (o["metadata"], o.get("spec", {}).get("template", {}).get("metadata", {})):
-            metadata["labels"] = {key: value for key, value in metadata.get("labels", {}).items()
-                                  if key == "app.kubernetes.io/name" or not key.startswith(("app.kubernetes.io/", "helm.sh/"))}
-        for container in o.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-            if container.get("imagePullPolicy") == "IfNotPresent":  # what an API server says of a tag by itself
-                del container["imagePullPolicy"]
-        if o["kind"] != "Namespace":
-            out[o["kind"], o["metadata"]["name"]] = o
-    return out
-
-
-def test_the_chart_makes_what_the_manifests_are():
-    assert bare(templated()) == bare(kustomized("kubernetes"))
-    assert bare(templated(*POOL)) == bare(kustomized("kubernetes-address-pool"))
-
-
-def test_the_chart_holds_what_the_manifests_hold():
-    rights_hold(templated(), pool=False)
-    restricted_holds(templated())
-    rights_hold(templated(*POOL), pool=True)
-    host_network_holds(templated(*POOL))
-
-
-def test_the_charts_values_arrive():
-    objects = templated("--set", "requirePinning=true,audit=strict,accessLog=-,workers=0,replicas=3,drainDelay=1s",
-                        "--set", "limits.handshakes=400000,limits.idle-ms=10000000", "--set", "podMonitor.enabled=true",
-                        "--set", "extraArgs={--plain-openssl}", "--set", "image.tag=9.9,image.repository=example.com/p",
-                        "--set", "gatewayClass.name=edge,serviceAccount.name=gate", "--set", "probePort=9999",
-                        name="edge", namespace="other")
-    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert {"--require-pinning", "--audit=strict", "--access-log=-", "--drain-delay=1s", "--limit=handshakes=400000",
-            "--limit=idle-ms=10000000", "--plain-openssl", "--probe-addr=0.0.0.0:9999"} <= set(container["args"])
-    assert "--workers" not in str(container["args"]) and one(objects, "Deployment")["spec"]["replicas"] == 3
-    assert container["image"] == "example.com/p:9.9" and container["ports"][0]["containerPort"] == 9999
-    assert one(objects, "GatewayClass")["metadata"]["name"] == "edge"
-    assert "annotations" not in one(objects, "Deployment")["spec"]["template"]["metadata"]
-    one(objects, "PodMonitor", "edge-pingate")
-    for binding in (o for o in objects if o["kind"].endswith("RoleBinding")):
-        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "gate", "namespace": "other"}]
-        one(objects, binding["roleRef"]["kind"], binding["roleRef"]["name"])
-    assert {o["metadata"].get("namespace", "other") for o in objects} == {"other"}
-
-
-@pytest.mark.parametrize("settings", [
-    ("mode=addressPool",), ("addressPool={192.0.2.1}",), ("mode=other",), ("image.name=p",), ("limits.handshakes=many",),
-    ("audit=none",), ("extraArgs={run}",), ("requirePinning=yes please",), ("unknown=1",)])
-def test_the_chart_refuses_values_that_are_none(settings):
-    out = subprocess.run([tool("helm"), "template", "pingate", CHART, "--kube-version", "1.36.0", "--set", *settings],
-                         capture_output=True, text=True, timeout=60)
-    assert out.returncode != 0 and "values don't meet the specifications of the schema" in out.stderr
-
-
-def test_the_chart_has_nothing_to_be_told(tmp_path):
-    out = subprocess.run([tool("helm"), "lint", "--strict", CHART], capture_output=True, text=True, timeout=60)
-    assert out.returncode == 0 and "1 chart(s) linted, 0 chart(s) failed" in out.stdout, out.stdout
-    assert "[WARNING]" not in out.stdout and "[ERROR]" not in out.stdout
-
-
-def test_the_packed_chart_has_what_its_links_lead_to(tmp_path):
-    subprocess.run([tool("helm"), "package", CHART, "--destination", str(tmp_path)], check=True, capture_output=True)
-    (packed,) = tmp_path.iterdir()
-    objects = rendered(tool("helm"), "template", "pingate", str(packed), "--namespace", "pingate-system",
-                       "--kube-version", "1.36.0", "--include-crds")
-    assert objects == templated()
-
-
-def test_the_charts_files_are_one_source_with_the_manifests():
-    """Without helm: links that lead where they should, and the class and versions that are written twice."""
-    for link, target in (("crds/pingate.dev_clientcertificatepolicies.yaml", "crds/pingate.dev_clientcertificatepolicies.yaml"),
-                         ("files/rbac.yaml", "kubernetes/rbac.yaml"),
-                         ("files/rbac-address-pool.yaml", "kubernetes-address-pool/rbac.yaml")):
-        assert os.path.islink(os.path.join(CHART, link))
-        assert os.path.samefile(os.path.join(CHART, link), os.path.join(DEPLOY, target))
-    version = re.search(r"version: '([^']+)'", open(os.path.join(gw.ROOT, "meson.build")).read())[1]
-    (chart,) = read("helm", "pingate", "Chart.yaml")
-    assert chart["version"] == chart["appVersion"] == version
-    (values,) = read("helm", "pingate", "values.yaml")
-    schema = json.load(open(os.path.join(CHART, "values.schema.json")))
-    jsonschema.validate(values, schema)
-    assert set(values) == set(schema["properties"]) - {"global"}

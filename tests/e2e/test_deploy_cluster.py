@@ -12,6 +12,7 @@ import threading
 import pytest
 import test_crd
 import test_deploy
+import test_deploy_chart
 import yaml
 from support import cluster as clusters
 from support.gateway import BINARY
@@ -64,9 +65,9 @@ def test_the_restricted_namespace_takes_the_pod(plane):
     assert status == 403 and 'violates PodSecurity "restricted' in answer["message"]
 
 
-@pytest.mark.parametrize("mode", [(), test_deploy.POOL], ids=["service", "pool"])
+@pytest.mark.parametrize("mode", [(), test_deploy_chart.POOL], ids=["service", "pool"])
 def test_the_chart_is_taken(plane, mode):
-    text = yaml.safe_dump_all(test_deploy.templated(*mode))
+    text = yaml.safe_dump_all(test_deploy_chart.templated(*mode))
     plane.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-", text=text)
 
 
