@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """What a cluster costs, against an API server whose kubeconfig is given (tests/conformance/control-plane makes one): the time from
-start to the first generation of many routes and Secrets beside that which curl takes for the same lists, the memory, and how long
-it is from an API server's event to the change in force while connections are made all along."""
+start to the first generation of many routes and Secrets beside that which curl takes for the same lists, the memory, how long it
+is from an API server's event to the change in force while connections are made all along, and how long while the status of every
+route is written, because an edit of their Gateway made it another."""
 import argparse
 import base64
 import concurrent.futures
@@ -109,8 +110,8 @@ def route(number):
                    "backendRefs": [{"name": f"app-{number % 100}", "port": 80}]}]})
 
 
-def redirect(to):
-    return {"parentRefs": [{"name": "edge", "sectionName": "http"}], "hostnames": ["probe.example"],
+def redirect(to, section="http"):
+    return {"parentRefs": [{"name": "edge", "sectionName": section}], "hostnames": ["probe.example"],
             "rules": [{"filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": to, "statusCode": 302}}]}]}
 
 
@@ -172,17 +173,64 @@ class Gateway:
         return 0
 
 
-def changes(api, gateway, count):
-    """Milliseconds from the API server's answer to a change until a connection that was open all along sees it."""
-    path, client, took = f"/apis/{GATEWAY}/namespaces/{NAMESPACE}/httproutes/probe", None, []
+PROBE = f"/apis/{GATEWAY}/namespaces/{NAMESPACE}/httproutes/probe"
+
+
+def changes(api, gateway, count, section="http"):
+    """Milliseconds from the API server's answer to a change until a connection that was open all along sees it, in turn."""
+    client, took = None, []
     for number in range(1, count + 1):
         want = f"n-{number}-{random.randrange(1 << 30)}.example"
-        status, answer = api.ask("PATCH", path, {"spec": redirect(want)})
+        status, answer = api.ask("PATCH", PROBE, {"spec": redirect(want, section)})
         made = time.monotonic()
         assert status == 200, answer
         seen, client = gateway.until(want, client)
         took.append((seen - made) * 1000)
-    return sorted(took)
+    return took
+
+
+def listeners(arguments, taken):
+    """The routes' own listener, which takes them or not, and another for the probe's alone."""
+    kinds = {} if taken else {"allowedRoutes": {"kinds": [{"kind": "GRPCRoute"}]}}
+    return {"spec": {"listeners": [{"name": "http", "port": arguments.port, "protocol": "HTTP", **kinds},
+                                   {"name": "probe", "port": arguments.port + 3, "protocol": "HTTP"}]}}
+
+
+def told(api, number):
+    """The status of its condition Accepted."""
+    answer = api.ask("GET", f"/apis/{GATEWAY}/namespaces/{NAMESPACE}/httproutes/route-{number:05}")[1]
+    return [c["status"] for p in answer.get("status", {}).get("parents", []) for c in p["conditions"] if c["type"] == "Accepted"]
+
+
+def share_told(api, arguments, taken):
+    """Of a twentieth of all: they are written in the order of their names."""
+    numbers = range(0, arguments.routes, max(arguments.routes // 20, 1))
+    return sum(told(api, n) == ["True" if taken else "False"] for n in numbers) / len(numbers)
+
+
+def statuses(api, gateway, arguments):
+    """The first changes behind each edit of the Gateway that makes every route's status another; those that follow while statuses
+    are written; and the share that was written by then."""
+    path, first, later, shares = f"/apis/{GATEWAY}/namespaces/{NAMESPACE}/gateways/edge", [], [], []
+    api.ask("PATCH", path, listeners(arguments, True))
+    api.ask("PATCH", PROBE, {"spec": redirect("n-0.example", "probe")})
+    gateway.port = arguments.port + 3
+    gateway.until("n-0.example")
+    for turn in range(arguments.turns):
+        taken = turn % 2 == 1
+        status, answer = api.ask("PATCH", path, listeners(arguments, taken))
+        assert status == 200, answer
+        first += changes(api, gateway, 1, "probe")
+        later += changes(api, gateway, arguments.behind, "probe")
+        shares.append(share_told(api, arguments, taken))
+    api.ask("PATCH", path, listeners(arguments, True))
+    return sorted(first), sorted(later), shares
+
+
+def spread(took):
+    """Of what is sorted."""
+    return (f"{statistics.median(took):.0f} ms in the middle (must: 200), 99 % within "
+            f"{took[max(int(len(took) * 0.99) - 1, 0)]:.0f} ms (must: 500), at most {took[-1]:.0f} ms")
 
 
 def load(gateway, stop):
@@ -203,7 +251,9 @@ def main():
     parser.add_argument("--routes", type=int, default=10000)
     parser.add_argument("--secrets", type=int, default=1000)
     parser.add_argument("--changes", type=int, default=1000)
-    parser.add_argument("--port", type=int, default=24080, help="and the next, of listeners; the one after that: admin")
+    parser.add_argument("--behind", type=int, default=100, help="changes behind each of them")
+    parser.add_argument("--turns", type=int, default=4, help="of the Gateway, each of which changes every route's status")
+    parser.add_argument("--port", type=int, default=24080, help="and the next and the third, of listeners; the second: admin")
     parser.add_argument("--log", type=pathlib.Path, default="/dev/null")
     parser.add_argument("--filled", action="store_true", help="the objects are there already")
     parser.add_argument("pass_on", nargs="*", help="arguments for pingate, behind --")
@@ -214,7 +264,7 @@ def main():
             began = time.monotonic()
             fill(api, arguments.port, arguments.routes, arguments.secrets)
             print(f"filled in {time.monotonic() - began:.1f} s")
-        api.ask("PATCH", f"/apis/{GATEWAY}/namespaces/{NAMESPACE}/httproutes/probe", {"spec": redirect("n-0.example")})
+        api.ask("PATCH", PROBE, {"spec": redirect("n-0.example")})
         lists = [f"/apis/{GATEWAY}/httproutes", "/api/v1/secrets"]
         curls = [sum(api.curl(path) for path in lists) for _ in range(3)]
         gateway = Gateway(arguments, arguments.port + 2)
@@ -225,11 +275,15 @@ def main():
                   f"{gateway.memory_mib('VmHWM'):.0f} (must: 256)")
             stop = threading.Event()
             threading.Thread(target=load, args=(gateway, stop), daemon=True).start()
-            took = changes(api, gateway, arguments.changes)
+            if arguments.changes:
+                print(f"{arguments.changes:,} changes under load: {spread(sorted(changes(api, gateway, arguments.changes)))}; "
+                      f"{gateway.memory_mib():.0f} MiB, at most {gateway.memory_mib('VmHWM'):.0f}")
+            if arguments.turns:
+                first, later, shares = statuses(api, gateway, arguments)
+                print(f"{arguments.routes:,} statuses anew, {len(shares)} times: a change right behind it {spread(first)}; {len(later):,} "
+                      f"more, by whose end {min(shares):.0%} to {max(shares):.0%} were written, {spread(later)}; "
+                      f"{gateway.memory_mib():.0f} MiB, at most {gateway.memory_mib('VmHWM'):.0f}")
             stop.set()
-            print(f"{len(took):,} changes under load: {statistics.median(took):.0f} ms in the middle (must: 200), 99 % within "
-                  f"{took[int(len(took) * 0.99) - 1]:.0f} ms (must: 500), at most {took[-1]:.0f} ms; "
-                  f"{gateway.memory_mib():.0f} MiB, at most {gateway.memory_mib('VmHWM'):.0f}")
         finally:
             gateway.process.terminate()
             gateway.process.wait()
