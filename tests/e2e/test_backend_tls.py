@@ -95,7 +95,7 @@ def test_requests_of_http_and_https_listeners_reach_the_backend_by_tls_with_its_
     assert s.get("/by-http").body == f"sni={HOST} verify=NONE\n"
     by_https = curl(s.https, s.people.server_ca, path="/by-https")
     assert (by_https.status, by_https.body) == (200, f"sni={HOST} verify=NONE\n")
-    assert {(h["sni"], h["tls"], h["alpn"]) for h in nginx.hits() if h["uri"].startswith("/by-")} == {
+    assert {(h["sni"], h["tls"], h["alpn"]) for h in nginx.await_hits("/by-", 2)} == {
         (HOST, protocol, "http/1.1")}
 
 
@@ -264,7 +264,7 @@ def test_connections_are_kept_and_none_is_resumed(site, backend):
     s = site(nginx.port)
     reply = s.get("/kept", options=[f"http://app.example.com:{s.http}/kept"] * 5)
     assert reply.status == 200
-    hits = [h for h in nginx.hits() if h["uri"] == "/kept"]
+    hits = nginx.await_hits("/kept", 6)
     assert len(hits) == 6 and {h["reused"] for h in hits} == {"."}
     assert max(int(h["requests"]) for h in hits) == 6
 
@@ -317,7 +317,7 @@ def test_a_client_certificate_is_changed_live(site, backend, world):
     assert s.get("/first").status == 200
     s.change(client=world.client_ca.issue("edge-gateway-2"))
     assert s.get("/second").status == 200
-    shown = {h["uri"]: h["client"] for h in nginx.hits()}
+    shown = {h["uri"]: h["client"] for path in ("/first", "/second") for h in nginx.await_hits(path, 1)}
     assert shown["/first"] and shown["/second"] and shown["/first"] != shown["/second"]
 
 
@@ -327,7 +327,7 @@ def test_http2_by_tls_is_held_to_the_same(site, backend, world):
     s = site(nginx.port, client_certificate="edge-client", **h2)
     for i in range(3):
         assert s.get(f"/h2-{i}").body == f"sni={HOST} verify=SUCCESS\n"
-    hits = [h for h in nginx.hits() if h["uri"].startswith("/h2-")]
+    hits = nginx.await_hits("/h2-", 3)
     assert {h["alpn"] for h in hits} == {"h2"} and len({h["connection"] for h in hits}) <= 2  # one a worker
     s.change(cas=[world.new_ca])
     assert s.get("/old-ca").status == 502
@@ -382,6 +382,7 @@ def test_a_backend_that_refuses_http2_is_told_from_one_that_fails(site, backend)
     assert s.fault("/no-h2") == "backend_without_http2"  # it has sent the alert no_application_protocol
     s.change(backend=gw.backend)  # in HTTP/1.1, so that what came before it is in the log as well
     assert s.get("/http1").status == 200
+    nginx.await_hits("/http1", 1)
     assert [h["uri"] for h in nginx.hits() if h["uri"]] == ["/http1"]
 
 

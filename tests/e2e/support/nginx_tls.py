@@ -88,6 +88,13 @@ class NginxTls:
         log = self.folder / "hits.log"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
+    def await_hits(self, prefix, count):
+        """Of paths that begin so: it logs a request behind its answer, so who has that may be before the log."""
+        def of_them():
+            return [hit for hit in self.hits() if hit["uri"].startswith(prefix)]
+        eventually(lambda: len(of_them()) >= count, lambda: f"{count} hits of {prefix}: {of_them()}")
+        return of_them()
+
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=10)
