@@ -9,6 +9,7 @@
 #include "tls/contexts.h"
 #include "trust/hash.h"
 #include "trust/policy.h"
+#include "trust/private_key.h"
 
 static void contexts_free(void *self)
 {
@@ -80,7 +81,7 @@ void tls_context_restrict(SSL_CTX *ctx)
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_max_cert_list(ctx, CHAIN_BYTES_MAX);
         SSL_CTX_set_read_ahead(ctx, 1); /* a record costs one read(), not two */
-        SSL_CTX_set_security_level(ctx, 2);
+        SSL_CTX_set_security_level(ctx, TLS_SECURITY_LEVEL);
 }
 
 bool tls_context_set_algorithms(SSL_CTX *ctx)

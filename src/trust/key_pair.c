@@ -189,8 +189,10 @@ static bool key_take(struct key_pair *pair, struct slice pem, struct key_reader 
                 return error_wrap(err, "tls.key");
         bool belongs = X509_check_private_key(pair->leaf, pair->key) == 1;
         ERR_clear_error();
-        return belongs || error_set(err, ERROR_INPUT,
-                                    "tls.key is not the key of the first certificate in tls.crt");
+        if (!belongs)
+                return error_set(err, ERROR_INPUT,
+                                 "tls.key is not the key of the first certificate in tls.crt");
+        return key_reader_serves(reader, pair, err) || error_wrap(err, "tls.crt");
 }
 
 struct key_pair *key_pair_parse(struct slice certificate_pem, struct slice key_pem,

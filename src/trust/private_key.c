@@ -8,9 +8,12 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "base/memory.h"
+#include "base/must.h"
+#include "trust/key_pair.h"
 
 enum {
         ALGORITHM_SIZE = 80,
@@ -26,7 +29,8 @@ struct kept {
 
 struct key_reader {
         struct kept kept[KEPT_MAX];
-        size_t next; /* that gives way to another algorithm */
+        size_t next;     /* that gives way to another algorithm */
+        SSL_CTX *serves; /* NULL: nothing was asked yet */
 };
 
 struct key_reader *key_reader_new(void)
@@ -40,6 +44,7 @@ void key_reader_free(struct key_reader *reader)
                 return;
         for (size_t i = 0; i < KEPT_MAX; i++)
                 OSSL_DECODER_CTX_free(reader->kept[i].decoders);
+        SSL_CTX_free(reader->serves);
         free(reader);
 }
 
@@ -108,4 +113,19 @@ EVP_PKEY *private_key_decode(struct key_reader *reader, struct slice label, stru
                 key = d2i_AutoPrivateKey(NULL, &at, (long)der.len);
         ERR_clear_error();
         return key;
+}
+
+bool key_reader_serves(struct key_reader *reader, const struct key_pair *pair, struct error *err)
+{
+        if (!reader->serves) {
+                reader->serves = SSL_CTX_new(TLS_method());
+                must(reader->serves != NULL);
+                SSL_CTX_set_security_level(reader->serves, TLS_SECURITY_LEVEL);
+        }
+        if (SSL_CTX_use_cert_and_key(reader->serves, pair->leaf, pair->key, pair->above, 1) == 1)
+                return true;
+        const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+        ERR_clear_error();
+        return error_set(err, ERROR_INPUT, "OpenSSL does not serve it in TLS (%s)",
+                         reason ? reason : "unknown");
 }

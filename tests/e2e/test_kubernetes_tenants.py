@@ -4,8 +4,9 @@ import threading
 
 import pytest
 from support import gateway as gw
+from support import pki
 from support.kube import PINNED_OUT
-from support.net import eventually
+from support.net import eventually, free_port
 from support.policy import policy, target
 
 TENANT = "another"  # listed before edge
@@ -93,3 +94,25 @@ def test_who_refers_to_something_new_all_the_time_keeps_nobody_from_being_heard(
         world.api.apply([pin_set("list", people.pinned)])
         world.await_out(people.by_intermediate)
         edits.await_more(5)
+
+
+def test_a_key_that_openssl_does_not_serve_is_its_own_gateways_matter(world):
+    people = world.people
+    weak = people.server_ca.issue("weak", dns=["weak.example.com"], eku=pki.SERVER_AUTH, key_type="rsa1024")
+    world.apply()
+    world.pin(people.pinned, people.by_intermediate)
+    gateway = world.run(pool="127.0.0.1-127.0.0.2")
+    world.await_in(people.by_intermediate)
+    world.api.apply([namespace(TENANT)])
+    listener = gw.https_listener("https", free_port(), secret="weak")
+    world.api.apply(gw.secret_tls("weak", weak, TENANT) + gw.gateway([listener], name="own", namespace=TENANT, address="127.0.0.2"))
+    world.pin(people.pinned)
+    world.await_out(people.by_intermediate)
+    eventually(lambda: "does not serve" in told(world, "own"), lambda: f"it is told: {told(world, 'own')}")
+    gateway.stop()
+    world.run(pool="127.0.0.1-127.0.0.2")
+    assert world.status(people.pinned) == 200 and world.status(people.by_intermediate) == PINNED_OUT
+
+
+def told(world, name):
+    return str(world.api.get("gateways", name, TENANT).get("status"))

@@ -25,7 +25,7 @@ static EVP_PKEY *key_new(const char *kind)
         return strcmp(kind, "EC") == 0 ? EVP_EC_gen("P-256") : EVP_PKEY_Q_keygen(NULL, NULL, kind);
 }
 
-static X509 *certificate_new(EVP_PKEY *key, int64_t not_after)
+static X509 *certificate_by(EVP_PKEY *signer, EVP_PKEY *key, int64_t not_after)
 {
         X509 *certificate = X509_new();
         X509_set_version(certificate, X509_VERSION_3);
@@ -39,9 +39,14 @@ static X509 *certificate_new(EVP_PKEY *key, int64_t not_after)
         X509_set_issuer_name(certificate, name);
         X509_NAME_free(name);
         X509_set_pubkey(certificate, key);
-        const EVP_MD *md = EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256();
-        assert_true(X509_sign(certificate, key, md) > 0);
+        const EVP_MD *md = EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256();
+        assert_true(X509_sign(certificate, signer, md) > 0);
         return certificate;
+}
+
+static X509 *certificate_new(EVP_PKEY *key, int64_t not_after)
+{
+        return certificate_by(key, key, not_after);
 }
 
 static struct slice bio_take(BIO *bio)
@@ -95,6 +100,25 @@ static void fails(struct slice certificate, struct slice key, const char *says)
         assert_null(key_pair_parse(certificate, key, NULL, &err));
         if (!strstr(err.text, says))
                 fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+}
+
+/* A TLS context with one of them can't be made, and without it no generation. */
+static void what_openssl_does_not_serve_is_no_pair(void **state)
+{
+        (void)state;
+        EVP_PKEY *const keys[] = {EVP_RSA_gen(1024), EVP_EC_gen("P-192"),
+                                  EVP_PKEY_Q_keygen(NULL, NULL, "X25519")};
+        EVP_PKEY *signer = key_new("EC");
+        for (size_t i = 0; i < COUNT_OF(keys); i++) {
+                BIO *bio = BIO_new(BIO_s_mem());
+                X509 *certificate = certificate_by(signer, keys[i], 4870000000);
+                assert_true(PEM_write_bio_X509(bio, certificate));
+                fails(bio_take(bio), key_pem(keys[i], false, NULL),
+                      "tls.crt: OpenSSL does not serve it in TLS (");
+                X509_free(certificate);
+                EVP_PKEY_free(keys[i]);
+        }
+        EVP_PKEY_free(signer);
 }
 
 static void every_common_form_of_key_gives_the_same_pair(void **state)
@@ -261,6 +285,7 @@ int main(void)
 {
 #define IN_ARENA(test) cmocka_unit_test_setup_teardown(test, open_arena, close_arena)
         const struct CMUnitTest tests[] = {
+                IN_ARENA(what_openssl_does_not_serve_is_no_pair),
                 IN_ARENA(every_common_form_of_key_gives_the_same_pair),
                 IN_ARENA(a_reader_reads_key_after_key_as_it_reads_the_first),
                 IN_ARENA(a_key_under_another_label_is_read),
