@@ -37,7 +37,7 @@ struct listener_work {
         const char *conflict; /* the reason, if it can't be told from another; NULL: it can */
         struct slice conflict_message;
         bool refs_broken;
-        bool crowded_out;     /* one port more than ListenerSets may have bound */
+        bool crowded_out;     /* one port more than may be bound */
         struct slice unbound; /* why no socket is; empty: one is */
         const struct server_certificate **certificates;
         size_t certificate_count;

@@ -31,7 +31,10 @@ static bool accepted_tell(struct work *w, struct listener_work *listener)
                 condition_set(conditions, "Conflicted", true, reason, message);
         } else if (listener->crowded_out) {
                 reason = "TooManyListeners";
-                message = SLICE("the Gateways' ListenerSets ask for more ports than are bound");
+                message = listener->set
+                                  ? SLICE("the Gateways' ListenerSets ask for more ports than are "
+                                          "bound")
+                                  : SLICE("older Gateways use up the ports that are bound");
         } else if (listener->client && listener->client->refusal) {
                 reason = listener->client->refusal;
                 message = listener->client->refusal_message;

@@ -16,7 +16,7 @@ void backend_tls_collect(struct work *w); /* before any backend is made */
 void slices_index(struct work *w);
 void routes_collect(struct work *w);
 void routes_attach(struct work *w);
-bool ports_build(struct work *w, struct error *err);
+void ports_build(struct work *w);
 void gateways_tell(struct work *w); /* their listeners too, and those of ListenerSets */
 void listener_sets_tell(struct work *w);
 bool gateway_is_refused(const struct gateway_work *gateway); /* all of it: nothing is bound */

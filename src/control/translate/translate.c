@@ -178,7 +178,7 @@ static void silent_kinds_warn(struct work *w)
 
 /* --- the stages --- */
 
-static bool stages_run(struct work *w, struct error *err)
+static void stages_run(struct work *w)
 {
         statuses_allocate(w);
         grants_index(w);
@@ -210,13 +210,12 @@ static bool stages_run(struct work *w, struct error *err)
                 w->tls_policies[i].status = status_new(w, &w->tls_policies[i].api->object);
         routes_attach(w);
         routes_warn(w);
-        bool ok = ports_build(w, err);
+        ports_build(w);
         gateways_tell(w);
         listener_sets_tell(w);
         policies_tell(w);
         backend_tls_tell(w);
         silent_kinds_warn(w);
-        return ok;
 }
 
 static void snapshot_fill(struct work *w)
@@ -326,15 +325,12 @@ bool translate(const struct translate_request *request, struct translation **out
                          .out = translation,
                          .frozen = &translation->snapshot->arena};
         buffer_init(&w.ref_key, SIZE_MAX);
-        bool ok = stages_run(&w, err);
+        (void)err;
+        stages_run(&w);
         warnings_take(&w);
         wanted_take(&w);
         snapshot_fill(&w);
         work_done(&w);
-        if (!ok) {
-                translation_free(translation);
-                return false;
-        }
         translation->good = statuses_good(translation) && !w.lost && !w.broken;
         snapshot_seal(translation->snapshot);
         *out = translation;

@@ -61,7 +61,8 @@ struct translation {
         unsigned references;
 };
 
-/* False only over a limit; then *out is untouched and the former translation still stands. */
+/* Never false so far: what can't be had narrows whom it concerns, and a limit of the whole would
+ * stop what everybody edits. */
 bool translate(const struct translate_request *request, struct translation **out,
                struct error *err);
 /* The same of objects that differ from those of `former` in nothing but EndpointSlices: all but the

@@ -46,7 +46,7 @@ static const char grant_yaml[] =
         "to: [{group: '', kind: ConfigMap}]}\n";
 
 struct text {
-        char bytes[65536];
+        char bytes[1 << 18];
         size_t len;
 };
 
@@ -353,6 +353,33 @@ static void listener_sets_can_not_use_up_the_ports(void **state)
         snapshot_reap();
 }
 
+/* The same of Gateways: 65 of them, each with an address and 64 ports. The youngest go without. */
+static void gateways_can_not_use_up_the_ports(void **state)
+{
+        (void)state;
+        struct text text = {.len = 0};
+        char line[256];
+        for (unsigned i = 0; i < 65; i++) {
+                snprintf(line, sizeof(line),
+                         "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                         "metadata: {name: g%02u, namespace: edge}\nspec:\n"
+                         "  gatewayClassName: pingate\n"
+                         "  addresses: [{value: 192.0.2.%u}]\n  listeners:\n",
+                         i, i + 1);
+                add(&text, line);
+                for (unsigned p = 0; p < 64; p++) {
+                        snprintf(line, sizeof(line), "  - {name: p%u, port: %u, protocol: HTTP}\n",
+                                 p, 1000 + p);
+                        add(&text, line);
+                }
+        }
+        struct translation *translation = translate_text(&text, NULL);
+        assert_int_equal(translation->snapshot->port_count, 64 * 64);
+        assert_int_equal(crowded_out_count(translation), 64);
+        translation_free(translation);
+        snapshot_reap();
+}
+
 static size_t parents_told(const struct translation *translation, const char *id)
 {
         for (size_t i = 0; i < translation->statuses.count; i++)
@@ -492,6 +519,7 @@ int main(void)
                 cmocka_unit_test(
                         what_objects_refer_to_is_wanted_once_and_only_where_it_is_permitted),
                 cmocka_unit_test(listener_sets_can_not_use_up_the_ports),
+                cmocka_unit_test(gateways_can_not_use_up_the_ports),
                 cmocka_unit_test(parents_that_differ_in_one_part_are_not_mixed_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
