@@ -2,6 +2,7 @@
 object that its CRD let through and pingate can't use, which concerns no other. Against the stand-in, or a real API server."""
 import http.client
 import json
+import re
 import threading
 
 import pytest
@@ -133,13 +134,17 @@ def balance(world, address, name="edge-one"):
 
 def test_a_gateway_is_where_its_load_balancer_is(world):
     world.api.apply(gw.backend(world.echo.port, address=world.cluster.backend_address))
-    world.api.apply([gateway("one", 80, infrastructure={"annotations": {"example.com/kind": "internal"}}), redirect("r", "one")])
+    world.api.apply([gateway("one", 80, infrastructure={"labels": {"team": "a"}, "annotations": {"example.com/kind": "internal"}}),
+                     redirect("r", "one")])
     pingate = world.run(pool=None)
     eventually(lambda: targets(world), "a Service", ENFORCED_S)
     spec = balanced(world)["spec"]
     assert spec["type"] == "LoadBalancer" and spec["externalTrafficPolicy"] == "Local"
     assert spec["selector"] == {"app.kubernetes.io/name": "pingate"}
     assert balanced(world)["metadata"]["annotations"]["example.com/kind"] == "internal"
+    assert balanced(world)["metadata"]["labels"] == {
+        "team": "a", "app.kubernetes.io/managed-by": "pingate", "pingate.dev/gateway-namespace": "edge",
+        f"{GROUP}/gateway-name": "one", f"{GROUP}/gateway-class-name": "pingate"}
     target = targets(world)[80]
     assert target in SERVICE_PORTS
     await_told(world, "one", [], "False", "AddressNotAssigned")
@@ -157,6 +162,7 @@ def test_a_gateway_is_where_its_load_balancer_is(world):
     await_told(world, "one", ["lb.example.com"], "True", "Programmed")
     assert ask("127.0.0.1", targets(world)[8080], "/away/x") == (302, "http://away.example.com:8080/away/x")
     assert "example.com/kind" not in (balanced(world)["metadata"].get("annotations") or {})
+    assert "team" not in balanced(world)["metadata"]["labels"]
     world.api.apply([gateway("one", 8080)])
     eventually(lambda: list(targets(world)) == [8080], "a port less", ENFORCED_S)
     eventually(lambda: ask("127.0.0.1", target) is None, "it is closed", ENFORCED_S)
@@ -194,6 +200,37 @@ def test_a_service_that_may_not_be_written_is_told_with_the_rule_to_add(world):
     await_told(world, "one", [], "False", "AddressNotAssigned")
     world.cluster.door.mend()
     eventually(lambda: targets(world), "a Service", 30)
+
+
+LONG = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 60])  # 252, and what makes two of it: as long as an object's name may be
+
+
+@pytest.mark.parametrize("pool", ("127.0.1.10-127.0.1.20", None), ids=("pool", "service"))
+def test_the_longest_names_are_cut_and_stay_two(world, pool):
+    """The API server takes no Service and no label of more than 63 characters, so what is there fits."""
+    names = [LONG + end for end in "xy"]
+    port = free_port()
+    world.api.apply([gateway(name, port) for name in names])
+    pingate = world.run(pool=pool)
+
+    def services():
+        ours = [s for s in world.api.list("services", NAMESPACE if pool is None else "edge")
+                if s["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "pingate"]
+        return {s["metadata"]["name"]: s["metadata"]["labels"][f"{GROUP}/gateway-name"] for s in ours}
+
+    eventually(lambda: len(services()) == 2, lambda: services(), ENFORCED_S)
+    made = services()
+    assert all(len(text) <= 63 and re.fullmatch("[a-z0-9]([-a-z0-9.]*[a-z0-9])?", text) for pair in made.items() for text in pair)
+    assert len(set(made.values())) == 2
+    if pool:
+        for name in names:
+            eventually(lambda name=name: told(world, name)[1] == ("True", "Programmed"), lambda name=name: told(world, name), ENFORCED_S)
+    else:
+        for name in made:
+            world.api.patch("services", name, {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}}, NAMESPACE, part="status")
+        for name in names:
+            await_told(world, name, ["198.51.100.7"], "True", "Programmed")
+    assert pingate.audit("source_error") == []
 
 
 # --- objects that their CRD let through ---
