@@ -4,6 +4,7 @@ from support import gateway as gw
 from support import pki
 from support.cluster import GATEWAY_CRD, NAMESPACE
 from support.net import eventually
+from support.policy import pin, policy, target
 
 WITHIN_S = 15
 
@@ -55,3 +56,38 @@ def test_a_certificate_that_ends_soon_is_told_at_its_secret_once(world):
     world.pin(world.people.pinned, world.people.by_intermediate)  # a generation more
     world.await_in(world.people.by_intermediate)
     assert len(events(world, "EndsSoon")) == 1
+
+
+def regards(found):
+    return found["regarding"]["kind"], found["regarding"].get("namespace"), found["regarding"]["name"]
+
+
+def test_a_conflict_is_told_at_the_policy_that_lost(world):
+    world.apply()
+    world.api.apply(policy("younger", [target("edge")], [pin(spki=world.people.by_intermediate.spki_hash)]))
+    world.run()
+    found = event(world, "Conflicted")
+    assert regards(found) == ("ClientCertificatePolicy", "edge", "younger") and "partners" in found["note"]
+    assert found["regarding"]["uid"] == world.api.get("clientcertificatepolicies", "younger")["metadata"]["uid"]
+    assert len(events(world, "Conflicted")) == 1
+
+
+def test_a_pin_that_is_none_is_told_at_its_policy(world):
+    """The CRD can't look into a ConfigMap."""
+    world.apply()
+    world.api.apply(gw.config_map("devices", {"pins.txt": "spki:none\n"})
+                    + policy("partners", [target("edge")], [pin(spki=world.people.pinned.spki_hash)],
+                             pinSetRefs=[{"group": "", "kind": "ConfigMap", "name": "devices"}]))
+    world.run()
+    found = event(world, "InvalidPin")
+    assert regards(found) == ("ClientCertificatePolicy", "edge", "partners") and "devices" in found["note"], found
+
+
+def test_a_ca_and_a_crl_that_end_soon_are_told_at_their_gateway(world, people):
+    short = people.ca.issue("short", ca=True, days=20)
+    world.apply(world.text() + gw.ca_config_map("clients-ca", people.ca, short, crl=people.ca.crl(days=0.5)))
+    world.run()
+    eventually(lambda: len(events(world, "EndsSoon")) == 2, lambda: events(world, "EndsSoon"), WITHIN_S)
+    found = events(world, "EndsSoon")
+    assert {regards(e) for e in found} == {("Gateway", "edge", "edge")}
+    assert {e["note"].split(" that")[0] for e in found} == {"a CA", "a CRL"}
