@@ -3,6 +3,10 @@ package suite
 import (
 	"context"
 	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/conformance"
+	"sigs.k8s.io/gateway-api/conformance/tests"
 	"sigs.k8s.io/gateway-api/conformance/utils/suite"
 	"sigs.k8s.io/gateway-api/pkg/features"
 )
@@ -46,4 +51,38 @@ func TestClaims(t *testing.T) {
 	}
 	require.Empty(t, sets.List(wanted.Difference(claimed)), "features that the GatewayClass %s does not claim", name.Name)
 	require.Empty(t, sets.List(claimed.Difference(wanted)), "features that the GatewayClass %s claims and no test covers", name.Name)
+}
+
+// namesIn returns what docs/conformance.md has between two marks in backquotes.
+func namesIn(t *testing.T, text, begin, end string) sets.Set[string] {
+	_, after, found := strings.Cut(text, begin)
+	require.True(t, found, begin)
+	block, _, found := strings.Cut(after, end)
+	require.True(t, found, end)
+	names := sets.New[string]()
+	for _, match := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(block, -1) {
+		names.Insert(match[1])
+	}
+	return names
+}
+
+// TestSkipped holds the manual to name every test of upstream's that does not run for want of a feature. It asks no cluster.
+func TestSkipped(t *testing.T) {
+	_, here, _, _ := runtime.Caller(0)
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "..", "docs", "conformance.md"))
+	require.NoError(t, err)
+	claimed := namesIn(t, string(text), "<!-- features -->", "<!-- end -->")
+	told := namesIn(t, string(text), "<!-- skipped -->", "<!-- end skipped -->")
+
+	skipped := sets.New[string]()
+	for _, test := range tests.ConformanceTests {
+		for _, feature := range test.Features {
+			if !claimed.Has(string(feature)) {
+				skipped.Insert(test.ShortName)
+			}
+		}
+	}
+	told.Delete("UDPRoute") // the feature, and a test as well
+	skipped.Delete("UDPRoute")
+	require.Equal(t, sets.List(skipped), sets.List(told))
 }
