@@ -177,6 +177,7 @@ def test_a_conflict_in_earnest_loses_nothing(world, served):
         over.set()
         writer.join()
     assert wrong == []
+    assert [r for r in world.cluster.door.seen("patch", "httproutes/status") if r.status == 409], "it was no conflict in earnest"
 
 
 def test_who_may_not_write_statuses_serves_all_the_same(world):
