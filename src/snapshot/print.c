@@ -156,7 +156,7 @@ static const char *const listener_names[] = {
 };
 
 static void listener_put(struct buffer *out, const struct snapshot *snapshot,
-                         const struct listener *listener)
+                         const struct listener *listener, struct printed *printed)
 {
         must(buffer_printf(out, "  listener %s", listener_names[listener->kind]));
         text_print_into(out, listener->gateway);
@@ -173,7 +173,7 @@ static void listener_put(struct buffer *out, const struct snapshot *snapshot,
         for (size_t i = 0; i < listener->certificate_count; i++)
                 certificate_put(out, listener->certificates[i]);
         if (listener->routes)
-                routes_print_into(snapshot, listener->routes, out);
+                routes_print_into(snapshot, listener->routes, printed, out);
         if (listener->streams)
                 streams_print_into(snapshot, listener->streams, out);
 }
@@ -209,7 +209,8 @@ static unsigned bound_port(const struct port *port)
                              : ((const struct sockaddr_in6 *)&port->address)->sin6_port);
 }
 
-static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port)
+static void port_put(struct buffer *out, const struct snapshot *snapshot, const struct port *port,
+                     struct printed *printed)
 {
         must(buffer_append(out, SLICE("port ")));
         text_print_into(out, port->text);
@@ -224,7 +225,7 @@ static void port_put(struct buffer *out, const struct snapshot *snapshot, const 
         if (port->client)
                 client_put(out, port->client, "clients");
         for (size_t i = 0; i < port->listener_count; i++)
-                listener_put(out, snapshot, &port->listeners[i]);
+                listener_put(out, snapshot, &port->listeners[i], printed);
 }
 
 static void backend_tls_put(struct buffer *out, const struct backend_tls *tls)
@@ -263,10 +264,11 @@ static void backend_put(struct buffer *out, const struct backend *backend)
 }
 
 /* The generation is not meaning: two that mean the same have the same digest. */
-void snapshot_print_into(const struct snapshot *snapshot, struct buffer *out)
+void snapshot_print_into(const struct snapshot *snapshot, struct printed *printed,
+                         struct buffer *out)
 {
         for (size_t i = 0; i < snapshot->port_count; i++)
-                port_put(out, snapshot, &snapshot->ports[i]);
+                port_put(out, snapshot, &snapshot->ports[i], printed);
         for (size_t i = 0; i < snapshot->backend_count; i++)
                 backend_put(out, &snapshot->backends[i]);
 }

@@ -33,10 +33,55 @@ static void condition_put(struct buffer *out, const char *label, const struct na
         label_put(out, condition->pattern ? " matches " : "=", condition->value);
 }
 
+/* --- what stands there already --- */
+
+enum {
+        LONG_BYTES = 256 /* of a match or a rule: what is shorter is said again */
+};
+
+void printed_init(struct printed *printed)
+{
+        *printed = (struct printed){0};
+        arena_init(&printed->arena, 4096);
+}
+
+void printed_done(struct printed *printed)
+{
+        map_done(&printed->numbers);
+        arena_done(&printed->arena);
+}
+
+/* A match of a rule, or with NULL the rule itself. */
+struct printed_key {
+        const struct route_match *match;
+        const struct route_rule *rule;
+};
+
+/* True: it does, and that is said in its place. */
+static bool is_printed(const struct printed *printed, struct printed_key key, struct buffer *out)
+{
+        uintptr_t number =
+                printed ? (uintptr_t)map_find(&printed->numbers, slice_from(&key, sizeof(key))) : 0;
+        if (number > 0)
+                must(buffer_printf(out, " as %zu\n", (size_t)number));
+        return number > 0;
+}
+
+/* It takes what is behind `from`. */
+static void printed_note(struct printed *printed, struct printed_key key, const struct buffer *out,
+                         size_t from)
+{
+        if (!printed || out->len - from < LONG_BYTES)
+                return;
+        struct slice kept = arena_slice(&printed->arena, slice_from(&key, sizeof(key)));
+        map_set(&printed->numbers, kept, (void *)(uintptr_t)(printed->numbers.count + 1));
+}
+
+/* --- routes --- */
+
 static void match_put(struct buffer *out, const struct route_line *line)
 {
         const struct route_match *match = line->match;
-        label_put(out, "    route host=", line->hostname);
         label_put(out, path_label(match), match->path);
         if (match->method.len > 0)
                 label_put(out, " method=", match->method);
@@ -217,18 +262,34 @@ static void retry_put(struct buffer *out, const struct route_retry *retry)
         must(buffer_append(out, SLICE("\n")));
 }
 
+static void rule_put(struct buffer *out, const struct snapshot *snapshot,
+                     const struct route_rule *rule)
+{
+        policy_put(out, snapshot, rule);
+        filters_put(out, "      ", &rule->filters);
+        mirrors_put(out, snapshot, "      ", &rule->filters);
+        timeouts_put(out, &rule->timeouts);
+        retry_put(out, rule->retry);
+        targets_put(out, snapshot, rule->backends, rule->backend_count);
+}
+
 void routes_print_into(const struct snapshot *snapshot, const struct route_table *routes,
-                       struct buffer *out)
+                       struct printed *printed, struct buffer *out)
 {
         struct route_line line;
         for (size_t at = 0; route_table_next(routes, &at, &line);) {
-                match_put(out, &line);
-                policy_put(out, snapshot, line.rule);
-                filters_put(out, "      ", &line.rule->filters);
-                mirrors_put(out, snapshot, "      ", &line.rule->filters);
-                timeouts_put(out, &line.rule->timeouts);
-                retry_put(out, line.rule->retry);
-                targets_put(out, snapshot, line.rule->backends, line.rule->backend_count);
+                struct printed_key match = {line.match, line.rule}, rule = {NULL, line.rule};
+                label_put(out, "    route host=", line.hostname);
+                size_t from = out->len;
+                if (!is_printed(printed, match, out)) {
+                        match_put(out, &line);
+                        printed_note(printed, match, out, from);
+                }
+                from = out->len;
+                if (!is_printed(printed, rule, out)) {
+                        rule_put(out, snapshot, line.rule);
+                        printed_note(printed, rule, out, from);
+                }
         }
 }
 

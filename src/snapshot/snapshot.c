@@ -149,9 +149,12 @@ void snapshot_seal(struct snapshot *snapshot)
 {
         snapshot->trust = trust_digest(snapshot);
         struct buffer text;
+        struct printed printed;
         buffer_init(&text, SNAPSHOT_TEXT_MAX);
-        snapshot_print_into(snapshot, &text);
+        printed_init(&printed);
+        snapshot_print_into(snapshot, &printed, &text);
         snapshot->digest = sha256(buffer_slice(&text));
+        printed_done(&printed);
         buffer_done(&text);
 }
 
@@ -159,7 +162,7 @@ struct slice snapshot_print(const struct snapshot *snapshot, struct arena *arena
 {
         struct buffer text;
         buffer_init(&text, SNAPSHOT_TEXT_MAX);
-        snapshot_print_into(snapshot, &text);
+        snapshot_print_into(snapshot, NULL, &text);
         struct slice copy = arena_slice(arena, buffer_slice(&text));
         buffer_done(&text);
         return copy;

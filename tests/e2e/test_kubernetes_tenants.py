@@ -1,11 +1,12 @@
 """Who may write objects in one namespace holds up nobody else's: what others' pins become is heard and enforced whatever they
 write, and as often as they like. Against the stand-in, or a real API server (support/cluster.py)."""
+import socket
 import threading
 
 import pytest
 from support import gateway as gw
 from support import pki
-from support.kube import PINNED_OUT
+from support.kube import PINNED_OUT, ask
 from support.net import eventually, free_port
 from support.policy import policy, target
 
@@ -116,3 +117,44 @@ def test_a_key_that_openssl_does_not_serve_is_its_own_gateways_matter(world):
 
 def told(world, name):
     return str(world.api.get("gateways", name, TENANT).get("status"))
+
+
+def test_a_route_that_says_much_for_many_names_takes_no_more_memory_than_it_is_long(world):
+    """64 matches under 16 names, each with the same filters: a megabyte of them, a thousand times."""
+    people = world.people
+    world.apply()
+    world.pin(people.pinned, people.by_intermediate)
+    gateway = world.run(pool="127.0.0.1-127.0.0.2")
+    world.await_in(people.by_intermediate)
+    port = free_port()
+    world.api.apply([namespace(TENANT)])
+    world.api.apply(gw.gateway([gw.http_listener("http", port)], name="own", namespace=TENANT, address="127.0.0.2"))
+    world.api.apply_one({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "long", "namespace": TENANT},
+        "spec": {"parentRefs": [{"name": "own"}], "hostnames": [f"h{n}.example.com" for n in range(16)], "rules": [{
+            "matches": [{"path": {"type": "PathPrefix", "value": f"/{n}"}} for n in range(64)],
+            "backendRefs": [{"name": f"b{n}", "port": 80, "filters": header_filters()} for n in range(4)]}]}})
+    eventually(lambda: knock("127.0.0.2", port, "/63", "h15.example.com") == 500, "it is served")
+    world.pin(people.pinned)
+    world.await_out(people.by_intermediate)
+    assert peak_mib(gateway.process.pid) < 400
+
+
+def header_filters():
+    def values(what):
+        return [{"name": f"x-{what}-{n}", "value": "v" * 4096} for n in range(16)]
+    return [{"type": f"{kind}HeaderModifier", f"{kind.lower()}HeaderModifier": {what: values(what) for what in ("set", "add")}}
+            for kind in ("Request", "Response")]
+
+
+def knock(address, port, path, host):
+    try:
+        with socket.create_connection((address, port), timeout=10) as connection:
+            return ask(connection, path, host)[0]
+    except OSError as e:
+        return type(e).__name__
+
+
+def peak_mib(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM:"))
