@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "control/control_kube_crd.h"
 #include "control/control_kube_log.h"
 #include "control/control_kube_pairs.h"
 #include "control/control_parts.h"
@@ -52,6 +53,7 @@ struct control_kube {
         struct reflector *reflectors[KIND_COUNT];
         struct kube_pairs *pairs; /* between the waves and the first generation; else NULL */
         struct kube_log *log;
+        struct kube_crd *crd; /* of policies that are gone */
         uv_timer_t turn, beat;
         size_t open_timers;
         uint64_t turn_ended_ms, turn_took_ms;
@@ -76,7 +78,7 @@ static void become(struct control_kube *kube, enum kube_state state)
  * for, is no fault, and may take as long. */
 static bool policies_unheard(const struct control_kube *kube)
 {
-        return kube_log_has_fault(kube->log, KIND_POLICY) ||
+        return kube_log_has_fault(kube->log, KIND_POLICY) || kube_crd_holds(kube->crd) ||
                !reflector_hears(kube->reflectors[KIND_POLICY]);
 }
 
@@ -325,6 +327,13 @@ static void on_fetch_fault(struct slice text, void *self)
         kube_log_fault(kube->log, KUBE_PLACE_FETCH, text);
 }
 
+static void on_policies_known(void *self)
+{
+        struct control_kube *kube = self;
+        if (kube->changed)
+                turn_soon(kube);
+}
+
 static void on_fetched(void *self)
 {
         struct control_kube *kube = self;
@@ -348,6 +357,8 @@ static void on_entry(enum object_kind kind, struct slice namespace, struct slice
                      const struct kube_entry *entry, void *self)
 {
         const struct control_kube *kube = self;
+        if (kind == KIND_POLICY && !entry && kube->state == KUBE_SERVING)
+                kube_crd_ask(kube->crd);
         if (kind == KIND_SECRET && entry)
                 kube_pairs_heard(kube->pairs, namespace, name);
         if (!kube->report)
@@ -486,6 +497,13 @@ bool control_kube_start(struct control *control, struct error *err)
                 kube_store_keep(kube->store, KIND_GATEWAY, "addresses");
         kube->fetch = kube_fetch_new(options->loop, client, kube->store, kube, &fetch_hooks);
         kube->log = kube_log_open(control, kube, on_told);
+        struct kube_crd_options crd = {.loop = options->loop,
+                                       .client = client,
+                                       .log = kube->log,
+                                       .sink = options->sink,
+                                       .on_known = on_policies_known,
+                                       .self = kube};
+        kube->crd = kube_crd_open(&crd);
         timer_open(kube, &kube->turn);
         timer_open(kube, &kube->beat);
         must(uv_timer_start(&kube->beat, on_beat, BEAT_MS, BEAT_MS) == 0);
@@ -542,6 +560,7 @@ void control_kube_stop(struct control_kube *kube)
                 return;
         must(kube->left);
         kube_fetch_close(kube->fetch);
+        kube_crd_close(kube->crd);
         for (size_t i = 0; i < KIND_COUNT; i++)
                 reflector_close(kube->reflectors[i]);
         kube_client_close(kube->client);

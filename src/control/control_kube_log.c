@@ -39,7 +39,9 @@ static const char *place_name(size_t place)
 {
         if (place < KIND_COUNT)
                 return object_resource((enum object_kind)place);
-        return place == KUBE_PLACE_CHANGE ? "change" : "objects referred to";
+        return place == KUBE_PLACE_CHANGE ? "change"
+               : place == KUBE_PLACE_CRD  ? "CRD clientcertificatepolicies"
+                                          : "objects referred to";
 }
 
 static bool told_before(const struct kube_log *log, size_t place)

@@ -11,6 +11,7 @@ struct kube_log;
 enum { /* places of faults, behind the kinds */
         KUBE_PLACE_CHANGE = KIND_COUNT,
         KUBE_PLACE_FETCH,
+        KUBE_PLACE_CRD,
         KUBE_PLACE_COUNT
 };
 

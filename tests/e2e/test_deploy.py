@@ -53,8 +53,8 @@ WITH_STATUS = [(GATEWAY_API, kind) for kind in ("gatewayclasses", "gateways", "l
 # Beside reading the kinds of the table: (group, resource): verbs.
 WRITES = {**{(group, kind + "/status"): STATUS for group, kind in WITH_STATUS},
           ("events.k8s.io", "events"): {"create"}}
-CRD_READ = {("apiextensions.k8s.io", "customresourcedefinitions", f"{kind}.gateway.networking.k8s.io"): {"get"}
-            for kind in ("gateways", "httproutes")}
+CRD_READ = {("apiextensions.k8s.io", "customresourcedefinitions", name): {"get"} for name in (
+    "gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "clientcertificatepolicies.pingate.dev")}
 IN_ITS_NAMESPACE = {("coordination.k8s.io", "leases"): READ | {"create", "update", "patch", "delete"},
                     ("", "services"): {"create", "patch", "delete"}}
 WITH_A_POOL = {("", "services"): {"create", "patch", "delete"}}

@@ -30,6 +30,7 @@ from .web_server import Loop
 NAMESPACE = "pingate-system"
 CLUSTER, GATEWAY_CRDS = os.environ.get("PINGATE_CLUSTER"), os.environ.get("PINGATE_GATEWAY_CRDS")
 GATEWAY_CRD, ROUTE_CRD = "gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io"
+POLICY_CRD = "clientcertificatepolicies.pingate.dev"
 PINNING_PATCH = os.path.join(ROOT, "deploy", "gateway-api-crd", "patch", "certificate-pinning.yaml")
 
 
@@ -212,7 +213,7 @@ class StandIn(Cluster):
         self.api.apply([{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {
             "name": name, "annotations": {"gateway.networking.k8s.io/bundle-version": "v1.6.1",
                                           "gateway.networking.k8s.io/channel": "experimental"}},
-            "spec": spec} for name, spec in ((GATEWAY_CRD, pinning_schema()), (ROUTE_CRD, retry_schema()))])
+            "spec": spec} for name, spec in ((GATEWAY_CRD, pinning_schema()), (ROUTE_CRD, retry_schema()), (POLICY_CRD, {}))])
 
     def end(self):
         self.server.back.stop()
