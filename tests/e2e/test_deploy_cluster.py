@@ -65,7 +65,7 @@ def test_the_restricted_namespace_takes_the_pod(plane):
     assert status == 403 and 'violates PodSecurity "restricted' in answer["message"]
 
 
-@pytest.mark.parametrize("mode", [(), test_deploy_chart.POOL], ids=["service", "pool"])
+@pytest.mark.parametrize("mode", [(), test_deploy_chart.POOL, test_deploy_chart.all_values()], ids=["service", "pool", "all-values"])
 def test_the_chart_is_taken(plane, mode):
     text = yaml.safe_dump_all(test_deploy_chart.templated(*mode))
     plane.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-", text=text)
