@@ -364,6 +364,8 @@ LISTS = {
     "half": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{"resourceVersion":"1"},"items":[',
     "no items": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{"resourceVersion":"1"}}',
     "no version": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{},"items":[]}',
+    "a long token": b'{"kind":"ClientCertificatePolicyList","apiVersion":"pingate.dev/v1alpha1","metadata":{"resourceVersion":"1","continue":"'
+                    b'%s"},"items":[]}' % (b"=" * 40000),
 }
 
 

@@ -26,7 +26,7 @@ enum {
         ABSENT_MS = 30000, /* the same of a kind that need not be */
         ANSWERED_FAULTS_MAX = 2,
         VERSION_MAX = 128,
-        CONTINUE_MAX = 64 * 1024,
+        CONTINUE_MAX = 16 * 1024, /* three times as long in a URL */
         LATE_BYTES_MAX = 2 << 20,
         LATE_MS = 1, /* by then the next page is asked for */
 };
@@ -309,10 +309,15 @@ static void on_list_done(const struct kube_answer *answer, void *self)
         }
         struct slice more = list_stream_continue(r->list);
         buffer_clear(&r->page);
-        if (more.len == 0)
+        if (more.len == 0) {
                 list_end(r);
-        else if (buffer_append(&r->page, more))
+        } else if (buffer_append(&r->page, more)) {
                 page_ask_and_decode(r);
+        } else {
+                error_set(&r->broken, ERROR_LIMIT, "a continue token of more than %d bytes",
+                          CONTINUE_MAX);
+                fail(r, "list", answer, REFLECTOR_LISTING);
+        }
 }
 
 /* Of what is sent back to where it came from, only letters, digits, "-", "_", "." pass as they are.
