@@ -147,6 +147,15 @@ static bool is_not_ours(struct work *w, struct gateway_work *gateway,
         return true;
 }
 
+/* A Service's name begins with a letter, in Kubernetes before 1.34. No other Gateway's name has a
+ * space, so none gets the same name. */
+static struct slice pooled_name(struct work *w, struct slice name)
+{
+        bool digit = name.len > 0 && name.data[0] >= '0' && name.data[0] <= '9';
+        return name_fit(&w->out->arena,
+                        tell(w, "%s%.*s-pingate", digit ? "gw " : "", SLICE_ARG(name)));
+}
+
 static void gateway_plan(struct work *w, struct gateway_work *gateway)
 {
         struct arena *arena = &w->out->arena;
@@ -158,7 +167,7 @@ static void gateway_plan(struct work *w, struct gateway_work *gateway)
                 .namespace = arena_slice(arena, balanced ? w->request->services->namespace
                                                          : of->namespace),
                 .name = balanced ? service_name(arena, of->namespace, of->name)
-                                 : name_fit(arena, tell(w, "%.*s-pingate", SLICE_ARG(of->name))),
+                                 : pooled_name(w, of->name),
                 .gateway_namespace = arena_slice(arena, of->namespace),
                 .gateway_name = arena_slice(arena, of->name)};
         const struct object *object =
