@@ -147,7 +147,7 @@ static bool is_not_ours(struct work *w, struct gateway_work *gateway,
         return true;
 }
 
-/* A Service's name begins with a letter, in Kubernetes before 1.34. No other Gateway's name has a
+/* A Service's name begins with a letter, in Kubernetes before 1.36. No other Gateway's name has a
  * space, so none gets the same name. */
 static struct slice pooled_name(struct work *w, struct slice name)
 {
