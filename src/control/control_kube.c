@@ -60,6 +60,8 @@ struct control_kube {
         bool changed;             /* since the last turn */
         uint64_t trusted_from_ms; /* policies have not been out of hearing since then */
         uint64_t held_since_ms;   /* that a Secret or ConfigMap is not known; 0: all are */
+        uint64_t waits_since_ms;  /* that a change waits for policies to be heard; 0: none does */
+        bool policies_listed;     /* this very turn of the loop, for such a change */
         bool only_endpoints;      /* since the last generation nothing else has changed */
 };
 
@@ -214,11 +216,14 @@ static bool change_take(struct control_kube *kube, struct error *err)
 static void on_turn(uv_timer_t *timer)
 {
         struct control_kube *kube = timer->data;
-        if (policies_unheard(kube) || uv_now(kube->control->options.loop) < kube->trusted_from_ms) {
+        if (!kube->policies_listed &&
+            (policies_unheard(kube) ||
+             uv_now(kube->control->options.loop) < kube->trusted_from_ms)) {
                 turn_soon(kube); /* a fault came, or went, since it was asked for */
                 return;
         }
-        kube->changed = false;
+        kube->changed = kube->policies_listed = false;
+        kube->waits_since_ms = 0;
         struct error err = {.text = ""};
         uint64_t began_us = control_now_us();
         bool ok = change_take(kube, &err);
@@ -240,6 +245,8 @@ static void turn_soon(struct control_kube *kube)
         uint64_t now = uv_now(kube->control->options.loop), pause = kube->turn_took_ms / 2;
         uint64_t wait = TURN_MS;
         kube->changed = true;
+        if (kube->waits_since_ms == 0)
+                kube->waits_since_ms = now;
         if (!all_synced(kube) || policies_unheard(kube))
                 return;
         if (kube->trusted_from_ms > now + wait)
@@ -270,15 +277,28 @@ static unsigned kinds_absent(const struct control_kube *kube)
         return kinds;
 }
 
+/* A list of policies that is over is as good as a watch that is open, for this moment. A change
+ * that has waited for one does not wait for a watch that ends again and again. */
+static void policies_heard(struct control_kube *kube)
+{
+        uint64_t now = uv_now(kube->control->options.loop);
+        if (kube->state != KUBE_SERVING || !kube->changed ||
+            now - kube->waits_since_ms < HELD_MS_MAX)
+                return;
+        kube->policies_listed = true;
+        must(uv_timer_start(&kube->turn, on_turn, 0, 0) == 0);
+}
+
 /* A list that changed nothing says something new only where it was waited for. */
 static void on_synced(enum object_kind kind, void *self)
 {
         struct control_kube *kube = self;
-        (void)kind;
         if (kube->report)
                 report_lacks(kube->report, kinds_absent(kube));
         if (kube->state != KUBE_SERVING || kube->held_since_ms > 0)
                 turn_soon(kube);
+        if (kind == KIND_POLICY)
+                policies_heard(kube);
 }
 
 static void on_hearing(enum object_kind kind, void *self)

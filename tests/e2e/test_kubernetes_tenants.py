@@ -158,3 +158,20 @@ def knock(address, port, path, host):
 def peak_mib(pid):
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM:"))
+
+
+def test_a_watch_of_policies_that_ends_all_the_time_keeps_no_removed_pin(world):
+    """A server lets go of who reads too slowly, and a load balancer of whomever it likes. Each time policies are listed anew."""
+    people, kind = world.people, "clientcertificatepolicies"
+    world.apply()
+    world.pin(people.pinned, people.by_intermediate)
+    world.run()
+    world.await_in(people.by_intermediate)
+
+    def end(n):
+        world.api.patch(kind, "partners", {"metadata": {"annotations": {"turn": str(n)}}})
+        world.cluster.door.end_watches(kind)
+    with Edits(end, pause_s=0.1) as ends:
+        world.pin(people.pinned)
+        world.await_out(people.by_intermediate)
+        ends.await_more(5)
