@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "control/translate/stages.h"
 #include "http/identity_headers.h"
+#include "trust/hash.h"
 
 enum {
         /* (address, port) pairs: each is a socket a worker. Beyond so many the youngest Gateways'
@@ -72,6 +73,38 @@ static unsigned forward_of(const struct gateway_work *gateway, const struct list
         return given ? forward : IDENTITY_CLIENT_CERT;
 }
 
+/* Of all that a table is made of. */
+static struct digest routes_digest(struct work *w, const struct route *routes, size_t count)
+{
+        struct hasher hasher;
+        hasher_init(&hasher, "route_table 1");
+        for (const struct route *route = routes; route < routes + count; route++) {
+                buffer_clear(&w->table_key);
+                for (size_t h = 0; h < route->hostname_count; h++)
+                        must(buffer_append(&w->table_key, route->hostnames[h]) &&
+                             buffer_append(&w->table_key, SLICE("\n")));
+                hasher_raw(&hasher, &route->rules, sizeof(route->rules)); /* by their address */
+                hasher_bytes(&hasher, buffer_slice(&w->table_key));
+        }
+        return hasher_done(&hasher);
+}
+
+/* Listeners that lead to the same share one table: else a route of many hosts and matches would
+ * cost its author's every listener as much again. */
+static const struct route_table *table_build(struct work *w, const struct route *routes,
+                                             size_t count)
+{
+        struct digest *key = ARENA_NEW(w->frozen, struct digest);
+        *key = routes_digest(w, routes, count);
+        struct slice id = slice_from(key, sizeof(*key));
+        struct route_table *table = map_find(&w->table_index, id);
+        if (!table) {
+                table = route_table_build(routes, count, w->frozen);
+                map_set(&w->table_index, id, table);
+        }
+        return table;
+}
+
 static const struct route_table *routes_build(struct work *w, const struct listener_work *work)
 {
         if (work->routes.count == 0)
@@ -83,7 +116,9 @@ static const struct route_table *routes_build(struct work *w, const struct liste
                                            route_rules_of_gateway(w, work->gateway, a->route),
                                            a->route->rule_count};
         }
-        return route_table_build(routes, work->routes.count, w->frozen);
+        return work->gateway->listener_count > 1
+                       ? table_build(w, routes, work->routes.count)
+                       : route_table_build(routes, work->routes.count, w->frozen);
 }
 
 static struct listener listener_build(struct work *w, const struct listener_work *work)

@@ -295,6 +295,8 @@ static void work_done(struct work *w)
         map_done(&w->backend_index);
         map_done(&w->resolved_index);
         buffer_done(&w->ref_key);
+        map_done(&w->table_index);
+        buffer_done(&w->table_key);
         map_done(&w->slice_index);
         map_done(&w->grant_index);
         map_done(&w->grants_asked);
@@ -325,6 +327,7 @@ bool translate(const struct translate_request *request, struct translation **out
                          .out = translation,
                          .frozen = &translation->snapshot->arena};
         buffer_init(&w.ref_key, SIZE_MAX);
+        buffer_init(&w.table_key, SIZE_MAX);
         (void)err;
         stages_run(&w);
         warnings_take(&w);

@@ -78,9 +78,11 @@ struct work {
         /* An object's id to its gateway_work or listener_set_work; to its route_work once a policy
          * asks for one. */
         struct map works;
-        struct map backend_index;             /* protocol and name to index + 1 */
-        struct map resolved_index;            /* the same by what backendRefs say: backends.c */
-        struct buffer ref_key;                /* of the one that is asked for */
+        struct map backend_index;  /* protocol and name to index + 1 */
+        struct map resolved_index; /* the same by what backendRefs say: backends.c */
+        struct buffer ref_key;     /* of the one that is asked for */
+        struct map table_index;    /* digest of what it is made of to its route_table */
+        struct buffer table_key;
         struct map slice_index;               /* "namespace/service" to its EndpointSlices */
         struct map grant_index, grants_asked; /* refs.c */
         VEC(const struct server_certificate *) certificates;

@@ -391,6 +391,38 @@ static size_t parents_told(const struct translation *translation, const char *id
 
 /* The parent asked for last is remembered: each part of a reference must tell the next one apart.
  */
+/* Or a tenant's routes cost as much again for each of the listeners. */
+static void listeners_that_lead_to_the_same_share_a_table(void **state)
+{
+        (void)state;
+        struct text text = {.len = 0};
+        add(&text, "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                   "metadata: {name: edge, namespace: edge}\nspec:\n"
+                   "  gatewayClassName: pingate\n"
+                   "  addresses: [{value: 192.0.2.1}]\n  listeners:\n"
+                   "  - {name: a, port: 81, protocol: HTTP}\n"
+                   "  - {name: b, port: 82, protocol: HTTP}\n"
+                   "  - {name: c, port: 83, protocol: HTTP, hostname: one.example.com}\n"
+                   "  - {name: d, port: 84, protocol: HTTP}\n"
+                   "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+                   "metadata: {name: app, namespace: edge}\nspec:\n"
+                   "  parentRefs: [{name: edge}]\n"
+                   "  hostnames: [one.example.com, two.example.com]\n  rules: [{}]\n"
+                   "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+                   "metadata: {name: more, namespace: edge}\nspec:\n"
+                   "  parentRefs: [{name: edge, sectionName: d}]\n  rules: [{}]\n");
+        struct translation *translation = translate_text(&text, NULL);
+        const struct port *ports = translation->snapshot->ports;
+        assert_int_equal(translation->snapshot->port_count, 4);
+        assert_non_null(ports[0].listeners[0].routes);
+        assert_ptr_equal(ports[0].listeners[0].routes, ports[1].listeners[0].routes);
+        assert_ptr_not_equal(ports[0].listeners[0].routes, ports[2].listeners[0].routes);
+        assert_ptr_not_equal(ports[0].listeners[0].routes, ports[3].listeners[0].routes);
+        assert_ptr_not_equal(ports[2].listeners[0].routes, ports[3].listeners[0].routes);
+        translation_free(translation);
+        snapshot_reap();
+}
+
 static void parents_that_differ_in_one_part_are_not_mixed_up(void **state)
 {
         (void)state;
@@ -520,6 +552,7 @@ int main(void)
                         what_objects_refer_to_is_wanted_once_and_only_where_it_is_permitted),
                 cmocka_unit_test(listener_sets_can_not_use_up_the_ports),
                 cmocka_unit_test(gateways_can_not_use_up_the_ports),
+                cmocka_unit_test(listeners_that_lead_to_the_same_share_a_table),
                 cmocka_unit_test(parents_that_differ_in_one_part_are_not_mixed_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
