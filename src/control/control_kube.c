@@ -80,8 +80,15 @@ static void become(struct control_kube *kube, enum kube_state state)
  * for, is no fault, and may take as long. */
 static bool policies_unheard(const struct control_kube *kube)
 {
-        return kube_log_has_fault(kube->log, KIND_POLICY) || kube_crd_holds(kube->crd) ||
-               !reflector_hears(kube->reflectors[KIND_POLICY]);
+        return !kube->policies_listed && (kube_log_has_fault(kube->log, KIND_POLICY) ||
+                                          !reflector_hears(kube->reflectors[KIND_POLICY]));
+}
+
+/* A list may say that policies are gone which go with their CRD: no list that is over, and no
+ * watch, makes that known. */
+static bool policies_unknown(const struct control_kube *kube)
+{
+        return kube_crd_holds(kube->crd) || policies_unheard(kube);
 }
 
 /* --- from the store to a generation --- */
@@ -216,13 +223,15 @@ static bool change_take(struct control_kube *kube, struct error *err)
 static void on_turn(uv_timer_t *timer)
 {
         struct control_kube *kube = timer->data;
-        if (!kube->policies_listed &&
-            (policies_unheard(kube) ||
-             uv_now(kube->control->options.loop) < kube->trusted_from_ms)) {
+        bool early = !kube->policies_listed &&
+                     uv_now(kube->control->options.loop) < kube->trusted_from_ms;
+        bool unknown = policies_unknown(kube);
+        kube->policies_listed = false;
+        if (unknown || early) {
                 turn_soon(kube); /* a fault came, or went, since it was asked for */
                 return;
         }
-        kube->changed = kube->policies_listed = false;
+        kube->changed = false;
         kube->waits_since_ms = 0;
         struct error err = {.text = ""};
         uint64_t began_us = control_now_us();
@@ -247,7 +256,7 @@ static void turn_soon(struct control_kube *kube)
         kube->changed = true;
         if (kube->waits_since_ms == 0)
                 kube->waits_since_ms = now;
-        if (!all_synced(kube) || policies_unheard(kube))
+        if (!all_synced(kube) || policies_unknown(kube))
                 return;
         if (kube->trusted_from_ms > now + wait)
                 wait = kube->trusted_from_ms - now;

@@ -4,6 +4,7 @@ from support.kube import Probes
 from support.net import eventually
 from support.policy import pin, policy, target
 from test_kubernetes_faults import BACK_S, POLICIES, await_told, await_well, gateway, goes  # noqa: F401: fixtures, too
+from test_kubernetes_tenants import Edits
 
 
 def crd_goes(world):
@@ -75,3 +76,23 @@ def test_a_crd_that_cannot_be_asked_for_holds_up_a_deletion_for_seconds_alone(wo
         world.pin(world.people.pinned)  # waits with it
         world.await_out(goes, deadline_s=20)
         assert failure.hits >= 10
+
+
+def test_no_list_of_policies_makes_their_end_known_before_the_crd_is(world, gateway, goes):
+    """A change that has waited goes out behind a list that is over: not one that lacks what may have gone with the CRD."""
+    door = world.cluster.door
+    world.api.apply(policy("staff", [target("app", kind="HTTPRoute")], [pin(spki=world.people.pinned.spki_hash)]))
+    world.await_status(403, goes)
+    held = door.hold("customresourcedefinitions", "get")
+    world.api.delete(POLICIES, "staff")
+    eventually(lambda: held.hits, "the CRD is looked at")
+
+    def end(n):
+        world.api.patch(POLICIES, "partners", {"metadata": {"annotations": {"turn": str(n)}}})
+        door.end_watches(POLICIES)
+    with Edits(end, pause_s=0.1) as ends:
+        for _ in range(30):
+            ends.await_more(1)
+            assert world.status(goes) == 403
+    door.mend()
+    world.await_in(goes, deadline_s=BACK_S)
