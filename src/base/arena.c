@@ -128,13 +128,8 @@ struct slice arena_concat(struct arena *arena, const struct slice *parts, size_t
 
 struct slice arena_decimal(struct arena *arena, uint64_t number)
 {
-        char digits[20];
-        size_t at = sizeof(digits);
-        do {
-                digits[--at] = (char)('0' + number % 10);
-                number /= 10;
-        } while (number > 0);
-        return arena_slice(arena, slice_from(digits + at, sizeof(digits) - at));
+        char digits[DECIMAL_MAX];
+        return arena_slice(arena, slice_decimal(digits, number));
 }
 
 /* Into what is free of the chunk, where it mostly fits: formatting is too dear to be done twice. */

@@ -92,13 +92,8 @@ bool buffer_printf(struct buffer *buffer, const char *format, ...)
 
 bool buffer_append_decimal(struct buffer *buffer, uint64_t number)
 {
-        char digits[20];
-        size_t at = sizeof(digits);
-        do {
-                digits[--at] = (char)('0' + number % 10);
-                number /= 10;
-        } while (number > 0);
-        return buffer_append(buffer, slice_from(digits + at, sizeof(digits) - at));
+        char digits[DECIMAL_MAX];
+        return buffer_append(buffer, slice_decimal(digits, number));
 }
 
 void buffer_consume(struct buffer *buffer, size_t count)

@@ -91,6 +91,16 @@ bool slice_split(struct slice *rest, char byte, struct slice *part)
         return true;
 }
 
+struct slice slice_decimal(char digits[static DECIMAL_MAX], uint64_t number)
+{
+        size_t at = DECIMAL_MAX;
+        do {
+                digits[--at] = (char)('0' + number % 10);
+                number /= 10;
+        } while (number > 0);
+        return slice_from(digits + at, DECIMAL_MAX - at);
+}
+
 bool slice_to_u64(struct slice s, uint64_t max, uint64_t *out)
 {
         uint64_t value = 0;

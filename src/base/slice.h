@@ -49,6 +49,11 @@ struct slice slice_trim(struct slice s);                         /* spaces and t
  * spent; "a,,b" gives a, the empty slice, b. *rest is spent once data is NULL. */
 bool slice_split(struct slice *rest, char byte, struct slice *part);
 
+enum {
+        DECIMAL_MAX = 20 /* digits of the largest number */
+};
+/* The number's digits, at the end of `digits`. */
+struct slice slice_decimal(char digits[static DECIMAL_MAX], uint64_t number);
 /* All of s as a decimal number of at most `max`: digits only, at least one. */
 bool slice_to_u64(struct slice s, uint64_t max, uint64_t *out);
 

@@ -30,13 +30,7 @@ static void put(struct writer *writer, struct slice s)
 
 static void put_number(struct writer *writer, uint64_t n)
 {
-        char digits[20];
-        size_t at = sizeof(digits);
-        do {
-                digits[--at] = (char)('0' + n % 10);
-                n /= 10;
-        } while (n > 0);
-        put(writer, slice_from(digits + at, sizeof(digits) - at));
+        writer->fits = writer->fits && buffer_append_decimal(writer->out, n);
 }
 
 static void put_field(struct writer *writer, struct slice name, struct slice value)
