@@ -77,18 +77,12 @@ static void become(struct control_kube *kube, enum kube_state state)
 /* Who does not hear of a new policy may let somebody in: what other kinds say meanwhile waits, so
  * that no Gateway opens before its policy is heard of. No other kind is waited for, as a pin that
  * was heard to be removed would wait with it. That policies are listed anew, or their watch asked
- * for, is no fault, and may take as long. */
-static bool policies_unheard(const struct control_kube *kube)
-{
-        return !kube->policies_listed && (kube_log_has_fault(kube->log, KIND_POLICY) ||
-                                          !reflector_hears(kube->reflectors[KIND_POLICY]));
-}
-
-/* A list may say that policies are gone which go with their CRD: no list that is over, and no
- * watch, makes that known. */
+ * for, is no fault, and may take as long. Whether they are gone with their CRD no list can say. */
 static bool policies_unknown(const struct control_kube *kube)
 {
-        return kube_crd_holds(kube->crd) || policies_unheard(kube);
+        return kube_crd_holds(kube->crd) ||
+               (!kube->policies_listed && (kube_log_has_fault(kube->log, KIND_POLICY) ||
+                                           !reflector_hears(kube->reflectors[KIND_POLICY])));
 }
 
 /* --- from the store to a generation --- */
